@@ -1,0 +1,44 @@
+"""Milliseconds of entropy coding and of whole encodes and decodes, medians of repeats.
+
+python benchmarks/coding_speed.py hific-s --image kodim05.png --threads 2
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+from pathlib import Path
+
+import torch
+
+from slimcodec import library
+from slimcodec.bench.timing import timed
+from slimcodec.images import read_image
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model")
+    parser.add_argument("--image", type=Path, required=True)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=15)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    codec = library.load_codec(arguments.model)
+    image = read_image(arguments.image).pixels
+    print(f"{image.shape[1]}x{image.shape[0]}, {arguments.threads} threads, ms (median)")
+    for quality in codec.qualities:
+        codec.decode(codec.encode(image, quality))
+        stream, encode_ms, encode = timed(
+            lambda clock, q=quality: codec.encode(image, q, clock=clock), arguments.repeats
+        )
+        _, decode_ms, decode = timed(
+            lambda clock, s=stream: codec.decode(s, clock=clock), arguments.repeats
+        )
+        for verb, total, parts in (("encode", encode_ms, encode), ("decode", decode_ms, decode)):
+            shown = "  ".join(f"{name} {ms:.1f}" for name, ms in parts.items())
+            print(f"quality {quality:g} {verb}: {statistics.median(total):.0f} whole;  {shown}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""slimcodec: make learned image codecs small and fast, and prove on real streams what that cost.
+
+    import slimcodec
+
+    codec = slimcodec.load("hific-s")
+    stream = codec.encode(slimcodec.read_image("photo.png").pixels, quality=2)
+    image = codec.decode(stream)
+
+    recipe = slimcodec.Recipe([slimcodec.Prune({"generator": 0.3})])
+    small = slimcodec.shrink_model(slimcodec.load_model("hific-s"), recipe)
+    slimcodec.save_model(small, Path("small.slim"))
+
+Importing this module is inert: what a name stands for is imported when the name is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from slimcodec.bench import Candidate, Row, RowStore, Study, run_grid, summarise
+    from slimcodec.errors import SlimcodecError
+    from slimcodec.images import read_image, write_image
+    from slimcodec.library import load_codec as load
+    from slimcodec.library import load_model, shrink_model, stream_change
+    from slimcodec.metrics import bd_rate
+    from slimcodec.model_file import Model
+    from slimcodec.model_file import save as save_model
+    from slimcodec.report import build_report
+    from slimcodec.runtime import open_codec
+    from slimcodec.shrink import Prune, Recipe
+    from slimcodec.types import Codec
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Candidate",
+    "Codec",
+    "Model",
+    "Prune",
+    "Recipe",
+    "Row",
+    "RowStore",
+    "SlimcodecError",
+    "Study",
+    "bd_rate",
+    "build_report",
+    "load",
+    "load_model",
+    "open_codec",
+    "read_image",
+    "run_grid",
+    "save_model",
+    "shrink_model",
+    "stream_change",
+    "summarise",
+    "write_image",
+]
+
+_HOMES = {
+    "Candidate": "bench:Candidate",
+    "Codec": "types:Codec",
+    "Model": "model_file:Model",
+    "Prune": "shrink:Prune",
+    "Recipe": "shrink:Recipe",
+    "Row": "bench:Row",
+    "RowStore": "bench:RowStore",
+    "SlimcodecError": "errors:SlimcodecError",
+    "Study": "bench:Study",
+    "bd_rate": "metrics:bd_rate",
+    "build_report": "report:build_report",
+    "load": "library:load_codec",
+    "load_model": "library:load_model",
+    "open_codec": "runtime:open_codec",
+    "read_image": "images:read_image",
+    "run_grid": "bench:run_grid",
+    "save_model": "model_file:save",
+    "shrink_model": "library:shrink_model",
+    "stream_change": "library:stream_change",
+    "summarise": "bench:summarise",
+    "write_image": "images:write_image",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'slimcodec' has no attribute {name!r}")
+    module, _, attribute = _HOMES[name].partition(":")
+    value = getattr(importlib.import_module(f"slimcodec.{module}"), attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,125 @@
+"""Files that appear whole or not at all.
+
+A study that is killed, a disk that fills up, a second process that reads while we write: in each
+case a half-written file is worse than none, because it looks like a result. So nothing here is
+written in place. The bytes go to a temporary file *in the same folder* (a rename is atomic only
+within one file system), they are flushed to the disk, and then one rename puts them under their
+name. Whoever opens that name sees the old file or the new one. On any failure, Ctrl-C included, the
+temporary file is removed; only a killed process can leave one, and it is called ``.slimcodec-*`` so
+that one knows what it is.
+
+The rename follows what an ordinary write would do where that can be seen: a symbolic link stays a
+link (its target is replaced), and a file that is overwritten keeps its permissions. What cannot be
+renamed over, a folder, a device or a pipe, is refused.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from slimcodec.errors import SlimcodecError
+
+__all__ = ["atomic_path", "write_atomically"]
+
+
+@contextmanager
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A temporary file to write to, which takes the name ``path`` when the block ends well.
+
+    The file that is yielded exists, is empty, lies in the same folder and has the same suffix, so
+    that writers which choose a format by suffix do the right thing::
+
+        with atomic_path("photo.png") as temporary:
+            picture.save(temporary)
+
+    When the block raises, the temporary file is removed and ``path`` stays as it was.
+
+    Args:
+        path: the file to write; its folder must exist.
+
+    Raises:
+        SlimcodecError: when the folder is missing, ``path`` is not a regular file, or the system
+            refuses to write (disk full, no permission, ...). An ``OSError`` out of the block is
+            turned into one too, unless it names another file.
+    """
+    target = Path(path)
+    try:
+        target = Path(os.path.realpath(path))  # what a link points to is replaced, not the link
+        temporary = target.with_name(f".slimcodec-{secrets.token_hex(6)}{target.suffix}")
+        mode = _mode_to_keep(target)
+        _touch(temporary)
+    except (OSError, ValueError) as error:
+        raise SlimcodecError(f"{path}: {_reason(error, target)}") from error
+    try:
+        yield temporary
+        _flush(temporary)
+        if mode is not None:
+            temporary.chmod(mode)
+        temporary.replace(target)
+    except OSError as error:
+        if _names_another_file(error, {str(temporary), str(target)}):
+            raise
+        raise SlimcodecError(f"{path}: {_reason(error, target)}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write ``data`` to ``path``, whole or not at all.
+
+    Raises:
+        SlimcodecError: as :func:`atomic_path`.
+    """
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def _mode_to_keep(target: Path) -> int | None:
+    """The permission bits of the file about to be replaced; None when there is none."""
+    try:
+        found = target.stat().st_mode
+    except FileNotFoundError:
+        return None
+    if stat.S_ISDIR(found):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
+    if not stat.S_ISREG(found):
+        # A rename would replace the device node itself, /dev/null for example.
+        raise ValueError("it is a device or a pipe, not a file; name a file in a folder")
+    return stat.S_IMODE(found)
+
+
+def _touch(temporary: Path) -> None:
+    # Created by hand, not by tempfile: that makes files private, and ours should follow the umask.
+    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+
+
+def _flush(temporary: Path) -> None:
+    # Without this a power cut soon after the rename can leave the name with no bytes behind it.
+    with temporary.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _names_another_file(error: OSError, ours: set[str]) -> bool:
+    return error.filename is not None and os.fsdecode(str(error.filename)) not in ours
+
+
+def _reason(error: OSError | ValueError, target: Path) -> str:
+    """What went wrong and what to do about it, on one line."""
+    folder = target.parent
+    if not isinstance(error, OSError):
+        return f"cannot be written: {error}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "cannot be written: disk full; free some space or write elsewhere"
+    if error.errno == errno.EISDIR:
+        return "cannot be written: it is a folder; name a file in it"
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return f"cannot be written: there is no folder {folder}; create it first"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"cannot be written: no permission to write in {folder}; choose another folder"
+    return f"cannot be written: {(error.strerror or str(error)).lower()}"

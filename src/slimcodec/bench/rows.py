@@ -1,0 +1,173 @@
+"""Rows: one measurement each, kept in SQLite.
+
+A row is written in one transaction as soon as it is measured, under a key of what was measured, so a
+run that is killed has lost the row it was in and nothing else; started again, it skips what is there.
+Every table, plot and page is computed from rows.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from slimcodec.atomic import write_atomically
+from slimcodec.errors import SlimcodecError
+
+__all__ = ["Row", "RowStore", "rows_to_tsv"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One codec at one quality on one image.
+
+    Attributes:
+        codec: its name.
+        variant: a label that tells rows of one study apart; the codec's name in a plain bench.
+        digest: identity of the model or library.
+        runtime: what executed it; empty for a peer.
+        quality: in the codec's own scale.
+        image: file name.
+        image_digest: of the pixels.
+        height, width: of the image.
+        stream_bytes: length of the stream, everything included.
+        model_bytes: size of the model file, 0 without one.
+        encode_ms, decode_ms: medians over the repeats, without reading and writing files.
+        read_ms: decoding the source image file.
+        parts_ms: medians per part, named ``encode.encoder`` and so on.
+        spread: (largest - smallest) / median of encode + decode over the repeats.
+        metrics: by registry name; a metric that was not to be had is absent.
+        settings: what the variant changed, for tables: for example ``{"generator": 0.3}``.
+        machine: where it was measured.
+    """
+
+    codec: str
+    variant: str
+    digest: str
+    runtime: str
+    quality: float
+    image: str
+    image_digest: str
+    height: int
+    width: int
+    stream_bytes: int
+    model_bytes: int
+    encode_ms: float
+    decode_ms: float
+    read_ms: float
+    parts_ms: Mapping[str, float]
+    spread: float
+    metrics: Mapping[str, float]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    machine: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def bpp(self) -> float:
+        """Bits per pixel of the real stream."""
+        return 8 * self.stream_bytes / (self.height * self.width)
+
+    @property
+    def key(self) -> str:
+        """Identity of the measurement."""
+        return row_key(self.variant, self.digest, self.runtime, self.quality, self.image_digest)
+
+
+def row_key(variant: str, digest: str, runtime: str, quality: float, image_digest: str) -> str:
+    """The key that a row of these will have."""
+    text = "|".join([variant, digest, runtime, repr(float(quality)), image_digest])
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+class RowStore:
+    """Rows in a SQLite file.
+
+    Args:
+        path: made when missing; its folder must exist.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._db = sqlite3.connect(path)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute(
+                "CREATE TABLE IF NOT EXISTS rows (key TEXT PRIMARY KEY, variant TEXT, image TEXT, "
+                "quality REAL, data TEXT NOT NULL)"
+            )
+        except sqlite3.DatabaseError as error:
+            raise SlimcodecError(f"{path} cannot be used for rows: {error}") from error
+
+    def __contains__(self, key: object) -> bool:
+        found = self._db.execute("SELECT 1 FROM rows WHERE key = ?", (key,)).fetchone()
+        return found is not None
+
+    def add(self, row: Row) -> None:
+        """Write one row in one transaction; a row of the same key is replaced."""
+        values = {name: getattr(row, name) for name in row.__dataclass_fields__}
+        try:
+            with self._db:
+                self._db.execute(
+                    "INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?, ?)",
+                    (row.key, row.variant, row.image, row.quality, json.dumps(values)),
+                )
+        except sqlite3.OperationalError as error:
+            raise SlimcodecError(f"{self.path} cannot be written: {error}") from error
+
+    def __iter__(self) -> Iterator[Row]:
+        """All rows, by the order in which their variants first came, then quality and image."""
+        query = (
+            "SELECT data FROM rows JOIN (SELECT variant AS v, MIN(rowid) AS first FROM rows "
+            "GROUP BY variant) ON variant = v ORDER BY first, quality, image"
+        )
+        for (data,) in self._db.execute(query):
+            yield Row(**json.loads(data))
+
+    def close(self) -> None:
+        """Fold the journal into the file and let go of it."""
+        self._db.close()
+
+
+def rows_to_tsv(rows: Sequence[Row], path: Path) -> None:
+    """All rows as tab-separated text, one column per metric and part."""
+    metrics = sorted({name for row in rows for name in row.metrics})
+    parts = sorted({name for row in rows for name in row.parts_ms})
+    plain = ["variant", "codec", "quality", "image", "width", "height", "stream_bytes"]
+    times = ["encode_ms", "decode_ms", "read_ms"]
+    out = io.StringIO()
+    writer = csv.writer(out, delimiter="\t", lineterminator="\n")
+    writer.writerow(
+        [
+            *plain,
+            "bpp",
+            *metrics,
+            *times,
+            *[f"{p}_ms" for p in parts],
+            "model_bytes",
+            "runtime",
+            "digest",
+        ]
+    )
+    for row in rows:
+        writer.writerow(
+            [
+                *[getattr(row, name) for name in plain],
+                f"{row.bpp:.6f}",
+                *[_cell(row.metrics.get(name), 6) for name in metrics],
+                *[_cell(getattr(row, name), 3) for name in times],
+                *[_cell(row.parts_ms.get(name), 3) for name in parts],
+                row.model_bytes,
+                row.runtime,
+                row.digest[:16],
+            ]
+        )
+    write_atomically(path, out.getvalue().encode())
+
+
+def _cell(value: float | None, digits: int) -> str:
+    return "" if value is None else f"{value:.{digits}f}"

@@ -1,0 +1,133 @@
+"""Aggregates: always computed from rows, never stored beside them.
+
+A point is the mean over images at one quality of one variant. A curve's BD-rate is computed from those
+points; MS-SSIM enters it in dB, metrics where less is better enter negated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean
+from typing import Any
+
+from slimcodec import registry
+from slimcodec.bench.rows import Row
+from slimcodec.errors import UsageError
+from slimcodec.metrics import bd_rate, to_db
+
+__all__ = ["Point", "Summary", "summarise"]
+
+
+@dataclass(frozen=True)
+class Point:
+    """Means over the images of one variant at one quality."""
+
+    variant: str
+    codec: str
+    quality: float
+    images: int
+    bpp: float
+    stream_bytes: float
+    metrics: Mapping[str, float]
+    encode_ms: float
+    decode_ms: float
+    total_s: float
+    """Encode and decode of all images together, without reading and writing files."""
+    parts_ms: Mapping[str, float]
+    model_bytes: int
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Points in the order of the rows, and BD-rates against a reference variant.
+
+    ``bd_rate_percent`` is variant -> metric -> percent of bytes against ``reference`` at equal
+    quality; pairs without four points or without overlap are absent.
+    """
+
+    points: Sequence[Point]
+    reference: str
+    bd_rate_percent: Mapping[str, Mapping[str, float]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "points": [
+                {name: getattr(point, name) for name in point.__dataclass_fields__}
+                for point in self.points
+            ],
+            "reference": self.reference,
+            "bd_rate_percent": {k: dict(v) for k, v in self.bd_rate_percent.items()},
+        }
+
+
+def summarise(rows: Sequence[Row], reference: str | None = None) -> Summary:
+    """Aggregate rows.
+
+    Args:
+        rows: of one bench or study.
+        reference: variant that BD-rates are against; by default ``jpeg``, or else the first variant.
+    """
+    groups: dict[tuple[str, float], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row.variant, row.quality), []).append(row)
+    points = [_point(group) for group in groups.values()]
+    variants = list(dict.fromkeys(point.variant for point in points))
+    if reference is None:
+        reference = "jpeg" if "jpeg" in variants else (variants[0] if variants else "")
+    curves = {v: [p for p in points if p.variant == v] for v in variants}
+    rates = {
+        variant: _bd_rates(curves.get(reference, []), curve)
+        for variant, curve in curves.items()
+        if variant != reference
+    }
+    return Summary(points, reference, {v: r for v, r in rates.items() if r})
+
+
+def _point(group: Sequence[Row]) -> Point:
+    first = group[0]
+    # A metric counts only where every image has it, or means of different images would be compared.
+    names = [n for n in first.metrics if all(n in row.metrics for row in group)]
+    parts = sorted({name for row in group for name in row.parts_ms})
+    return Point(
+        variant=first.variant,
+        codec=first.codec,
+        quality=first.quality,
+        images=len(group),
+        bpp=fmean(row.bpp for row in group),
+        stream_bytes=fmean(row.stream_bytes for row in group),
+        metrics={n: fmean(row.metrics[n] for row in group) for n in names},
+        encode_ms=fmean(row.encode_ms for row in group),
+        decode_ms=fmean(row.decode_ms for row in group),
+        total_s=sum(row.encode_ms + row.decode_ms for row in group) / 1e3,
+        parts_ms={n: fmean(row.parts_ms.get(n, 0.0) for row in group) for n in parts},
+        model_bytes=first.model_bytes,
+        settings=first.settings,
+    )
+
+
+def _bd_rates(reference: Sequence[Point], curve: Sequence[Point]) -> dict[str, float]:
+    rates: dict[str, float] = {}
+    if len(reference) < 4 or len(curve) < 4:
+        return rates
+    for name in reference[0].metrics:
+        if not all(name in p.metrics for p in (*reference, *curve)):
+            continue
+        try:
+            rates[name] = bd_rate(_curve(reference, name), _curve(curve, name))
+        except UsageError:  # no overlap: there is no such number
+            continue
+    return rates
+
+
+def _curve(points: Sequence[Point], metric: str) -> list[tuple[float, float]]:
+    kind = registry.metrics.get(metric)
+
+    def value(p: Point) -> float:
+        if metric in ("ssim", "ms-ssim"):
+            return to_db(p.metrics[metric])
+        return -p.metrics[metric] if kind.better == "lower" else p.metrics[metric]
+
+    return [(p.bpp, value(p)) for p in points]

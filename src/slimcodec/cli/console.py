@@ -1,0 +1,91 @@
+"""What verbs share on the terminal: progress on stderr, results on stdout, tables."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from slimcodec.report import Table
+
+__all__ = ["note", "print_json", "print_table", "progress_bar", "readable_bytes"]
+
+Progressed = Callable[[int, int, str], None]
+
+
+@contextmanager
+def progress_bar(title: str) -> Iterator[Progressed]:
+    """A bar on a terminal; a line every ten seconds where stderr is a file."""
+    if not sys.stderr.isatty():
+        yield _lines(title)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total}"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[what]}", style="dim"),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=None, what="")
+
+        def update(done: int, total: int, what: str) -> None:
+            bar.update(task, completed=done, total=total, what=what)
+
+        yield update
+
+
+def _lines(title: str) -> Progressed:
+    import time
+
+    last = time.monotonic()
+
+    def update(done: int, total: int, what: str) -> None:
+        nonlocal last
+        if time.monotonic() - last >= 10:
+            last = time.monotonic()
+            print(f"{title} {done}/{total}: {what}", file=sys.stderr, flush=True)
+
+    return update
+
+
+def note(message: str) -> None:
+    """One line beside the result, on stderr."""
+    print(message, file=sys.stderr)
+
+
+def print_json(value: Any) -> None:
+    """The result as JSON, on stdout."""
+    print(json.dumps(value, indent=2))
+
+
+def print_table(table: Table) -> None:
+    """A table of the report on the terminal; tab-separated text where stdout is a file."""
+    from rich.console import Console
+    from rich.table import Table as RichTable
+
+    if not sys.stdout.isatty():
+        print(f"# {table.title}")
+        print("\t".join(column.name for column in table.columns))
+        for row in table.rows:
+            print("\t".join(row))
+        if table.note:
+            print(f"# {table.note}")
+        return
+    rich = RichTable(title=table.title, caption=table.note or None, title_justify="left")
+    for column in table.columns:
+        rich.add_column(column.name, justify="right" if column.numeric else "left")
+    for row in table.rows:
+        rich.add_row(*row)
+    Console().print(rich)
+
+
+def readable_bytes(count: int) -> str:
+    """1,234 bytes; 17.7 MB from a million on."""
+    return f"{count:,} bytes" if count < 1_000_000 else f"{count / 1e6:.1f} MB"

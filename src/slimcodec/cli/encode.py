@@ -1,0 +1,80 @@
+"""slimcodec encode: a picture to a stream."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from slimcodec.cli.options import Json, RuntimeName
+
+
+def encode(
+    image: Annotated[Path, typer.Argument(help="The picture: PNG, JPEG, WebP, TIFF and more.")],
+    output: Annotated[
+        Optional[Path],  # noqa: UP045 - typer reads this at run time
+        typer.Option("-o", "--output", help="The stream; beside the picture when not given."),
+    ] = None,
+    codec: Annotated[
+        str, typer.Option("--codec", help="A codec by name, or a model file by path.")
+    ] = "hific-s",
+    quality: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option("--quality", help="In the codec's own scale; hific-s: 1 (small) to 5."),
+    ] = None,
+    background: Annotated[
+        str, typer.Option(help="What shows through transparency: a colour name or #rrggbb.")
+    ] = "white",
+    runtime: RuntimeName = "torch",
+    json: Json = False,
+) -> None:
+    """Compress a picture into a stream.
+
+    The stream holds everything the decoder needs besides the codec: `slimcodec decode` turns it back.
+
+    Example: slimcodec encode photo.png --quality 2
+    """
+    from PIL import ImageColor
+
+    from slimcodec import library
+    from slimcodec.atomic import write_atomically
+    from slimcodec.cli.console import note, print_json
+    from slimcodec.errors import UsageError
+    from slimcodec.images import read_image
+    from slimcodec.metrics import bits_per_pixel
+
+    try:
+        colour = ImageColor.getrgb(background)[:3]
+    except ValueError:
+        raise UsageError(
+            f"--background takes a colour name or #rrggbb, got {background!r}"
+        ) from None
+    read = read_image(image, background=(colour[0], colour[1], colour[2]))
+    opened = library.load_codec(codec, runtime)
+    suffix = ".slc" if opened.model_bytes else f".{opened.name}"
+    target = output or image.with_suffix(suffix)
+    if target.exists() and target.samefile(image):
+        raise UsageError(f"{target} is the picture itself; name another stream with -o")
+    stream = opened.encode(read.pixels, quality)
+    write_atomically(target, stream)
+    height, width, _ = read.pixels.shape
+    bpp = bits_per_pixel(len(stream), height, width)
+    for sentence in read.notes:
+        note(f"{image}: {sentence}")
+    if json:
+        print_json(
+            {
+                "stream": str(target),
+                "bytes": len(stream),
+                "width": width,
+                "height": height,
+                "bpp": bpp,
+                "codec": opened.name,
+                "quality": opened.default_quality if quality is None else quality,
+                "notes": list(read.notes),
+            }
+        )
+        return
+    smaller = 3 * height * width / len(stream)
+    print(f"{target}: {len(stream):,} bytes, {bpp:.3f} bpp, {smaller:.0f}x smaller than the pixels")

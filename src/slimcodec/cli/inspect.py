@@ -1,0 +1,82 @@
+"""slimcodec inspect: what a model file or a stream says about itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from slimcodec.cli.options import Json
+
+
+def inspect(
+    path: Annotated[
+        str, typer.Argument(help="A model file, a built-in model's name, or a stream.")
+    ],
+    json: Json = False,
+) -> None:
+    """Show what a model file or a stream says about itself, after checking it.
+
+    Example: slimcodec inspect hific-s
+    """
+    from slimcodec.cli.console import print_json
+
+    facts = _facts(path)
+    if json:
+        print_json(facts)
+        return
+    width = max(len(key) for key in facts)
+    for key, value in facts.items():
+        lines = value if isinstance(value, list) else [value]
+        for number, line in enumerate(lines):
+            print(f"{key if number == 0 else '':{width}}  {_line(line)}")
+
+
+def _facts(name: str) -> dict[str, Any]:
+    from slimcodec import library
+    from slimcodec.model_file import read_manifest
+    from slimcodec.stream import unpack
+
+    path = Path(name)
+    if path.is_file():
+        with path.open("rb") as file:
+            start = file.read(3)
+        if start == b"SLC":
+            stream = unpack(path.read_bytes())
+            known = {read_manifest(p)["stream_id"]: n for n, p in library.built_in_models().items()}
+            stream_id = stream.stream_id.hex()
+            return {
+                "stream": str(path),
+                "bytes": path.stat().st_size,
+                "stream_id": stream_id,
+                "model": known.get(stream_id, "not a built-in one"),
+                "width": stream.width,
+                "height": stream.height,
+                "quality_step": stream.quality,
+                "section_bytes": [len(section) for section in stream.sections],
+            }
+    model = library.load_model(name)
+    return {
+        "model": model.name,
+        "family": model.family,
+        "bytes": library.model_path(name).stat().st_size,
+        "digest": model.digest,
+        "stream_id": model.stream_id,
+        "parts": [
+            {"part": part, "parameters": total, "nonzero": kept}
+            for part, (total, kept) in model.parameters().items()
+        ],
+        "config": dict(model.config),
+        "history": [dict(entry) for entry in model.history],
+    }
+
+
+def _line(value: Any) -> str:
+    if isinstance(value, dict):
+        shown = {
+            k: (f"{len(v)} entries" if isinstance(v, list) and len(v) > 8 else v)
+            for k, v in value.items()
+        }
+        return ", ".join(f"{k} {_line(v)}" for k, v in shown.items())
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

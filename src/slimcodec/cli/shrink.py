@@ -1,0 +1,62 @@
+"""slimcodec shrink: a model and a recipe to a smaller model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from slimcodec.cli.options import Json
+
+
+def shrink(
+    codec: Annotated[str, typer.Argument(help="A built-in model by name, or a model file.")],
+    recipe: Annotated[Path, typer.Option("--recipe", help="The passes, as a TOML file.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The new model file (.slim).")],
+    json: Json = False,
+) -> None:
+    """Apply a recipe to a model: print the plan, apply it, save a model file.
+
+    Says in words what it means for streams that exist already.
+
+    Example: slimcodec shrink hific-s --recipe recipes/prune-generator.toml -o small.slim
+    """
+    from slimcodec import library, registry
+    from slimcodec.cli.console import note, print_json, readable_bytes
+    from slimcodec.model_file import save, thaw_network
+    from slimcodec.shrink import Recipe
+
+    parsed = Recipe.read(recipe)
+    before = library.load_model(codec)
+    family = registry.families.get(before.family)
+    parsed.check(family)
+    for line in parsed.plan(thaw_network(before), family):
+        note(f"plan: {line}")
+    after = library.shrink_model(before, parsed)
+    save(after, output)
+    words = library.stream_change(before, after, parsed)
+    counts = {
+        part: {"parameters": total, "nonzero": kept, "nonzero_before": before.parameters()[part][1]}
+        for part, (total, kept) in after.parameters().items()
+    }
+    size = output.stat().st_size
+    if json:
+        print_json(
+            {
+                "model": str(output),
+                "bytes": size,
+                "stream_id": after.stream_id,
+                "streams": words,
+                "parts": counts,
+                "passes": list(after.history[len(before.history) :]),
+            }
+        )
+        return
+    for part, count in counts.items():
+        share = count["nonzero"] / count["parameters"]
+        print(
+            f"{part:12} {count['nonzero']:>12,} of {count['parameters']:,} weights left ({share:.1%})"
+        )
+    print(words)
+    print(f"{output}: {readable_bytes(size)}")

@@ -1,0 +1,71 @@
+"""slimcodec study: a grid of recipes on one codec."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from slimcodec.cli.options import Images, Json, Out, RuntimeName
+
+if TYPE_CHECKING:
+    from slimcodec.bench import Study
+
+
+def study(
+    study: Annotated[Path, typer.Argument(help="The grid, as a TOML file.", metavar="STUDY.toml")],
+    images: Images,
+    out: Out,
+    codec: Annotated[
+        Optional[str],  # noqa: UP045 - typer reads this at run time
+        typer.Option("--codec", help="Shrink this codec instead of the study's own."),
+    ] = None,
+    repeats: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(
+            min=1, help="Timed runs of each encode and decode; the study's own if not given."
+        ),
+    ] = None,
+    pictures: Annotated[
+        int, typer.Option(min=0, help="Keep the decoded pictures of so many first images.")
+    ] = 3,
+    runtime: RuntimeName = "torch",
+    json: Json = False,
+) -> None:
+    """Shrink one codec in every way a study lists, and measure each on the same images.
+
+    Interrupted at any moment, the same command goes on where it was.
+
+    Example: slimcodec study studies/paper_table2.toml --images kodak --out results/table2
+    """
+    import dataclasses
+
+    from slimcodec.bench import Study
+
+    parsed = Study.read(study)
+    if codec is not None:
+        parsed = dataclasses.replace(parsed, codec=codec)
+    if repeats is not None:
+        parsed = dataclasses.replace(parsed, repeats=repeats)
+    run_study(parsed, images, out, pictures, runtime, json)
+
+
+def run_study(
+    study: Study, images: Path, out: Path, pictures: int, runtime: str, json: bool
+) -> None:
+    """Shrink, then measure as ``bench`` does, with the study's description beside the rows."""
+    import json as json_module
+
+    from slimcodec.atomic import write_atomically
+    from slimcodec.cli.bench import run
+    from slimcodec.cli.console import progress_bar
+    from slimcodec.images import find_images
+
+    find_images(images)  # a wrong folder should not cost minutes of shrinking first
+    out.mkdir(parents=True, exist_ok=True)
+    with progress_bar("shrinking") as progress:
+        candidates = study.candidates(out / "models", runtime, progress)
+    description = json_module.dumps(study.describe(), indent=2)
+    write_atomically(out / "study.json", description.encode())
+    run(list(candidates), images, out, list(study.metrics), study.repeats, pictures, json)

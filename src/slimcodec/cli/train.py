@@ -1,0 +1,141 @@
+"""slimcodec train: photographs to a model file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from slimcodec.cli.options import Images, Out
+
+if TYPE_CHECKING:
+    from slimcodec.training import Progress, Trained, TrainingConfig
+
+
+def train(
+    config: Annotated[Path, typer.Argument(help="The run, as a TOML file.", metavar="CONFIG.toml")],
+    images: Images,
+    out: Out,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the state in --out, if there is one.")
+    ] = False,
+    init: Annotated[
+        Optional[str],  # noqa: UP045 - typer reads this at run time
+        typer.Option("--init", help="Start from a model's weights: a name or a model file."),
+    ] = None,
+    minutes: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(
+            min=0, help="Stop after so long, state saved; 0 writes the model as it stands."
+        ),
+    ] = None,
+    threads: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(min=1, help="Cores to use; all of them if not given."),
+    ] = None,
+) -> None:
+    """Train a learned codec on a folder of photographs and write a model file.
+
+    The state is saved every few minutes: kill the run at any moment and start it again with --resume.
+
+    Example: slimcodec train recipes/train-hific-s.toml --images photos --out runs/hific-s
+    """
+    from slimcodec import library
+    from slimcodec.errors import MissingExtraError, UsageError
+    from slimcodec.images import find_images
+
+    try:
+        import torch
+
+        from slimcodec.training import TrainingConfig
+        from slimcodec.training import train as run_training
+    except ImportError as error:
+        raise MissingExtraError("training", "train") from error
+
+    run = TrainingConfig.read(config)
+    photos = find_images(images)
+    if not resume and (out / "state.ckpt").exists():
+        raise UsageError(f"{out} holds a run already; go on with --resume or name another --out")
+    weights = None
+    if init is not None:
+        weights = {k: torch.from_numpy(v) for k, v in library.load_model(init).weights.items()}
+    if threads is not None:
+        torch.set_num_threads(threads)
+    with _shown(run) as on_progress:
+        trained = run_training(
+            run, photos, out, init=weights, resume=resume, minutes=minutes, on_progress=on_progress
+        )
+    _save(run, trained, len(photos), out)
+
+
+def _save(run: TrainingConfig, trained: Trained, photos: int, out: Path) -> None:
+    from slimcodec.cli.console import readable_bytes
+    from slimcodec.machine import cpu_name
+    from slimcodec.model_file import freeze_network, save
+
+    record = {
+        "train": run.name,
+        "steps": trained.step,
+        "hours": round(trained.train_seconds / 3600, 3),
+        "photographs": photos - len(run.holdout),
+        "hardware": cpu_name(),
+        "validation_bpp_db": [[round(b, 4), round(d, 3)] for b, d in trained.validation],
+    }
+    model = freeze_network(trained.network, name=run.name, family=run.family, history=(record,))
+    path = out / f"{run.name}.slim"
+    out.mkdir(parents=True, exist_ok=True)
+    save(model, path)
+    print(f"{path}: {readable_bytes(path.stat().st_size)} after {trained.step:,} steps")
+
+
+def _shown(run: TrainingConfig) -> Any:
+    """A live line on a terminal, a line every half minute elsewhere."""
+    import sys
+    import time
+    from collections.abc import Iterator
+    from contextlib import contextmanager
+
+    def text(p: Progress) -> str:
+        left = (p.last_step - p.step) / max(p.steps_per_s, 1e-6) / 60
+        line = (
+            f"loss {p.loss:.3f}  {p.bpp:.3f} bpp  {p.psnr_db:.2f} dB  "
+            f"{p.steps_per_s:.2f} steps/s  {left:.0f} min left"
+        )
+        if p.validation:
+            line += "  held out: " + " ".join(f"{b:.3f}/{d:.2f}" for b, d in p.validation)
+        return line
+
+    @contextmanager
+    def lines() -> Iterator[Any]:
+        last = [0.0]
+
+        def show(p: Progress) -> None:
+            if p.validation or time.monotonic() - last[0] >= 30:
+                last[0] = time.monotonic()
+                print(f"step {p.step:,}/{p.last_step:,}  {text(p)}", file=sys.stderr, flush=True)
+
+        yield show
+
+    @contextmanager
+    def bar() -> Iterator[Any]:
+        from rich.console import Console
+        from rich.progress import BarColumn, TextColumn
+        from rich.progress import Progress as Bar
+
+        console = Console(stderr=True)
+        columns = (
+            TextColumn(run.name), BarColumn(), TextColumn("{task.completed:,}/{task.total:,}"),
+            TextColumn("{task.fields[text]}"),
+        )  # fmt: skip
+        with Bar(*columns, console=console) as shown:
+            task = shown.add_task("", total=run.first_step + run.steps, text="preparing")
+
+            def show(p: Progress) -> None:
+                shown.update(task, completed=p.step, text=text(p))
+                if p.validation:
+                    console.print(f"step {p.step:,}  {text(p)}")
+
+            yield show
+
+    return bar() if sys.stderr.isatty() else lines()

@@ -1,0 +1,97 @@
+"""Freezing: a trained network's probability model becomes integers, once.
+
+Tables come from the network's densities in float64; thresholds and shifts from its last non-linearity
+and its gains. The weights themselves are not copied: the integer prior is derived from the model
+file's half-precision weights by exact operations, so storing it again could only disagree.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from slimcodec.codecs.hific.hyperprior import FactorizedDensity
+from slimcodec.codecs.hific.network import HificNetwork
+from slimcodec.codecs.hific.prior import (
+    TABLE_SCALES,
+    IntegerPrior,
+    ScaleGrid,
+    grid_to_arrays,
+)
+from slimcodec.stream import Tables
+
+__all__ = ["freeze"]
+
+_TAIL = 2.0**-22
+"""Probability left to the escape on either side of a table."""
+_WIDEST_HYPER = 4096
+
+
+@torch.no_grad()
+def freeze(network: HificNetwork) -> dict[str, NDArray[np.generic]]:
+    """The frozen arrays of a network whose weights are already as the model file will hold them."""
+    probability = network.probability
+    layers = range(len(probability.scale.layers))
+    tensors = {name: t.cpu().numpy() for name, t in probability.scale.state_dict().items()}
+    prior = IntegerPrior(
+        [tensors[f"layers.{i}.weight"] for i in layers],
+        [tensors[f"layers.{i}.bias"] for i in layers],
+    )
+    spread = probability.latent_scale.double().flatten().cpu().numpy()
+    log_gains = np.log(spread)[None] + network.log_gain.double().cpu().numpy()
+    softplus = network.config.scale_activation == "softplus"
+    grid = ScaleGrid.build(prior.fraction_bits, softplus, log_gains)
+    return {
+        **grid_to_arrays(grid),
+        **_latent_tables(network.config.likelihood).to_arrays("latent_tables"),
+        **_hyper_tables(probability.density).to_arrays("hyper_tables"),
+    }
+
+
+def _latent_tables(likelihood: str) -> Tables:
+    """Unit bins of a zero-mean Gaussian or logistic at each table scale."""
+
+    def cdf(x: float) -> float:
+        if likelihood == "logistic":
+            return 1 / (1 + math.exp(-x)) if x > -700 else 0.0
+        return 0.5 * math.erfc(-x * math.sqrt(0.5))
+
+    tables = []
+    for scale in TABLE_SCALES:
+        reach = 1
+        while cdf(-(reach + 0.5) / scale) > _TAIL:
+            reach += max(1, reach // 16)
+        # Both ends of a bin on the negative side, where a cumulative near zero keeps its digits.
+        half = [cdf((0.5 - i) / scale) - cdf((-0.5 - i) / scale) for i in range(reach + 1)]
+        tables.append(np.array(half[:0:-1] + half))
+    return Tables.from_probabilities([0] * len(tables), tables)
+
+
+def _hyper_tables(density: FactorizedDensity) -> Tables:
+    """Unit bins of each channel's density, as wide as it has weight."""
+    exact = copy.deepcopy(density).double()
+    channels = exact.biases[0].shape[0]
+    edges = torch.arange(-_WIDEST_HYPER, _WIDEST_HYPER + 1, dtype=torch.float64) - 0.5
+    logits = exact.logits(edges.expand(channels, 1, -1))[:, 0].numpy()
+    centres, tables = [], []
+    for line in logits:
+        below, above = _sigmoid(line), _sigmoid(-line)
+        # The difference of whichever tail is the smaller keeps its digits.
+        bins = np.where(line[:-1] > 0, above[:-1] - above[1:], below[1:] - below[:-1])
+        inside = np.flatnonzero((below[1:] > _TAIL) & (above[:-1] > _TAIL))
+        low, high = int(inside[0]), int(inside[-1])
+        centre = (low + high) // 2
+        reach = max(high - centre, centre - low, 1)
+        reach = min(reach, centre, len(bins) - 1 - centre)
+        centres.append(centre - _WIDEST_HYPER)
+        tables.append(np.maximum(bins[centre - reach : centre + reach + 1], 0.0))
+    return Tables.from_probabilities(centres, tables)
+
+
+def _sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    out: NDArray[np.float64] = np.exp(-np.logaddexp(0, -x))
+    return out

@@ -1,0 +1,234 @@
+"""The probability model: a mean-scale hyperprior over latents (Minnen, Ballé, Toderici 2018).
+
+    y ─► analysis ─► z ─► round ─► synthesis (mean, scale) ─► p(y | z) = N or logistic, unit bins
+                       └► factorized density (Ballé et al. 2018, appendix 6.1) ─► p(z)
+
+The analysis and the mean net are float parts. The scale net decides table indexes, so what codes
+with it is its integer twin in ``prior.py``; the torch one below is for training and for the ideal
+code length.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from slimcodec.codecs.hific.config import HificConfig
+
+__all__ = ["FactorizedDensity", "Hyperprior", "Likelihoods", "Synthesis", "round_through"]
+
+SCALE_FLOOR = 0.11
+LIKELIHOOD_FLOOR = 1e-9
+LOG_OFFSET = 0.3
+
+
+class Likelihoods(NamedTuple):
+    """Probability of each symbol; bits are ``-log2`` of it.
+
+    Shapes: ``latents`` [b, m, h, w], ``hyper_latents`` [b, n, h/4, w/4].
+    """
+
+    latents: Tensor
+    hyper_latents: Tensor
+
+    def bits(self) -> Float[Tensor, " b"]:
+        """Ideal code length of each image, in bits."""
+        latents, hyper_latents = (p.log2().flatten(1).sum(dim=1) for p in self)
+        return -(latents + hyper_latents)
+
+
+class _RoundThrough(torch.autograd.Function):
+    """Rounding whose gradient is one."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.round()
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        return grads[0]
+
+
+class _LowerBound(torch.autograd.Function):
+    """``max(x, bound)``, with a gradient wherever following it would raise x."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, bound: float) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.bound = bound
+        return x.clamp(min=bound)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        (x,) = ctx.saved_tensors
+        passes = (x >= ctx.bound) | (grads[0] < 0)
+        return grads[0] * passes, None
+
+
+def round_through(x: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
+    """Round, with a straight-through gradient."""
+    out: Tensor = _RoundThrough.apply(x)  # type: ignore[no-untyped-call]
+    return out
+
+
+def _noise(x: Tensor) -> Tensor:
+    return x + torch.rand_like(x) - 0.5
+
+
+class FactorizedDensity(nn.Module):
+    """A learned cumulative per channel: softplus matrices and gated tanh, filters (3, 3, 3)."""
+
+    def __init__(self, channels: int, init_scale: float = 4.0) -> None:
+        super().__init__()
+        filters = (1, 3, 3, 3, 1)
+        scale = init_scale ** (1 / (len(filters) - 1))
+        self.matrices = nn.ParameterList()
+        self.gates = nn.ParameterList()
+        self.biases = nn.ParameterList()
+        for inputs, outputs in pairwise(filters):
+            start = math.log(math.expm1(1 / scale / outputs))
+            self.matrices.append(nn.Parameter(torch.full((channels, outputs, inputs), start)))
+            self.biases.append(nn.Parameter(torch.rand(channels, outputs, 1) - 0.5))
+            self.gates.append(nn.Parameter(torch.zeros(channels, outputs, 1)))
+
+    def logits(self, x: Float[Tensor, "c 1 n"]) -> Float[Tensor, "c 1 n"]:
+        """The cumulative distribution at x, as a logit; every layer is gated, the last too."""
+        for matrix, bias, gate in zip(self.matrices, self.biases, self.gates, strict=True):
+            x = torch.bmm(F.softplus(matrix), x) + bias
+            x = x + torch.tanh(gate) * torch.tanh(x)
+        return x
+
+    def forward(self, z: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """Probability of the unit bin around each value."""
+        b, c, h, w = z.shape
+        flat = z.transpose(0, 1).reshape(c, 1, -1)
+        lower, upper = self.logits(flat - 0.5), self.logits(flat + 0.5)
+        # Work on the side where the sigmoid has not run into one, or the difference loses digits.
+        sign = -torch.sign(lower + upper).detach()
+        likelihood = (torch.sigmoid(sign * upper) - torch.sigmoid(sign * lower)).abs()
+        return likelihood.reshape(c, b, h, w).transpose(0, 1)
+
+
+class Synthesis(nn.Module):
+    """Three transposed convolutions from hyper-latents to one value per latent."""
+
+    def __init__(self, hyper: int, latents: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            [
+                nn.ConvTranspose2d(hyper, hyper, 5, stride=2, padding=2, output_padding=1),
+                nn.ConvTranspose2d(hyper, hyper, 5, stride=2, padding=2, output_padding=1),
+                nn.ConvTranspose2d(hyper, latents, 3, stride=1, padding=1),
+            ]
+        )
+
+    def forward(self, z_hat: Float[Tensor, "b n h w"]) -> Float[Tensor, "b m h4 w4"]:
+        first, second, last = self.layers
+        out: Tensor = last(F.relu(second(F.relu(first(z_hat)))))
+        return out
+
+
+class Analysis(nn.Module):
+    """Latents to hyper-latents, four times smaller on a side."""
+
+    def __init__(self, inputs: int, hyper: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            [
+                nn.Conv2d(inputs, hyper, 3, padding=1),
+                nn.Conv2d(hyper, hyper, 5, stride=2, padding=2, padding_mode="reflect"),
+                nn.Conv2d(hyper, hyper, 5, stride=2, padding=2, padding_mode="reflect"),
+            ]
+        )
+
+    def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b n h4 w4"]:
+        first, second, last = self.layers
+        out: Tensor = last(F.relu(second(F.relu(first(features)))))
+        return out
+
+
+class Hyperprior(nn.Module):
+    """The part ``probability``. ``latent_scale`` is each latent's usual spread (1 as published)."""
+
+    latent_scale: Tensor
+
+    def __init__(self, config: HificConfig) -> None:
+        super().__init__()
+        latents, hyper = config.latent_channels, config.hyper_channels
+        self.likelihood = config.likelihood
+        self.log_input = config.hyper_log_input
+        self.softplus_scale = config.scale_activation == "softplus"
+        self.register_buffer("latent_scale", torch.ones(1, latents, 1, 1))
+        self.analysis = Analysis(latents * (2 if self.log_input else 1), hyper)
+        self.mean = Synthesis(hyper, latents)
+        self.scale = Synthesis(hyper, latents)
+        self.density = FactorizedDensity(hyper)
+
+    def forward(
+        self, y: Float[Tensor, "b m h w"], gain: Float[Tensor, "b m 1 1"]
+    ) -> tuple[Float[Tensor, "b m h w"], Likelihoods]:
+        """Decoded latents (still gained) and likelihoods, as in training.
+
+        In evaluation mode the likelihoods are those of the rounded symbols; in training mode those
+        of noisy ones, whose expectation has a gradient.
+        """
+        z = self.hyper_latents(y)
+        z_hat = round_through(z)
+        mean = self.latent_means(z_hat) * gain
+        scale = self.latent_scales(z_hat) * gain
+        symbols = round_through(y * gain - mean)
+        if self.training:
+            likelihoods = self.likelihoods(_noise(y * gain - mean), scale, _noise(z))
+        else:
+            likelihoods = self.likelihoods(symbols, scale, z_hat)
+        return symbols + mean, likelihoods
+
+    def hyper_latents(self, y: Float[Tensor, "b m h w"]) -> Float[Tensor, "b n h4 w4"]:
+        """Unrounded hyper-latents. They see latents before any gain, so one z serves all qualities."""
+        features = y / self.latent_scale
+        if self.log_input:
+            features = torch.cat([features, (y.abs() + LOG_OFFSET).log()], dim=1)
+        out: Tensor = self.analysis(features)
+        return out
+
+    def latent_means(self, z_hat: Float[Tensor, "b n h w"]) -> Float[Tensor, "b m h4 w4"]:
+        """Predicted means, in the units of ungained latents."""
+        out: Tensor = self.mean(z_hat) * self.latent_scale
+        return out
+
+    def latent_scales(self, z_hat: Float[Tensor, "b n h w"]) -> Float[Tensor, "b m h4 w4"]:
+        """Predicted scales, in the units of ungained latents, not yet floored."""
+        out: Tensor = self.scale(z_hat)
+        return (F.softplus(out.float()) if self.softplus_scale else out) * self.latent_scale
+
+    def likelihoods(
+        self,
+        centred: Float[Tensor, "b m h w"],
+        scale: Float[Tensor, "b m h w"],
+        z: Float[Tensor, "b n h4 w4"],
+    ) -> Likelihoods:
+        """Unit-bin probabilities of centred latents and of hyper-latents."""
+        scale = lower_bound(scale.float(), SCALE_FLOOR)
+        distance = centred.float().abs()
+        latents = self._cdf((0.5 - distance) / scale) - self._cdf((-0.5 - distance) / scale)
+        return Likelihoods(
+            lower_bound(latents, LIKELIHOOD_FLOOR),
+            lower_bound(self.density(z.float()), LIKELIHOOD_FLOOR),
+        )
+
+    def _cdf(self, x: Tensor) -> Tensor:
+        if self.likelihood == "logistic":
+            return torch.sigmoid(x)
+        return 0.5 * torch.erfc(-x * math.sqrt(0.5))
+
+
+def lower_bound(x: Float[Tensor, "*s"], bound: float) -> Float[Tensor, "*s"]:
+    """``max(x, bound)`` that can still learn its way up from below."""
+    out: Tensor = _LowerBound.apply(x, bound)  # type: ignore[no-untyped-call]
+    return out

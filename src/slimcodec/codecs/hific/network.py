@@ -1,0 +1,282 @@
+"""HiFiC's networks in torch (Mentzer, Toderici, Tschannen, Agustsson 2020), at any width.
+
+    image ─► encoder ─► latents y ─► (probability: what y costs) ─► ŷ ─► generator ─► image
+
+``HificNetwork.forward`` is the training path: quantization is noise for the rate and rounding with
+a straight-through gradient for the picture (Minnen and Singh 2020), so that the generator trains
+on what it will decode. The coded path, in numpy, is ``coding.py``; it calls the same parts.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from slimcodec.codecs.hific.config import HificConfig
+from slimcodec.codecs.hific.hyperprior import Hyperprior, Likelihoods
+
+__all__ = ["ChannelNorm", "Encoder", "Generator", "HificNetwork", "ResidualBlock"]
+
+
+class ChannelNorm(nn.Module):
+    """Normalise each position over its channels: unbiased variance, eps 1e-3."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(torch.ones(1, channels, 1, 1))
+        self.beta = nn.Parameter(torch.zeros(1, channels, 1, 1))
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        mean = x.mean(dim=1, keepdim=True)
+        centred = x - mean
+        variance = centred.square().sum(dim=1, keepdim=True) / (x.shape[1] - 1)
+        out: Tensor = centred * torch.rsqrt(variance + 1e-3) * self.gamma + self.beta
+        return out
+
+
+def in_float32(module: nn.Module, x: Tensor) -> Tensor:
+    """Run a module outside mixed precision: latents span three decades, bfloat16 has eight bits."""
+    if not torch.is_autocast_enabled(x.device.type):
+        return module(x)  # type: ignore[no-any-return]
+    with torch.autocast(x.device.type, enabled=False):
+        return module(x.float())  # type: ignore[no-any-return]
+
+
+def _norm(channels: int, present: bool) -> nn.Module:
+    return ChannelNorm(channels) if present else nn.Identity()
+
+
+def _down_padding(kernel: int) -> tuple[int, int, int, int]:
+    """Left, right, top, bottom, so that stride 2 halves an even side (published: 0, 1, 1, 0)."""
+    small, large = (kernel - 2) // 2, kernel - 2 - (kernel - 2) // 2
+    return small, large, large, small
+
+
+class ResidualBlock(nn.Module):
+    """conv, norm, relu, conv, norm; identity added. Reflection-padded 3x3."""
+
+    def __init__(self, width: int, slope: float) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(width, width, 3, padding=1, padding_mode="reflect")
+        self.norm1 = ChannelNorm(width)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1, padding_mode="reflect")
+        self.norm2 = ChannelNorm(width)
+        self.slope = slope
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        inner = F.leaky_relu(self.norm1(self.conv1(x)), self.slope)
+        out: Tensor = x + self.norm2(self.conv2(inner))
+        return out
+
+
+class DownStage(nn.Module):
+    """Reflection padding, a strided convolution, norm, rectifier."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, norm: bool, slope: float) -> None:
+        super().__init__()
+        self.padding = _down_padding(kernel)
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride=2)
+        self.norm = _norm(outputs, norm)
+        self.slope = slope
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h2 w2"]:
+        x = self.conv(F.pad(x, self.padding, mode="reflect"))
+        out: Tensor = F.leaky_relu(self.norm(x), self.slope)
+        return out
+
+
+class UpStage(nn.Module):
+    """A transposed convolution of stride 2, norm, rectifier."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, norm: bool, slope: float) -> None:
+        super().__init__()
+        self.conv = nn.ConvTranspose2d(
+            inputs, outputs, kernel, stride=2, padding=(kernel - 1) // 2, output_padding=1
+        )
+        self.norm = _norm(outputs, norm)
+        self.slope = slope
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h2 w2"]:
+        out: Tensor = F.leaky_relu(self.norm(self.conv(x)), self.slope)
+        return out
+
+
+class Encoder(nn.Module):
+    """Analysis transform: an image in [0, 1] to latents, ``stride`` times smaller on a side."""
+
+    def __init__(self, config: HificConfig) -> None:
+        super().__init__()
+        norm = config.norm == "everywhere"
+        slope = config.negative_slope
+        self.offset, self.scale = config.input_offset, config.input_scale
+        self.slope = slope
+        width = 3
+        if config.stem_kernel is not None:
+            width = config.stem_width
+            pad = config.stem_kernel // 2
+            self.stem = nn.Conv2d(3, width, config.stem_kernel, padding=pad, padding_mode="reflect")
+            self.stem_norm = _norm(width, norm)
+        self.has_stem = config.stem_kernel is not None
+        self.stages = nn.ModuleList()
+        for outputs in config.encoder_widths:
+            self.stages.append(DownStage(width, outputs, config.stage_kernel, norm, slope))
+            width = outputs
+        self.head = nn.Conv2d(width, config.latent_channels, 3, padding=1, padding_mode="reflect")
+        self.linear = (
+            nn.Conv2d(3, config.latent_channels, config.stride, stride=config.stride)
+            if config.linear_path
+            else None
+        )
+
+    def forward(
+        self, image: Float[Tensor, "b 3 h w"], learned: bool = True
+    ) -> Float[Tensor, "b m h16 w16"]:
+        """Latents; ``learned=False`` leaves the linear path alone."""
+        x = (image - self.offset) * self.scale
+        if self.linear is None:
+            return self.learned(x)
+        y = in_float32(self.linear, x)
+        return y + self.learned(x) if learned else y
+
+    def learned(self, x: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b m h16 w16"]:
+        """The network beside the linear path, on the scaled image."""
+        if self.has_stem:
+            x = F.leaky_relu(self.stem_norm(self.stem(x)), self.slope)
+        for stage in self.stages:
+            x = stage(x)
+        out: Tensor = self.head(x)
+        return out
+
+
+class Generator(nn.Module):
+    """Synthesis transform: decoded latents to an image, [0, 1] up to what clipping must mend."""
+
+    latent_scale: Tensor
+
+    def __init__(self, config: HificConfig) -> None:
+        super().__init__()
+        norm = config.norm == "everywhere"
+        slope = config.negative_slope
+        self.offset, self.scale = config.input_offset, config.input_scale
+        self.bounded, self.slope = config.bounded_output, slope
+        latents, width = config.latent_channels, config.trunk_width
+        self.register_buffer("latent_scale", torch.ones(1, latents, 1, 1))
+        self.norm_in = _norm(latents, norm)
+        self.head = nn.Conv2d(latents, width, 3, padding=1, padding_mode="reflect")
+        self.norm_head = _norm(width, norm)
+        self.trunk = nn.ModuleList(
+            ResidualBlock(width, slope) for _ in range(config.residual_blocks)
+        )
+        self.stages = nn.ModuleList()
+        widths = list(config.generator_widths)
+        # Without the full-resolution layer, the last transposed convolution makes the picture.
+        inner = widths if config.stem_kernel is not None else widths[:-1]
+        for outputs in inner:
+            self.stages.append(UpStage(width, outputs, config.stage_kernel, norm, slope))
+            width = outputs
+        kernel = config.stage_kernel
+        self.out: nn.Module
+        if config.stem_kernel is not None:
+            pad = config.stem_kernel // 2
+            self.out = nn.Conv2d(width, 3, config.stem_kernel, padding=pad, padding_mode="reflect")
+        else:
+            self.out = nn.ConvTranspose2d(
+                width, 3, kernel, stride=2, padding=(kernel - 1) // 2, output_padding=1
+            )
+        self.linear = (
+            nn.ConvTranspose2d(latents, 3, config.stride, stride=config.stride)
+            if config.linear_path
+            else None
+        )
+
+    def forward(
+        self, y_hat: Float[Tensor, "b m h16 w16"], learned: bool = True
+    ) -> Float[Tensor, "b 3 h w"]:
+        """The picture; ``learned=False`` leaves the linear path alone."""
+        if self.linear is None:
+            out = self.learned(y_hat / self.latent_scale)
+        else:
+            out = in_float32(self.linear, y_hat)
+            if learned:
+                out = out + self.learned(y_hat / self.latent_scale)
+        if self.bounded:
+            out = torch.tanh(out)
+        return out / self.scale + self.offset
+
+    def learned(self, features: Float[Tensor, "b m h16 w16"]) -> Float[Tensor, "b 3 h w"]:
+        """The network beside the linear path, on latents in units of their usual spread."""
+        head = self.norm_head(self.head(self.norm_in(features)))
+        x = head
+        for block in self.trunk:
+            x = block(x)
+        x = x + head
+        for stage in self.stages:
+            x = stage(x)
+        out: Tensor = self.out(x)
+        return out
+
+
+class HificNetwork(nn.Module):
+    """The whole codec as one module with the parts ``encoder``, ``generator``, ``probability``.
+
+    ``log_gain`` and ``log_degain`` [qualities, m] scale the latents before rounding and after:
+    a quality with small gains rounds coarsely.
+    """
+
+    def __init__(self, config: HificConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = Encoder(config)
+        self.generator = Generator(config)
+        self.probability = Hyperprior(config)
+        gains = torch.tensor(config.initial_log_gains)[:, None].repeat(1, config.latent_channels)
+        self.log_gain = nn.Parameter(gains.clone())
+        self.log_degain = nn.Parameter(-gains)
+
+    def forward(
+        self,
+        image: Float[Tensor, "b 3 h w"],
+        quality: Float[Tensor, " b"] | None = None,
+        learned: bool = True,
+    ) -> tuple[Float[Tensor, "b 3 h w"], Likelihoods]:
+        """Reconstruction and likelihoods as in training.
+
+        Args:
+            image: values in [0, 1]; sides are multiples of four latent strides.
+            quality: index into the trained qualities, 0 first; fractions interpolate.
+            learned: False trains the linear path and the probability model alone, a cheap first
+                stage.
+        """
+        if quality is None:
+            quality = torch.zeros(image.shape[0], device=image.device)
+        y = self.encoder(image, learned)
+        gain = self.gain(self.log_gain, quality)
+        y_hat, likelihoods = self.probability(y, gain)
+        y_hat = y_hat * self.gain(self.log_degain, quality)
+        return self.generator(y_hat, learned), likelihoods
+
+    @staticmethod
+    def gain(table: Float[Tensor, "q m"], quality: Float[Tensor, " b"]) -> Float[Tensor, "b m 1 1"]:
+        """Gains for fractional qualities, interpolated in the logarithm."""
+        low = quality.floor().long().clamp(0, table.shape[0] - 1)
+        high = (low + 1).clamp(max=table.shape[0] - 1)
+        fraction = (quality - low)[:, None]
+        return torch.exp(torch.lerp(table[low], table[high], fraction))[:, :, None, None]
+
+    def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
+        """Optimizer groups. The hyperprior learns twice as fast and the factorized density five
+        times, or the networks train against a rate that is not yet true."""
+        density = list(self.probability.density.parameters())
+        inside = {id(p) for p in density}
+        hyper = [p for p in self.probability.parameters() if id(p) not in inside]
+        inside |= {id(p) for p in hyper}
+        rest = [p for p in self.parameters() if id(p) not in inside]
+        return [
+            {"params": rest, "lr": learning_rate},
+            {"params": hyper, "lr": 2 * learning_rate},
+            {"params": density, "lr": 5 * learning_rate},
+        ]

@@ -1,0 +1,57 @@
+"""JPEG as everyone meets it: libjpeg-turbo, baseline, 4:2:0, optimized Huffman tables."""
+
+from __future__ import annotations
+
+import functools
+import io
+
+import PIL.Image
+from PIL import features
+
+from slimcodec.codecs.peers.pillow import PillowCodec
+
+__all__ = ["Jpeg"]
+
+
+class Jpeg(PillowCodec):
+    """JPEG; the quality is libjpeg's, a whole number from 1 to 95."""
+
+    name = "jpeg"
+    pillow_format = "JPEG"
+    qualities = (5, 10, 15, 20, 30, 40, 50, 60, 70, 80, 90, 95)
+    default_quality = 75
+    quality_range = (1, 95)
+    longest_side = 65500  # libjpeg's limit; the format's own is 65535
+
+    def library(self) -> str:
+        """libjpeg-turbo where Pillow was built with it."""
+        turbo = features.version_feature("libjpeg_turbo")
+        return f"libjpeg-turbo {turbo}" if turbo else f"libjpeg {features.version_codec('jpg')}"
+
+    def nearest_quality(self, quality: float) -> float:
+        """Rounded: libjpeg knows whole numbers only."""
+        return round(quality)
+
+    def write(self, picture: PIL.Image.Image, file: io.BytesIO, quality: float) -> None:
+        """Save by quantization tables: the same bytes as by quality.
+
+        With ``optimize`` Pillow lends libjpeg a buffer for the whole file, of one byte a pixel when
+        it is told a quality below 95, which noisy images exceed from 91 on ("broken data stream").
+        When it is told tables, the buffer is two bytes a pixel, which is enough.
+        """
+        picture.save(
+            file, format="JPEG", qtables=_tables(int(quality)), subsampling="4:2:0", optimize=True
+        )
+
+    def is_whole(self, stream: bytes) -> bool:
+        """From the start-of-image marker to the end-of-image marker."""
+        return stream.startswith(b"\xff\xd8\xff") and stream.endswith(b"\xff\xd9")
+
+
+@functools.cache
+def _tables(quality: int) -> dict[int, list[int]]:
+    """libjpeg's quantization tables of a quality, taken from a file it wrote."""
+    file = io.BytesIO()
+    PIL.Image.new("RGB", (8, 8)).save(file, format="JPEG", quality=quality)
+    tables: dict[int, list[int]] = PIL.Image.open(file).quantization  # type: ignore[attr-defined]
+    return tables

@@ -1,0 +1,61 @@
+"""Reading a torch checkpoint that somebody else wrote, without running anything in it.
+
+A torch file is a zip of tensors and a pickle, and a pickle is a program. torch's restricted reader
+admits tensors, plain containers and a list of named classes; the one class added here is
+``argparse.Namespace``, in which published codecs keep their settings. Whatever else a pickle asks
+for is refused by name, not executed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from slimcodec.errors import CheckpointError
+
+__all__ = ["as_settings", "read_torch_file"]
+
+
+def read_torch_file(path: Path) -> dict[str, Any]:
+    """The dictionary in a checkpoint file.
+
+    Raises:
+        CheckpointError: when the file is missing, damaged, not a dictionary, or would run code.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"there is no checkpoint {path}")
+    try:
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except (
+        Exception
+    ) as error:  # damaged files raise half a dozen types, refused ones UnpicklingError
+        raise CheckpointError(f"{path}: {_reason(error)}") from error
+    if not isinstance(content, Mapping):
+        raise CheckpointError(
+            f"{path} holds a {type(content).__name__}, not a checkpoint dictionary"
+        )
+    return dict(content)
+
+
+def as_settings(value: Any) -> dict[str, Any]:
+    """A checkpoint's ``args``, whether stored as a namespace or as a dictionary."""
+    if isinstance(value, argparse.Namespace):
+        return dict(vars(value))
+    return dict(value) if isinstance(value, Mapping) else {}
+
+
+def _reason(error: Exception) -> str:
+    text = str(error)
+    refused = re.search(r"GLOBAL ([\w.]+)", text) or re.search(r"class ([\w.]+)", text)
+    if refused:
+        return (
+            f"refused, because loading it would call {refused[1]}: a checkpoint may hold tensors, "
+            "plain values and argparse settings only"
+        )
+    return f"not a readable torch checkpoint ({type(error).__name__}: {text.splitlines()[0][:120]})"

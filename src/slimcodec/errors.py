@@ -1,0 +1,124 @@
+"""Everything slimcodec raises on purpose, as one tree.
+
+    SlimcodecError                  exit status 1: the work could not be done
+    ├── UsageError                  exit status 2: the request itself is off
+    │   └── UnknownNameError        a codec, part, metric, pass ... that is not there; near names shown
+    ├── ConfigError                 exit status 2: a recipe, study or training file, with file and key
+    ├── ImageError                  an image that cannot be read or written
+    ├── StreamError                 bytes that are not a whole, sound stream
+    │   └── WrongModelError         a sound stream of another model
+    ├── ModelFileError              a model file that is damaged or not ours
+    ├── CheckpointError             a foreign checkpoint that cannot be imported safely
+    ├── TrainingError               a training run that cannot start or go on
+    ├── MissingWeightsError         metric weights that are not on this machine
+    └── MissingExtraError           an optional dependency that is not installed
+
+A message says what was expected, what was found and what to do about it, in one line.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "CheckpointError",
+    "ConfigError",
+    "ImageError",
+    "MissingExtraError",
+    "MissingWeightsError",
+    "ModelFileError",
+    "SlimcodecError",
+    "StreamError",
+    "TrainingError",
+    "UnknownNameError",
+    "UsageError",
+    "WrongModelError",
+]
+
+
+class SlimcodecError(Exception):
+    """The root: catch this to catch everything slimcodec raises on purpose."""
+
+    exit_status = 1
+
+
+class UsageError(SlimcodecError):
+    """The request cannot be meant as given, whatever the files hold."""
+
+    exit_status = 2
+
+
+class UnknownNameError(UsageError):
+    """A name that is not among the known ones; the message lists the near ones.
+
+    Args:
+        kind: what was being named, for example ``"codec"``.
+        name: the name as given.
+        known: every name that would have been accepted.
+    """
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        self.kind, self.name, self.known = kind, name, sorted(known)
+        near = difflib.get_close_matches(name, self.known, n=3, cutoff=0.5)
+        if near:
+            hint = f"did you mean {' or '.join(near)}?"
+        else:
+            hint = f"known: {', '.join(self.known) or 'none'}"
+        super().__init__(f"unknown {kind} {name!r}; {hint}")
+
+
+class ConfigError(SlimcodecError):
+    """A recipe, study or training file that does not say what it must.
+
+    Args:
+        where: the file, with the line or key when known.
+        what: what is wrong there, and what would be right.
+    """
+
+    exit_status = 2
+
+    def __init__(self, where: str, what: str) -> None:
+        self.where, self.what = where, what
+        super().__init__(f"{where}: {what}")
+
+
+class ImageError(SlimcodecError):
+    """An image that cannot be read, decoded or written."""
+
+
+class StreamError(SlimcodecError):
+    """Bytes that are not a whole and sound stream."""
+
+
+class WrongModelError(StreamError):
+    """A sound stream that another model wrote."""
+
+
+class ModelFileError(SlimcodecError):
+    """A model file that is damaged, foreign or from a later version."""
+
+
+class CheckpointError(SlimcodecError):
+    """A published checkpoint that cannot be imported, or not safely."""
+
+
+class TrainingError(SlimcodecError):
+    """A training run that cannot start, or stopped because going on would be worse."""
+
+
+class MissingWeightsError(SlimcodecError):
+    """Weights that a metric needs and that are not on this machine."""
+
+
+class MissingExtraError(SlimcodecError):
+    """An optional dependency that is not installed.
+
+    Args:
+        purpose: what needs it, for example ``"training"``.
+        extra: the extra that brings it, for example ``"train"``.
+    """
+
+    def __init__(self, purpose: str, extra: str) -> None:
+        self.extra = extra
+        super().__init__(f"{purpose} needs an optional part: pip install 'slimcodec[{extra}]'")

@@ -1,0 +1,26 @@
+"""Pictures in and out of files, and the padding that codecs need.
+
+Everything beyond this room is ``uint8 [h, w, 3]`` in sRGB (`slimcodec.types.Image`); what else a
+file may hold (transparency, 16 bits, palettes, colour profiles, rotation flags) is dealt with here,
+and said to the user in notes.
+"""
+
+from __future__ import annotations
+
+from slimcodec.images.folder import find_images
+from slimcodec.images.opening import load_picture, open_picture, pixel_limit
+from slimcodec.images.padding import crop, pad_to_multiple
+from slimcodec.images.reading import ReadImage, read_image
+from slimcodec.images.writing import write_image
+
+__all__ = [
+    "ReadImage",
+    "crop",
+    "find_images",
+    "load_picture",
+    "open_picture",
+    "pad_to_multiple",
+    "pixel_limit",
+    "read_image",
+    "write_image",
+]

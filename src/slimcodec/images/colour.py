@@ -1,0 +1,86 @@
+"""From the colours a file means to the colours sRGB has.
+
+The numbers in a file are colours only together with a profile. Most files mean sRGB, with a profile
+that says so or with none; photographs from phones often mean Display P3, scans Adobe RGB, print
+files some CMYK. Codecs, metrics and screens here take sRGB, so other profiles are converted.
+
+Whether a profile *is* sRGB cannot be told from its name ("c2", "sRGB built-in", "IEC 61966-2.1")
+nor from its bytes, so it is tried: a lattice of colours goes through the transform, and when none
+moves by more than two of 255 steps the image is left exactly as it is. That keeps images with an
+sRGB profile lossless, which the transform, rounding to 8 bits, would not.
+
+Only ICC profiles are looked at. PNG's gAMA and cHRM chunks and AVIF's colour codes are not, as
+Pillow does not apply them either.
+"""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import PIL.Image
+from PIL import ImageCms, features
+
+__all__ = ["to_srgb"]
+
+_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
+"""ICC's name of a colour space, and Pillow's."""
+
+_SAME = 2
+"""Steps of 255 by which an sRGB profile may differ from Pillow's sRGB: rounding, in both."""
+
+
+def to_srgb(picture: PIL.Image.Image, profile: bytes | None) -> tuple[PIL.Image.Image, str | None]:
+    """An RGB picture in sRGB, and a note for the user when the profile mattered.
+
+    Args:
+        picture: mode ``L``, ``RGB`` or ``CMYK``.
+        profile: the ICC profile that came with it.
+
+    Returns:
+        The picture in mode ``RGB``, and the note or None. A profile that cannot be used is ignored,
+        with a note: it must not keep anyone from the pixels.
+    """
+    if not profile:
+        return picture.convert("RGB"), None
+    if not features.check("littlecms2"):
+        return picture.convert("RGB"), "the colour profile was ignored: Pillow lacks LittleCMS"
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        space = source.profile.xcolor_space.strip()
+        name = " ".join((source.profile.profile_description or "").split())[:60] or "unnamed"
+        if space == "RGB" and picture.mode == "L":
+            picture = picture.convert("RGB")  # grey pixels may come with an RGB profile
+        if _MODES.get(space) != picture.mode:
+            return picture.convert("RGB"), (
+                f"the colour profile ({name}) was ignored: it is for {space} pixels, "
+                f"these are {picture.mode}"
+            )
+        # LittleCMS shortens a grey transform to a coarse table, up to ten steps off in the shadows,
+        # and saves no time by it; for colours the shortened one is ten times faster and sound.
+        flags = ImageCms.Flags.NOOPTIMIZE if picture.mode == "L" else ImageCms.Flags.NONE
+        transform = ImageCms.buildTransform(
+            source, ImageCms.createProfile("sRGB"), picture.mode, "RGB", flags=flags
+        )
+        if _changes_nothing(transform, picture.mode):
+            return picture.convert("RGB"), None
+        converted = transform.apply(picture)
+    except (ImageCms.PyCMSError, OSError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        return picture.convert("RGB"), f"the colour profile was ignored: it is broken ({reason})"
+    return converted, f"colours were converted from the embedded profile ({name}) to sRGB"
+
+
+def _changes_nothing(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
+    """Whether the transform leaves a lattice of colours where they are."""
+    if mode == "CMYK":
+        return False
+    if mode == "L":
+        lattice = PIL.Image.fromarray(np.arange(256, dtype=np.uint8)[None, :])
+    else:
+        steps = np.arange(0, 256, 15, dtype=np.uint8)
+        colours = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(1, -1, 3)
+        lattice = PIL.Image.fromarray(np.ascontiguousarray(colours))
+    before = np.asarray(lattice.convert("RGB"), dtype=np.int16)
+    after = np.asarray(transform.apply(lattice), dtype=np.int16)
+    return int(np.abs(after - before).max()) <= _SAME

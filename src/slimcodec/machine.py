@@ -1,0 +1,81 @@
+"""The machine underneath: what it is, and the one setting that slows everything if left alone.
+
+glibc hands every tensor larger than its mmap threshold a fresh mapping and gives it back on free,
+so each layer of a network pays page faults for its whole output. Telling malloc to keep what it
+has makes eager torch on image-size tensors up to several times faster; ``benchmarks/allocator.py``
+prints the figure for the machine at hand.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import sys
+from functools import cache
+from pathlib import Path
+
+__all__ = ["available_cores", "cpu_flags", "cpu_name", "tune_allocator"]
+
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
+_TELLING_FLAGS = (
+    "avx2",
+    "avx512f",
+    "avx512_vnni",
+    "avx512_bf16",
+    "amx_int8",
+    "amx_bf16",
+    "asimddp",
+)
+
+
+@cache
+def tune_allocator() -> bool:
+    """Make glibc's malloc keep memory instead of returning it; once per process.
+
+    Returns:
+        True when the setting took, False where there is no ``mallopt`` (musl, macOS, Windows) or
+        where ``SLIMCODEC_MALLOC=system`` asks for the allocator to be left alone.
+    """
+    if not sys.platform.startswith("linux") or os.environ.get("SLIMCODEC_MALLOC") == "system":
+        return False
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError):
+        return False
+    took = [
+        mallopt(_M_MMAP_MAX, 0),
+        mallopt(_M_TRIM_THRESHOLD, -1),
+        mallopt(_M_TOP_PAD, 256 << 20),
+    ]
+    return all(took)
+
+
+def available_cores() -> int:
+    """Cores this process may use (not: cores in the box)."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@cache
+def cpu_name() -> str:
+    """The processor's name as the system gives it."""
+    return _cpuinfo().get("model name") or platform.processor() or platform.machine()
+
+
+@cache
+def cpu_flags() -> tuple[str, ...]:
+    """Those instruction sets of this CPU that decide how fast a codec runs."""
+    flags = set((_cpuinfo().get("flags") or _cpuinfo().get("Features") or "").split())
+    return tuple(flag for flag in _TELLING_FLAGS if flag in flags)
+
+
+@cache
+def _cpuinfo() -> dict[str, str]:
+    path = Path("/proc/cpuinfo")
+    if not path.exists():
+        return {}
+    first = path.read_text(encoding="utf-8", errors="replace").split("\n\n")[0]
+    pairs = (line.partition(":") for line in first.splitlines())
+    return {key.strip(): value.strip() for key, _, value in pairs}

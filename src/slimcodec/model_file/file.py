@@ -1,0 +1,113 @@
+"""The file format: safetensors, the manifest as JSON in its metadata.
+
+Weights are stored in half precision, integers as they are. The manifest carries the digest of
+manifest and tensors; loading computes it again, so a file that was altered or cut never decodes a
+picture. safetensors holds plain arrays only: nothing in a model file can run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from slimcodec import registry
+from slimcodec.atomic import atomic_path
+from slimcodec.errors import ModelFileError
+from slimcodec.model_file.model import Model
+
+__all__ = ["load", "read_manifest", "save"]
+
+FORMAT = 1
+_WEIGHT, _FROZEN = "weight/", "frozen/"
+
+
+def save(model: Model, path: Path) -> None:
+    """Write a model file, aside and renamed."""
+    tensors: dict[str, NDArray[Any]] = {}
+    for name, weights in model.weights.items():
+        tensors[_WEIGHT + name] = np.ascontiguousarray(weights.astype(np.float16))
+    for name, frozen in model.frozen.items():
+        tensors[_FROZEN + name] = np.ascontiguousarray(frozen)
+    manifest = {**model.manifest(), "format": FORMAT, "digest": model.digest}
+    with atomic_path(path) as aside:
+        save_file(tensors, aside, {"slimcodec": json.dumps(manifest)})
+
+
+def load(path: Path) -> Model:
+    """Read a model file, every check made.
+
+    Raises:
+        ModelFileError: when it is missing, not a model file, of a later format, or altered.
+    """
+    with _opened(path) as (manifest, file):
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    model = _model_of(manifest, tensors, path)
+    if model.digest != manifest["digest"]:
+        raise ModelFileError(f"{path} was altered after it was written: its digest does not match")
+    family = registry.families.get(model.family)
+    if family.stream_id(model.weights, model.frozen).hex() != model.stream_id:
+        raise ModelFileError(
+            f"{path}: its integers do not give the stream id {model.stream_id} that it was written "
+            "with; it comes from another version of slimcodec"
+        )
+    return model
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """The manifest alone, its tensors unread and unchecked: for finding a model, not for using it.
+
+    Raises:
+        ModelFileError: as ``load`` does, but for the digest.
+    """
+    with _opened(path) as (manifest, _):
+        return manifest
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[dict[str, Any], Any]]:
+    if not path.is_file():
+        raise ModelFileError(f"there is no model file {path}")
+    try:
+        with safe_open(path, "numpy") as file:
+            manifest: dict[str, Any] = json.loads((file.metadata() or {})["slimcodec"])
+            if manifest.get("format") != FORMAT:
+                raise ModelFileError(
+                    f"{path} has model file format {manifest.get('format')}, this slimcodec reads "
+                    f"{FORMAT}"
+                )
+            yield manifest, file
+    except (SafetensorError, KeyError, ValueError, OSError) as error:
+        raise ModelFileError(
+            f"{path} is not a slimcodec model file, or it is cut short ({error})"
+        ) from error
+
+
+def _model_of(manifest: dict[str, Any], tensors: dict[str, NDArray[Any]], path: Path) -> Model:
+    try:
+        return Model(
+            name=manifest["name"],
+            family=manifest["family"],
+            config=manifest["config"],
+            weights={
+                name.removeprefix(_WEIGHT): array.astype(np.float32)
+                for name, array in tensors.items()
+                if name.startswith(_WEIGHT)
+            },
+            frozen={
+                name.removeprefix(_FROZEN): array
+                for name, array in tensors.items()
+                if name.startswith(_FROZEN)
+            },
+            history=tuple(manifest["history"]),
+            stream_id=manifest["stream_id"],
+        )
+    except KeyError as error:
+        raise ModelFileError(f"{path}: its manifest lacks {error}") from error

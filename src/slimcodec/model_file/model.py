@@ -1,0 +1,129 @@
+"""A model in memory, and its two directions: a network is frozen into one, and thawed out of one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from slimcodec import registry
+from slimcodec.errors import ModelFileError
+
+__all__ = ["Model", "freeze_network", "thaw_network"]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A learned codec's weights and integers, independent of torch.
+
+    Attributes:
+        name: for tables and plots.
+        family: which learned codec it is, a name in ``registry.families``.
+        config: the network's shape, plain values.
+        weights: float32 arrays by torch name, every one exact in half precision.
+        frozen: integer arrays, made by freezing.
+        history: what was done to it, oldest first: training, import and pass records.
+        stream_id: hex, which streams it writes and reads.
+    """
+
+    name: str
+    family: str
+    config: Mapping[str, Any]
+    weights: Mapping[str, NDArray[np.float32]]
+    frozen: Mapping[str, NDArray[Any]]
+    history: tuple[Mapping[str, Any], ...] = field(default_factory=tuple)
+    stream_id: str = ""
+
+    @property
+    def digest(self) -> str:
+        """Hex digest of manifest and tensors: the identity of this very model."""
+        digest = hashlib.sha256(json.dumps(self.manifest(), sort_keys=True).encode())
+        for arrays in (self.weights, self.frozen):
+            for name in sorted(arrays):
+                array = np.ascontiguousarray(arrays[name])
+                digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+                digest.update(array.tobytes())
+        return digest.hexdigest()
+
+    def manifest(self) -> dict[str, Any]:
+        """Everything but the tensors, plain values."""
+        return {
+            "name": self.name,
+            "family": self.family,
+            "config": dict(self.config),
+            "history": [dict(entry) for entry in self.history],
+            "stream_id": self.stream_id,
+        }
+
+    def parameters(self) -> dict[str, tuple[int, int]]:
+        """(all, non-zero) parameters of each part."""
+        family = registry.families.get(self.family)
+        counts = {}
+        for part in family.parts:
+            arrays = [a for name, a in self.weights.items() if name.startswith(part + ".")]
+            total = sum(a.size for a in arrays)
+            counts[part] = (total, sum(int(np.count_nonzero(a)) for a in arrays))
+        return counts
+
+
+def freeze_network(
+    network: Any,
+    *,
+    name: str,
+    family: str,
+    history: tuple[Mapping[str, Any], ...] = (),
+) -> Model:
+    """Round weights to half precision and make the integers that belong to exactly those.
+
+    Args:
+        network: the family's network; it is left as it was.
+        name: of the new model.
+        family: name in ``registry.families``.
+        history: what led to it.
+
+    Raises:
+        ModelFileError: when a weight is not finite or too large for half precision.
+    """
+    weights = {}
+    for key, tensor in network.state_dict().items():
+        exact = tensor.detach().cpu().numpy()
+        with np.errstate(over="ignore"):
+            halved = exact.astype(np.float16)
+        if not np.isfinite(halved).all():
+            raise ModelFileError(f"{key} holds values that half precision cannot: {_range(exact)}")
+        weights[key] = halved.astype(np.float32)
+    kind = registry.families.get(family)
+    shape = network.config
+    frozen = kind.freeze(_network_of(kind, shape, weights))
+    stream_id = kind.stream_id(weights, frozen).hex()
+    config = json.loads(json.dumps(shape.to_dict()))
+    return Model(name, family, config, weights, frozen, history, stream_id)
+
+
+def thaw_network(model: Model) -> Any:
+    """The torch network of a model, in evaluation mode."""
+    kind = registry.families.get(model.family)
+    return _network_of(kind, kind.config(model.config), model.weights)
+
+
+def _network_of(kind: Any, shape: Any, weights: Mapping[str, NDArray[np.float32]]) -> Any:
+    import torch
+
+    with torch.device("meta"):
+        network = kind.build(shape)
+    state = {key: torch.from_numpy(array.copy()) for key, array in weights.items()}
+    try:
+        network.load_state_dict(state, assign=True)
+    except RuntimeError as error:
+        first_line = " ".join(str(error).split())
+        raise ModelFileError(f"the weights do not fit the network: {first_line}") from error
+    return network.eval()
+
+
+def _range(array: NDArray[Any]) -> str:
+    return f"from {array.min():.3g} to {array.max():.3g}"

@@ -1,0 +1,1 @@
+"""The weights that slimcodec trained and ships, each beside its card."""

@@ -1,0 +1,107 @@
+"""Names to things, without importing the things.
+
+An entry is a ``"module:attribute"`` string, so listing a registry imports nothing and a codec whose
+library is missing hurts only those who ask for it. Third parties add entries through the entry
+point groups ``slimcodec.codecs``, ``slimcodec.families``, ``slimcodec.passes``,
+``slimcodec.metrics`` and ``slimcodec.runtimes``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from slimcodec.errors import UnknownNameError
+
+__all__ = ["Registry", "codecs", "families", "metrics", "passes", "runtimes"]
+
+
+class Registry:
+    """A strict, lazy table of names.
+
+    Args:
+        kind: what the entries are, in the singular; it appears in error messages.
+        entries: name to ``"module:attribute"``.
+
+    Raises:
+        ValueError: when a name is registered twice.
+    """
+
+    def __init__(self, kind: str, entries: Mapping[str, str]) -> None:
+        self.kind = kind
+        self._entries = dict(entries)
+        self._scanned = False
+
+    def register(self, name: str, target: str) -> None:
+        """Add one entry; a second one of the same name is an error, never a replacement."""
+        if name in self._entries:
+            raise ValueError(
+                f"{self.kind} {name!r} is registered twice: {self._entries[name]}, {target}"
+            )
+        self._entries[name] = target
+
+    def target(self, name: str) -> str:
+        """The ``"module:attribute"`` behind a name.
+
+        Raises:
+            UnknownNameError: naming the near ones.
+        """
+        entries = self._all()
+        if name not in entries:
+            raise UnknownNameError(self.kind, name, entries)
+        return entries[name]
+
+    def get(self, name: str) -> Any:
+        """Import and return what a name stands for."""
+        module, _, attribute = self.target(name).partition(":")
+        return getattr(importlib.import_module(module), attribute)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._all()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._all()))
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def _all(self) -> dict[str, str]:
+        if not self._scanned:
+            self._scanned = True
+            for entry in importlib.metadata.entry_points(group=f"slimcodec.{_plural(self.kind)}"):
+                self.register(entry.name, entry.value)
+        return self._entries
+
+
+def _plural(kind: str) -> str:
+    return {"family": "families", "pass": "passes"}.get(kind, kind + "s")
+
+
+codecs = Registry(
+    "codec",
+    {
+        "jpeg": "slimcodec.codecs.peers.jpeg:Jpeg",
+        "webp": "slimcodec.codecs.peers.webp:WebP",
+    },
+)
+"""Codecs that need no model file. Model files add theirs by name or path (``slimcodec.load``)."""
+
+families = Registry("family", {"hific": "slimcodec.codecs.hific:family"})
+"""Learned codecs: what turns a model file's weights into a codec."""
+
+passes = Registry("pass", {"prune": "slimcodec.shrink.prune:Prune"})
+
+metrics = Registry(
+    "metric",
+    {
+        "psnr": "slimcodec.metrics.psnr:Psnr",
+        "ssim": "slimcodec.metrics.ssim:Ssim",
+        "ms-ssim": "slimcodec.metrics.ssim:MsSsim",
+        "lpips": "slimcodec.metrics.lpips:Lpips",
+        "delta-e": "slimcodec.metrics.delta_e:DeltaE",
+    },
+)
+
+runtimes = Registry("runtime", {"torch": "slimcodec.runtime.torch:TorchRuntime"})

@@ -1,0 +1,53 @@
+"""The contract of a runtime, and how a model becomes a codec on one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from slimcodec import registry
+from slimcodec.codecs.family import Arrays, Floats
+from slimcodec.model_file import Model
+from slimcodec.types import Codec
+
+__all__ = ["Part", "Runtime", "open_codec"]
+
+
+class Part(Protocol):
+    """One executable graph: float32 [1, c, h, w] in, float32 [1, d, i, j] out."""
+
+    def __call__(self, x: Floats, /) -> Floats: ...
+
+
+class Runtime(Protocol):
+    """Something that can execute the parts of a model."""
+
+    name: str
+
+    def parts(self, model: Model) -> Mapping[str, Part]:
+        """Every graph of the model's family, ready to be called."""
+
+    def describe(self) -> dict[str, Any]:
+        """Versions and settings that a measurement should record."""
+
+
+def open_codec(model: Model, runtime: str = "torch", *, model_bytes: int = 0) -> Codec:
+    """A model as a codec on a runtime.
+
+    Args:
+        model: weights and integers.
+        runtime: a name in ``registry.runtimes``.
+        model_bytes: size of the file it came from.
+    """
+    family = registry.families.get(model.family)
+    weights: Arrays = model.weights
+    codec: Codec = family.codec(
+        family.config(model.config),
+        registry.runtimes.get(runtime)().parts(model),
+        weights,
+        model.frozen,
+        name=model.name,
+        digest=model.digest,
+        model_bytes=model_bytes,
+    )
+    return codec

@@ -1,0 +1,155 @@
+"""A recipe: an ordered list of passes, resolved and checked before a weight is touched.
+
+In TOML a recipe is a list of tables, each naming its pass, with the pass's own settings beside it:
+
+    name = "hific-s-paper"
+
+    [[pass]]
+    pass = "prune"
+    generator = 0.3
+    probability = 0.3
+
+In Python it is the same list: ``Recipe([Prune({"generator": 0.3, "probability": 0.3})])``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from slimcodec import registry
+from slimcodec.errors import ConfigError, SlimcodecError
+from slimcodec.settings import read_toml, refuse_unknown
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from slimcodec.codecs.family import Family
+
+__all__ = ["Pass", "Recipe", "Record"]
+
+
+@dataclass(frozen=True)
+class Record:
+    """What one pass did, plain values: it becomes part of the model's history.
+
+    Attributes:
+        name: of the pass.
+        settings: as given.
+        layers: per layer, what changed.
+        seconds: how long it took.
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+    layers: Sequence[Mapping[str, Any]]
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for a manifest. Seconds stay out: they would change a model's digest."""
+        return {
+            "pass": self.name,
+            "settings": dict(self.settings),
+            "layers": [dict(layer) for layer in self.layers],
+        }
+
+
+@runtime_checkable
+class Pass(Protocol):
+    """One technique with its settings, as a frozen dataclass."""
+
+    name: str
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> Pass:
+        """From a recipe's table, less the ``pass`` key; ``UsageError`` names what is wrong."""
+
+    def settings(self) -> dict[str, Any]:
+        """The inverse of ``from_settings``."""
+
+    def check(self, family: Family) -> None:
+        """Raise ``UsageError`` when this pass cannot be applied to that family."""
+
+    def plan(self, network: nn.Module, family: Family) -> list[str]:
+        """What ``apply`` would do, a line each."""
+
+    def touches(self) -> frozenset[str]:
+        """Parts whose weights change."""
+
+    def apply(self, network: nn.Module, family: Family) -> tuple[nn.Module, list[dict[str, Any]]]:
+        """A changed copy of the network, and a record per layer."""
+
+
+class Recipe:
+    """An ordered list of passes.
+
+    Args:
+        passes: first to last.
+        name: for the model that comes out of it.
+    """
+
+    def __init__(self, passes: Sequence[Pass], name: str = "recipe") -> None:
+        self.passes, self.name = tuple(passes), name
+
+    @classmethod
+    def read(cls, path: Path) -> Recipe:
+        """Parse a TOML file.
+
+        Raises:
+            ConfigError: naming the file and the line or key.
+        """
+        return cls.from_dict({"name": path.stem, **read_toml(path)}, str(path))
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], where: str = "recipe") -> Recipe:
+        """From TOML's values; ``where`` names the source in errors."""
+        refuse_unknown(values, ("name", "pass"), where)
+        tables = values.get("pass", [])
+        if not isinstance(tables, list) or not all(isinstance(t, dict) for t in tables):
+            raise ConfigError(where, "passes are written as [[pass]] tables")
+        passes = []
+        for number, table in enumerate(tables, 1):
+            settings = dict(table)
+            place = f"{where}, pass {number}"
+            if not isinstance(settings.get("pass"), str):
+                raise ConfigError(place, 'says no pass = "NAME"')
+            try:
+                kind = registry.passes.get(settings.pop("pass"))
+                passes.append(kind.from_settings(settings))
+            except SlimcodecError as error:
+                raise ConfigError(place, str(error)) from error
+        return cls(passes, str(values.get("name", "recipe")))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The inverse of ``from_dict``."""
+        return {
+            "name": self.name,
+            "pass": [{"pass": p.name, **p.settings()} for p in self.passes],
+        }
+
+    def check(self, family: Family) -> None:
+        """Raise before anything is loaded when a pass cannot be applied to that family."""
+        for step in self.passes:
+            step.check(family)
+
+    def plan(self, network: nn.Module, family: Family) -> list[str]:
+        """What ``apply`` would do, a line each."""
+        return [line for step in self.passes for line in step.plan(network, family)]
+
+    def touches(self) -> frozenset[str]:
+        """Parts whose weights change."""
+        return frozenset().union(*(step.touches() for step in self.passes))
+
+    def apply(self, network: nn.Module, family: Family) -> tuple[nn.Module, list[Record]]:
+        """Apply every pass to a copy; the given network stays as it is."""
+        self.check(family)
+        records = []
+        for step in self.passes:
+            started = time.perf_counter()
+            network, layers = step.apply(network, family)
+            seconds = time.perf_counter() - started
+            records.append(Record(step.name, step.settings(), layers, seconds))
+        return network, records

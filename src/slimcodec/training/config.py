@@ -1,0 +1,99 @@
+"""A training run as a TOML file: every key has a default, an unknown one is an error with its name."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from slimcodec.errors import ConfigError
+from slimcodec.settings import read_toml, refuse_unknown
+
+__all__ = ["TrainingConfig"]
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """What a run does. Steps count optimizer updates; a stretch ends with its learning rate annealed.
+
+    Attributes:
+        name: of the model, and of the model file written at the end.
+        preset: which network of the family.
+        steps: length of the stretch that starts at ``first_step``.
+        first_step: where this stretch began; a later stretch goes on from an annealed one.
+        linear_steps: so many first steps train only the linear path and the probability model.
+    """
+
+    name: str = "hific-s"
+    family: str = "hific"
+    preset: str = "hific-s"
+    steps: int = 20_000
+    first_step: int = 0
+    linear_steps: int = 2_500
+    batch: int = 4
+    crop: int = 192
+    learning_rate: float = 5e-4
+    warmup_steps: int = 100
+    anneal_from: float = 0.65
+    final_rate: float = 0.02
+    clip_norm: float = 1.0
+    ema_decay: float = 0.999
+    largest_scale: float = 2.0
+    seed: int = 1
+    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
+    checkpoint_minutes: float = 3.0
+    validate_minutes: float = 15.0
+    holdout: tuple[str, ...] = field(default_factory=tuple)
+    """File names never trained on; the first eight are the validation set."""
+
+    @classmethod
+    def read(cls, path: Path) -> TrainingConfig:
+        """Parse a TOML file.
+
+        Raises:
+            ConfigError: naming the file and the line or key.
+        """
+        return cls.from_dict(read_toml(path), str(path))
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any], where: str) -> TrainingConfig:
+        """Check names and types against the fields; ``where`` names the source in errors."""
+        known = {f.name: f for f in dataclasses.fields(cls)}
+        settings: dict[str, Any] = {}
+        refuse_unknown(values, known, where)
+        for key, value in values.items():
+            default = getattr(cls(), key)
+            if isinstance(default, float) and isinstance(value, int):
+                value = float(value)
+            if isinstance(default, tuple) and isinstance(value, list):
+                value = tuple(value)
+            if type(value) is not type(default):
+                wanted, got = type(default).__name__, type(value).__name__
+                raise ConfigError(where, f"{key} must be {wanted}, got {got} {value!r}")
+            settings[key] = value
+        config = cls(**settings)
+        config._check(where)
+        return config
+
+    def _check(self, where: str) -> None:
+        positive = ("steps", "batch", "crop", "learning_rate", "checkpoint_minutes")
+        for key in positive:
+            if getattr(self, key) <= 0:
+                raise ConfigError(where, f"{key} must be above 0, got {getattr(self, key)}")
+        if self.crop % 64:
+            raise ConfigError(where, f"crop must be a multiple of 64, got {self.crop}")
+        if self.precision not in ("auto", "32-true", "bf16-mixed"):
+            raise ConfigError(
+                where, f"precision must be auto, 32-true or bf16-mixed, got {self.precision!r}"
+            )
+
+    def learning_rate_factor(self, step: int) -> float:
+        """Warm-up, a constant stretch, then a cosine down to ``final_rate``."""
+        done = (step - self.first_step) / self.steps
+        warm = min(1.0, (step - self.first_step + 1) / max(1, self.warmup_steps))
+        if done <= self.anneal_from:
+            return warm
+        phase = min(1.0, (done - self.anneal_from) / (1 - self.anneal_from))
+        return self.final_rate + (1 - self.final_rate) * 0.5 * (1 + math.cos(math.pi * phase))

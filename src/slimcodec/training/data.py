@@ -1,0 +1,104 @@
+"""Training crops: sample i is a pure function of the seed and i.
+
+Nothing is kept between samples, so a run that is killed and resumed at step n sees exactly what it
+would have seen, in mid-epoch as well, and every process of a distributed run takes its own slice.
+Photographs are decoded once and kept while they fit the memory budget; after that a crop costs a
+resize.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as PillowImage
+
+from slimcodec.errors import TrainingError
+from slimcodec.images import read_image
+from slimcodec.types import Image
+
+__all__ = ["Crops", "sample_blocks"]
+
+
+class Crops:
+    """Random crops, down-scaled and flipped at random.
+
+    Args:
+        paths: photographs; those with a side under ``crop`` are an error, named.
+        crop: side in pixels.
+        seed: decides order, place, scale and flip of every sample.
+        largest_scale: a crop is taken from up to this many times its side and scaled down, which
+            shows the network finer texture than the photograph has at full size.
+        cache_bytes: decoded pixels kept in memory.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        crop: int,
+        seed: int,
+        largest_scale: float = 2.0,
+        cache_bytes: int = 4 << 30,
+    ) -> None:
+        if not paths:
+            raise TrainingError("there are no photographs to train on")
+        self.paths, self.crop, self.seed = list(paths), crop, seed
+        self.largest_scale = largest_scale
+        self._budget = cache_bytes
+        self._cache: dict[int, Image] = {}
+
+    def __getitem__(self, index: int) -> Image:
+        """The index-th sample of an endless sequence, uint8 [crop, crop, 3]."""
+        epoch, position = divmod(index, len(self.paths))
+        order = np.random.default_rng([self.seed, 0, epoch]).permutation(len(self.paths))
+        rng = np.random.default_rng([self.seed, 1, index])
+        return self._crop(self._photo(int(order[position])), rng)
+
+    def batch(self, start: int, count: int) -> NDArray[np.uint8]:
+        """Samples start to start + count, [count, 3, crop, crop]."""
+        return np.stack([self[start + i].transpose(2, 0, 1) for i in range(count)])
+
+    def _photo(self, number: int) -> Image:
+        if number in self._cache:
+            return self._cache[number]
+        pixels = read_image(self.paths[number]).pixels
+        if min(pixels.shape[:2]) < self.crop:
+            raise TrainingError(
+                f"{self.paths[number]} is {pixels.shape[1]}x{pixels.shape[0]}, smaller than "
+                f"the crop of {self.crop}; remove it or train with a smaller crop"
+            )
+        if self._budget >= pixels.nbytes:
+            self._budget -= pixels.nbytes
+            self._cache[number] = pixels
+        return pixels
+
+    def _crop(self, pixels: Image, rng: np.random.Generator) -> Image:
+        height, width = pixels.shape[:2]
+        largest = min(self.largest_scale, min(height, width) / self.crop)
+        # A third stay at full size: that is what most users will encode.
+        scale = 1.0 if rng.random() < 1 / 3 else rng.uniform(1.0, largest)
+        side = min(round(self.crop * scale), height, width)
+        top, left = rng.integers(height - side + 1), rng.integers(width - side + 1)
+        piece = pixels[top : top + side, left : left + side]
+        if side != self.crop:
+            picture = PillowImage.fromarray(piece)
+            size = (self.crop, self.crop)
+            piece = np.asarray(picture.resize(size, PillowImage.Resampling.LANCZOS))
+        if rng.random() < 0.5:
+            piece = piece[:, ::-1]
+        return np.ascontiguousarray(piece)
+
+
+def sample_blocks(crops: Crops, count: int, size: int) -> NDArray[np.float32]:
+    """Pixel blocks for a principal component analysis, [count, 3, size, size] in [0, 1]."""
+    rng = np.random.default_rng([crops.seed, 2])
+    per_crop = 100
+    blocks = np.empty((count, 3, size, size), np.float32)
+    for start in range(0, count, per_crop):
+        pixels = crops[start // per_crop].transpose(2, 0, 1)
+        for i in range(start, min(start + per_crop, count)):
+            top, left = rng.integers(crops.crop - size + 1, size=2)
+            blocks[i] = pixels[:, top : top + size, left : left + size]
+    return blocks / np.float32(255)

@@ -1,0 +1,68 @@
+"""The words that every layer shares: an image, a clock, a codec."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Clock", "Codec", "Image", "no_clock"]
+
+Image: TypeAlias = NDArray[np.uint8]
+"""Pixels, ``uint8 [h, w, 3]``, sRGB, rows from the top."""
+
+Clock: TypeAlias = Callable[[str], AbstractContextManager[object]]
+"""``with clock("generator"): ...`` charges the time spent inside to that part."""
+
+
+def no_clock(part: str) -> AbstractContextManager[object]:
+    """The clock that measures nothing."""
+    return nullcontext()
+
+
+@runtime_checkable
+class Codec(Protocol):
+    """What the bench, the reports and the command line know of a codec: bytes there and back.
+
+    ``decode(encode(image))`` has the shape of ``image``; the bytes say everything that the decoder
+    needs besides the codec itself.
+    """
+
+    @property
+    def name(self) -> str:
+        """A short name for tables and plots."""
+
+    @property
+    def digest(self) -> str:
+        """Hex digits that change when the codec's results may change."""
+
+    @property
+    def qualities(self) -> tuple[float, ...]:
+        """The ladder a rate-distortion curve is measured at, worst first."""
+
+    @property
+    def default_quality(self) -> float:
+        """What ``encode`` uses when not told."""
+
+    @property
+    def model_bytes(self) -> int:
+        """Size of the model file; 0 for a codec that needs none."""
+
+    def encode(
+        self, image: Image, quality: float | None = None, *, clock: Clock = no_clock
+    ) -> bytes:
+        """One stream for one image.
+
+        Raises:
+            UsageError: when the quality is outside the codec's range.
+        """
+
+    def decode(self, stream: bytes, *, clock: Clock = no_clock) -> Image:
+        """The image of a stream.
+
+        Raises:
+            StreamError: when the bytes are damaged, foreign or of another model.
+        """

@@ -1,0 +1,216 @@
+"""Whatever a user gets wrong: one clear line, the right exit status, nothing half-written."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from slimcodec import library
+from slimcodec.cli import main
+from slimcodec.images import write_image
+from slimcodec.stream import pack, unpack
+
+
+class Outcome(NamedTuple):
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture()
+def run(monkeypatch, capsys) -> Callable[..., Outcome]:
+    def call(*words: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["slimcodec", *map(str, words)])
+        status = 0
+        try:
+            main()
+        except SystemExit as stop:
+            status = int(stop.code or 0)
+        captured = capsys.readouterr()
+        return Outcome(status, captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture()
+def photo(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    path = tmp_path / "photo.png"
+    write_image(path, rng.integers(0, 256, (48, 64, 3), dtype=np.uint8))
+    return path
+
+
+@pytest.fixture()
+def stream(photo: Path) -> Path:
+    codec = library.load_codec("hific-s")
+    from slimcodec.images import read_image
+
+    path = photo.with_suffix(".slc")
+    path.write_bytes(codec.encode(read_image(photo).pixels))
+    return path
+
+
+def assert_one_line(outcome: Outcome, status: int, *words: str) -> None:
+    assert outcome.status == status, outcome
+    assert outcome.out == ""
+    assert outcome.err.strip().count("\n") == 0, outcome.err
+    assert "Traceback" not in outcome.err
+    for word in words:
+        assert word in outcome.err
+
+
+def test_missing_image(run, tmp_path):
+    missing = tmp_path / "none.png"
+    assert_one_line(run("encode", missing), 1, str(missing))
+
+
+def test_unreadable_image(run, tmp_path):
+    path = tmp_path / "text.png"
+    path.write_text("not a picture")
+    assert_one_line(run("encode", path), 1, str(path))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["text.png"]
+
+
+def test_folder_without_images(run, tmp_path):
+    empty, out = tmp_path / "empty", tmp_path / "out"
+    empty.mkdir()
+    assert_one_line(run("bench", "jpeg", "--images", empty, "--out", out), 1, str(empty))
+    assert not out.exists()
+
+
+def test_unknown_codec_shows_near_names(run, photo):
+    assert_one_line(run("encode", photo, "--codec", "hific-z"), 2, "hific-z", "hific-s")
+
+
+def test_unknown_metric_shows_near_names(run, photo, tmp_path):
+    words = ["--images", photo, "--out", tmp_path / "out", "--metrics", "psnrr"]
+    assert_one_line(run("bench", "jpeg", *words), 2, "psnrr", "psnr")
+
+
+def test_quality_out_of_range(run, photo):
+    assert_one_line(run("encode", photo, "--quality", 9), 2, "1 to 5")
+    assert not photo.with_suffix(".slc").exists()
+
+
+RECIPES = {
+    'pass = = 1': "line 1",
+    '[[pass]]\npass = "prun"\ngenerator = 0.3': "prune",
+    '[[pass]]\npass = "prune"\ngenerater = 0.3': "generator",
+    '[[pass]]\npass = "prune"\ngenerator = 1.0': "below 1",
+    '[[pass]]\npass = "prune"\ngenerator = -0.1': "below 1",
+    '[[pass]]\npass = "prune"\ngenerator = "lots"': "number",
+    '[[pass]]\npass = "prune"\nmethod = "globl"': "global",
+    '[[pass]]\ngenerator = 0.3': "pass 1",
+    'passes = 3': "passes",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", RECIPES)
+def test_malformed_recipe(run, tmp_path, text):
+    recipe, out = tmp_path / "recipe.toml", tmp_path / "small.slim"
+    recipe.write_text(text)
+    outcome = run("shrink", "hific-s", "--recipe", recipe, "-o", out)
+    assert outcome.status == 2
+    assert_one_line(outcome, 2, RECIPES[text])
+    assert not out.exists()
+
+
+STUDIES = {
+    "codec = = 1": "line 1",
+    "title = 'x'": "codec",
+    "codec = 'hific-s'": "[[variant]]",
+    "codec = 'hific-s'\n[[variant]]\nnam = 'x'": "name",
+    "codec = 'hific-s'\nfoo = 1\n[[variant]]\nname = 'x'": "foo",
+    "codec = 'hific-s'\nmetrics = ['psn']\n[[variant]]\nname = 'x'": "psnr",
+    "codec = 'hific-s'\n[[variant]]\nname = 'x'\n[[variant]]\nname = 'x'": "another variant",
+    "codec = 'hific-s'\n[[variant]]\nname = 'x'\ncodec = 'jpeg'\nsame_size_as = 'y'": "before it",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", STUDIES)
+def test_malformed_study(run, tmp_path, photo, text):
+    study = tmp_path / "study.toml"
+    study.write_text(text)
+    outcome = run("study", study, "--images", photo, "--out", tmp_path / "out")
+    assert_one_line(outcome, 2, STUDIES[text], "study.toml")
+    assert not (tmp_path / "out").exists()
+
+
+def test_truncated_foreign_and_flipped_streams(run, stream, tmp_path):
+    data = stream.read_bytes()
+    target = tmp_path / "out.png"
+    damaged = {
+        "cut short": data[: len(data) // 2],
+        "not a slimcodec stream": b"\xff\xd8\xff" + data[3:],
+        "damaged": data[:-9] + bytes([data[-9] ^ 16]) + data[-8:],
+    }
+    for words, changed in damaged.items():
+        stream.write_bytes(changed)
+        assert_one_line(run("decode", stream, "-o", target), 1, words, str(stream))
+        assert not target.exists()
+
+
+def test_stream_of_another_model(run, stream, tmp_path):
+    parts = unpack(stream.read_bytes())
+    stream.write_bytes(pack(dataclasses.replace(parts, stream_id=b"somebody")))
+    assert_one_line(run("decode", stream), 1, "no built-in model")
+
+
+def test_model_file_with_wrong_digest(run, photo, tmp_path):
+    path = tmp_path / "bad.slim"
+    data = bytearray(library.model_path("hific-s").read_bytes())
+    data[-1000] ^= 1
+    path.write_bytes(bytes(data))
+    assert_one_line(run("encode", photo, "--codec", path), 1, "altered", str(path))
+
+
+def test_checkpoint_that_would_run_code(run, tmp_path):
+    import torch
+
+    class Harm:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "harm"),)
+
+    path, out = tmp_path / "published.pt", tmp_path / "out.slim"
+    torch.save({"model_state_dict": Harm()}, path)
+    assert_one_line(run("import", "hific", path, "-o", out), 1, "refused", "mkdir")
+    assert not (tmp_path / "harm").exists()
+    assert not out.exists()
+
+
+def test_checkpoint_of_something_else(run, tmp_path):
+    import torch
+
+    path = tmp_path / "other.pt"
+    torch.save({"model_state_dict": {"layer.weight": torch.zeros(2)}, "args": {}}, path)
+    assert_one_line(
+        run("import", "hific", path, "-o", tmp_path / "o.slim"), 1, "missing", "unknown"
+    )
+
+
+def test_full_disk(run, photo, monkeypatch):
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    before = sorted(photo.parent.iterdir())
+    assert_one_line(run("encode", photo, "--codec", "jpeg"), 1, "full")
+    assert sorted(photo.parent.iterdir()) == before
+
+
+def test_the_picture_is_not_overwritten(run, photo):
+    before = photo.read_bytes()
+    assert_one_line(run("encode", photo, "-o", photo), 2, "itself")
+    assert photo.read_bytes() == before
+
+
+def test_unknown_verb_is_a_usage_error(run):
+    assert run("encod").status == 2

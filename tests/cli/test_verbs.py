@@ -1,0 +1,130 @@
+"""The verbs on real input, in one process."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from slimcodec import library
+from slimcodec.cli import main
+from slimcodec.images import read_image, write_image
+
+DEMO = Path(library.__file__).parent / "demo"
+
+
+@pytest.fixture()
+def run(monkeypatch, capsys):
+    def call(*words: object) -> str:
+        monkeypatch.setattr(sys, "argv", ["slimcodec", *map(str, words)])
+        try:
+            main()
+        except SystemExit as stop:
+            assert not stop.code, capsys.readouterr().err
+        return capsys.readouterr().out
+
+    return call
+
+
+@pytest.fixture()
+def photo(tmp_path):
+    image = read_image(DEMO / "kitten.png").pixels[100:260, 200:400]
+    write_image(tmp_path / "photo.png", image)
+    return tmp_path / "photo.png"
+
+
+def test_encode_and_decode_equal_the_library(run, photo, tmp_path):
+    facts = json.loads(run("encode", photo, "--quality", 2.5, "--json"))
+    stream = Path(facts["stream"])
+    assert facts["bytes"] == stream.stat().st_size
+    run("decode", stream, "-o", tmp_path / "back.png")
+    codec = library.load_codec("hific-s")
+    image = read_image(photo).pixels
+    assert stream.read_bytes() == codec.encode(image, 2.5)
+    assert np.array_equal(
+        read_image(tmp_path / "back.png").pixels, codec.decode(stream.read_bytes())
+    )
+
+
+def test_shrink_says_what_it_means_for_streams(run, photo, tmp_path):
+    stream = Path(json.loads(run("encode", photo, "--json"))["stream"])
+    words = {}
+    for part in ("generator", "encoder", "probability"):
+        recipe = tmp_path / f"{part}.toml"
+        recipe.write_text(f'[[pass]]\npass = "prune"\n{part} = 0.3\n')
+        out = tmp_path / f"{part}.slim"
+        facts = json.loads(run("shrink", "hific-s", "--recipe", recipe, "-o", out, "--json"))
+        words[part] = facts["streams"]
+        kept = facts["parts"][part]
+        assert kept["nonzero"] < 0.72 * kept["parameters"]
+    assert "stays" in words["generator"] and "stays" in words["encoder"]
+    assert "new stream id" in words["probability"]
+    assert "decoded by" in run("decode", stream, "--codec", tmp_path / "generator.slim")
+
+
+def test_inspect_list_doctor(run, photo):
+    stream = json.loads(run("encode", photo, "--json"))["stream"]
+    assert json.loads(run("inspect", stream, "--json"))["model"] == "hific-s"
+    assert json.loads(run("inspect", "hific-s", "--json"))["family"] == "hific"
+    assert "jpeg" in run("list")
+    assert "cores" in json.loads(run("doctor", "--json"))
+
+
+def test_transparency_is_composited_and_said(run, tmp_path, monkeypatch, capsys):
+    from PIL import Image
+
+    Image.new("RGBA", (40, 40), (255, 0, 0, 0)).save(tmp_path / "clear.png")
+    facts = json.loads(run("encode", tmp_path / "clear.png", "--json"))
+    assert any("white" in sentence for sentence in facts["notes"])
+
+
+@pytest.mark.slow
+def test_bench_writes_rows_summary_and_report(run, photo, tmp_path):
+    out = tmp_path / "out"
+    run("bench", "hific-s", "jpeg", "--images", photo, "--out", out, "--quality", "2,5",
+        "--metrics", "psnr")  # fmt: skip
+    for name in ("rows.sqlite", "rows.tsv", "summary.json", "report/index.html"):
+        assert (out / name).stat().st_size > 0
+    points = json.loads((out / "summary.json").read_text())["points"]
+    assert [(p["variant"], p["quality"]) for p in points] == [
+        ("hific-s", 2), ("hific-s", 5), ("jpeg", 2), ("jpeg", 5),
+    ]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_study_prints_the_columns(run, photo, tmp_path):
+    study = tmp_path / "study.toml"
+    study.write_text(
+        'codec = "hific-s"\ncolumns = ["generator"]\nrepeats = 1\nmetrics = ["psnr", "ssim"]\n'
+        '[[variant]]\nname = "baseline"\n'
+        '[[variant]]\nname = "pruned"\n[[variant.pass]]\npass = "prune"\ngenerator = 0.6\n'
+        '[[variant]]\nname = "jpeg"\ncodec = "jpeg"\nsame_size_as = "baseline"\n'
+    )
+    printed = run("study", study, "--images", photo, "--out", tmp_path / "out")
+    assert "generator" in printed and "report:" in printed
+    points = json.loads((tmp_path / "out" / "summary.json").read_text())["points"]
+    baseline, pruned, jpeg = points
+    assert pruned["stream_bytes"] == baseline["stream_bytes"]
+    assert pruned["metrics"]["psnr"] < baseline["metrics"]["psnr"]
+    assert jpeg["stream_bytes"] <= baseline["stream_bytes"] or jpeg["quality"] == 3
+
+
+def test_help_and_import_load_no_torch():
+    code = (
+        "import sys, slimcodec, slimcodec.cli.app\n"
+        "assert not {'torch', 'numpy', 'rich'} & set(sys.modules), sorted(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_every_public_name_is_there():
+    code = (
+        "import slimcodec\n"
+        "assert set(slimcodec.__all__) == set(slimcodec._HOMES)\n"
+        "for name in slimcodec.__all__: getattr(slimcodec, name)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

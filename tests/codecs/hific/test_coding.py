@@ -1,0 +1,246 @@
+"""From an image to a stream and back: the very same integers, and an error for anything else."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from slimcodec.codecs.hific.coding import QUALITY_STEPS, HificCodec
+from slimcodec.errors import StreamError, UsageError, WrongModelError
+from slimcodec.model_file import Model, freeze_network, thaw_network
+from slimcodec.runtime import open_codec
+from slimcodec.stream import pack, unpack
+from slimcodec.types import Image
+
+Picture = Callable[..., Image]
+
+SHAPES = [(1, 1), (1, 50), (50, 1), (2, 3), (15, 16), (17, 33), (64, 200), (129, 127), (128, 192)]
+
+
+def step_of(quality: float) -> int:
+    return round((quality - 1) * QUALITY_STEPS)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_decoder_reads_the_symbols_of_the_encoder(
+    tiny_codec: HificCodec, picture: Picture, shape: tuple[int, int]
+) -> None:
+    image = picture(*shape)
+    for quality in (1, 2.5, 5):
+        stream = tiny_codec.encode(image, quality)
+        wrote = tiny_codec.analyse(image, step_of(quality))
+        header, read = tiny_codec.read(stream)
+        assert (header.height, header.width) == shape
+        assert header.quality == step_of(quality)
+        np.testing.assert_array_equal(read.symbols, wrote.symbols)
+        np.testing.assert_array_equal(read.hyper_latents, wrote.hyper_latents)
+        decoded = tiny_codec.decode(stream)
+        assert decoded.shape == image.shape
+        assert decoded.dtype == np.uint8
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.integers(1, 80), st.integers(1, 80), st.integers(0, 4 * QUALITY_STEPS), st.integers(0, 99)
+)
+def test_any_shape_and_quality(
+    tiny_codec: HificCodec, picture: Picture, height: int, width: int, step: int, seed: int
+) -> None:
+    image = picture(height, width, seed)
+    stream = tiny_codec.encode(image, 1 + step / QUALITY_STEPS)
+    np.testing.assert_array_equal(
+        tiny_codec.read(stream)[1].symbols, tiny_codec.analyse(image, step).symbols
+    )
+
+
+@pytest.mark.parametrize("value", ["black", "white", "noise"])
+def test_pictures_unlike_any_photograph(tiny_codec: HificCodec, value: str) -> None:
+    noise = np.random.default_rng(0).integers(0, 2, (70, 70, 3), dtype=np.uint8) * 255
+    image = {"black": noise * 0, "white": noise * 0 + 255, "noise": noise}[value]
+    stream = tiny_codec.encode(image, 5)
+    np.testing.assert_array_equal(
+        tiny_codec.read(stream)[1].symbols, tiny_codec.analyse(image, step_of(5)).symbols
+    )
+
+
+def test_it_is_a_working_codec(tiny_codec: HificCodec, picture: Picture) -> None:
+    """The tiny network is a linear transform codec: higher quality costs more and looks better."""
+    image = picture(128, 192)
+    streams = [tiny_codec.encode(image, quality) for quality in tiny_codec.qualities]
+    errors = [np.square(tiny_codec.decode(s).astype(float) - image).mean() for s in streams]
+    assert [len(s) for s in streams] == sorted(len(s) for s in streams)
+    assert errors == sorted(errors, reverse=True)
+    assert errors[-1] < 0.1 * image.astype(float).var()
+
+
+def test_qualities_in_between_lie_in_between(tiny_codec: HificCodec, picture: Picture) -> None:
+    image = picture(128, 192)
+    sizes = [len(tiny_codec.encode(image, quality)) for quality in (2, 2.5, 3)]
+    assert sizes[0] < sizes[1] < sizes[2]
+    assert tiny_codec.encode(image, 2.5) == tiny_codec.encode(image, 2.51)  # steps of an eighth
+
+
+@pytest.mark.parametrize("quality", [0.9, 5.1, 0, -1, 100, math.nan, math.inf])
+def test_quality_out_of_range(tiny_codec: HificCodec, picture: Picture, quality: float) -> None:
+    with pytest.raises(UsageError, match="quality of tiny must be 1 to 5, got"):
+        tiny_codec.encode(picture(8, 8), quality)
+
+
+def test_an_image_too_large(tiny_codec: HificCodec) -> None:
+    image = np.broadcast_to(np.zeros(3, np.uint8), (2**14 + 1, 2**14, 3))
+    with pytest.raises(UsageError, match="16384x16385 is more than"):
+        tiny_codec.encode(image)
+
+
+@pytest.mark.parametrize("shape", [(128, 192), (512, 768)])
+@pytest.mark.parametrize("quality", [1, 3, 4.5])
+def test_real_bytes_are_the_ideal_of_the_likelihoods(
+    tiny_model: Model,
+    tiny_codec: HificCodec,
+    picture: Picture,
+    shape: tuple[int, int],
+    quality: float,
+) -> None:
+    """Half a percent and a header is all that tables, the integer prior and coding cost."""
+    image = picture(*shape)
+    network: Any = thaw_network(tiny_model)
+    with torch.no_grad():
+        x = torch.from_numpy(image.transpose(2, 0, 1).copy())[None].float() / 255
+        decoded, likelihoods = network(x, torch.tensor([quality - 1]))
+    stream = tiny_codec.encode(image, quality)
+    ideal_bytes = float(likelihoods.bits()) / 8
+    assert ideal_bytes * 0.995 - 8 < len(stream) <= 1.005 * ideal_bytes + 40
+    pixels = decoded[0].clamp(0, 1).mul(255).round().byte().numpy().transpose(1, 2, 0)
+    assert np.abs(tiny_codec.decode(stream).astype(int) - pixels).max() <= 2
+
+
+def test_parts_are_charged_to_the_clock(tiny_codec: HificCodec, picture: Picture) -> None:
+    from slimcodec.bench.timing import PartClock
+
+    writing, reading = PartClock(), PartClock()
+    tiny_codec.decode(tiny_codec.encode(picture(40, 40), clock=writing), clock=reading)
+    assert set(writing.ms) == {"encoder", "prior", "entropy"}
+    assert set(reading.ms) == {"entropy", "prior", "generator"}
+
+
+# Streams that are not ours
+
+
+@pytest.fixture(scope="module")
+def stream(tiny_codec: HificCodec, picture: Picture) -> bytes:
+    return tiny_codec.encode(picture(40, 56), 3)
+
+
+@pytest.fixture(scope="module")
+def other_codec(make_network: Callable[[int], Any]) -> HificCodec:
+    codec = open_codec(freeze_network(make_network(1), name="other", family="hific"))
+    assert isinstance(codec, HificCodec)
+    return codec
+
+
+def test_another_models_stream(
+    tiny_codec: HificCodec, other_codec: HificCodec, stream: bytes
+) -> None:
+    with pytest.raises(WrongModelError, match=r"another model .* decode it with the model"):
+        other_codec.decode(stream)
+    assert tiny_codec.decode(stream).shape == (40, 56, 3)
+
+
+def test_every_truncation(tiny_codec: HificCodec, stream: bytes) -> None:
+    for length in range(len(stream)):
+        with pytest.raises(StreamError):
+            tiny_codec.decode(stream[:length])
+
+
+def test_every_flipped_bit(tiny_codec: HificCodec, stream: bytes) -> None:
+    for bit in range(8 * len(stream)):
+        flipped = bytearray(stream)
+        flipped[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(StreamError):
+            tiny_codec.decode(bytes(flipped))
+
+
+def test_a_quality_the_model_does_not_have(tiny_codec: HificCodec, stream: bytes) -> None:
+    header = unpack(stream)
+    with pytest.raises(StreamError, match="quality step 33"):
+        tiny_codec.decode(pack(replace(header, quality=33)))
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_another_number_of_sections(tiny_codec: HificCodec, stream: bytes, count: int) -> None:
+    header = unpack(stream)
+    with pytest.raises(StreamError, match=f"one section, this has {count}"):
+        tiny_codec.decode(pack(replace(header, sections=header.sections * count)))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(1, 100),
+    st.integers(1, 100),
+    st.binary(max_size=200) | st.integers(0, 2**32 - 1),
+)
+def test_forged_payloads(
+    tiny_codec: HificCodec, stream: bytes, height: int, width: int, damage: bytes | int
+) -> None:
+    """With a right checksum around them: an error or a picture of the size, and nothing else."""
+    header = unpack(stream)
+    payload = bytearray(header.sections[0])
+    if isinstance(damage, int):
+        place = damage % len(payload)
+        payload[place] ^= 1 + (damage >> 8) % 255
+    else:
+        payload = bytearray(damage)
+    forged = replace(header, height=height, width=width, sections=(bytes(payload),))
+    try:
+        decoded = tiny_codec.decode(pack(forged))
+    except StreamError as error:
+        assert "\n" not in str(error)
+    else:
+        assert decoded.shape == (height, width, 3)
+
+
+# What a stream's identity covers
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "probability.mean.layers.0.weight",
+        "probability.mean.layers.2.bias",
+        "probability.scale.layers.1.weight",
+        "probability.scale.layers.2.bias",
+        "probability.density.biases.0",
+        "probability.latent_scale",
+        "log_gain",
+        "log_degain",
+    ],
+)
+def test_whatever_gives_symbols_their_meaning_is_in_the_identity(
+    tiny_network: Any, tiny_model: Model, name: str
+) -> None:
+    network = copy.deepcopy(tiny_network)
+    with torch.no_grad():
+        network.state_dict()[name].view(-1)[:3].add_(0.004).mul_(1.004)
+    model = freeze_network(network, name="tiny", family="hific")
+    assert model.stream_id != tiny_model.stream_id
+
+
+@pytest.mark.parametrize(
+    "name", ["encoder.head.weight", "generator.head.weight", "probability.analysis.layers.0.weight"]
+)
+def test_the_rest_is_not(tiny_network: Any, tiny_model: Model, name: str) -> None:
+    network = copy.deepcopy(tiny_network)
+    with torch.no_grad():
+        network.state_dict()[name].mul_(1.5)
+    model = freeze_network(network, name="tiny", family="hific")
+    assert model.stream_id == tiny_model.stream_id
+    assert model.digest != tiny_model.digest

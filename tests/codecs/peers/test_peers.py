@@ -1,0 +1,246 @@
+"""Each peer keeps the codec contract, and takes no damaged stream for an image."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import PIL
+import PIL.Image
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from slimcodec.codecs.peers.jpeg import Jpeg
+from slimcodec.codecs.peers.pillow import PillowCodec
+from slimcodec.codecs.peers.webp import WebP
+from slimcodec.errors import StreamError, UsageError
+from slimcodec.registry import codecs
+from slimcodec.types import Codec, Image
+
+PEERS = [Jpeg(), WebP()]
+OTHER = {"jpeg": "WEBP", "webp": "JPEG"}
+each_peer = pytest.mark.parametrize("peer", PEERS, ids=lambda peer: peer.name)
+
+
+def scene(height: int = 48, width: int = 64) -> Image:
+    """Smooth, with an edge and a little noise: something that quality matters for."""
+    y, x = np.mgrid[:height, :width]
+    base = np.stack([x * 3, y * 4, 255 - x - y], axis=2)
+    base[(x + y) % 32 < 4] = 20
+    noise = np.random.default_rng(3).integers(-8, 9, base.shape)
+    return np.clip(base + noise, 0, 255).astype(np.uint8)
+
+
+def error_of(a: Image, b: Image) -> float:
+    return float(np.square(a.astype(float) - b).mean())
+
+
+@each_peer
+def test_contract(peer: PillowCodec) -> None:
+    as_codec: Codec = peer
+    assert isinstance(as_codec, Codec)
+    assert codecs.get(peer.name) is type(peer)
+    assert peer.model_bytes == 0
+    assert list(peer.qualities) == sorted(set(peer.qualities))
+    assert peer.digest == type(peer)().digest
+    assert int(peer.digest, 16) > 0
+    assert pickle.loads(pickle.dumps(peer)).digest == peer.digest
+
+
+def test_digests(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = [peer.digest for peer in PEERS]
+    assert len(set(before)) == 2
+    monkeypatch.setattr(PIL, "__version__", "0.0")
+    assert all(peer.digest != old for peer, old in zip(PEERS, before, strict=True))
+
+
+@each_peer
+def test_the_stream_is_a_plain_file_of_the_format(peer: PillowCodec) -> None:
+    image = scene()
+    stream = peer.encode(image)
+    with PIL.Image.open(io.BytesIO(stream)) as picture:
+        assert picture.format == peer.pillow_format
+        np.testing.assert_array_equal(np.asarray(picture), peer.decode(stream))
+    assert peer.encode(image) == stream
+    assert peer.encode(image[:, ::-1][:, ::-1]) == stream
+    assert peer.encode(image, peer.default_quality) == stream
+
+
+@each_peer
+def test_the_ladder_climbs(peer: PillowCodec) -> None:
+    image = scene()
+    streams = [peer.encode(image, quality) for quality in peer.qualities]
+    sizes = [len(stream) for stream in streams]
+    errors = [error_of(peer.decode(stream), image) for stream in streams]
+    assert sizes == sorted(sizes)
+    assert errors[-1] < errors[len(errors) // 2] < errors[0]
+    assert errors[-1] < 150  # the noise and the subsampled edge remain
+
+
+@each_peer
+@settings(max_examples=25, deadline=None)
+@given(height=st.integers(1, 40), width=st.integers(1, 40), place=st.floats(0, 1))
+def test_any_shape_and_quality(peer: PillowCodec, height: int, width: int, place: float) -> None:
+    least, greatest = peer.quality_range
+    image = scene(height, width)
+    decoded = peer.decode(peer.encode(image, least + place * (greatest - least)))
+    assert decoded.shape == image.shape
+    assert decoded.dtype == np.uint8
+    assert decoded.flags.writeable
+
+
+@each_peer
+def test_flat_images_decode(peer: PillowCodec) -> None:
+    """The images with the most pixels a byte, which the size check must let through."""
+    for value in (0, 127, 255):
+        image = np.full((1024, 1024, 3), value, np.uint8)
+        decoded = peer.decode(peer.encode(image, peer.quality_range[0]))
+        assert np.abs(decoded.astype(int) - value).max() < 12
+
+
+def test_jpeg_tables_give_the_same_bytes_as_the_quality() -> None:
+    image = scene()
+    for quality in range(1, 96):
+        file = io.BytesIO()
+        PIL.Image.fromarray(image).save(
+            file, format="JPEG", quality=quality, subsampling=2, optimize=True
+        )
+        assert Jpeg().encode(image, quality) == file.getvalue()
+
+
+@each_peer
+def test_noise_at_every_high_quality(peer: PillowCodec) -> None:
+    """Where Pillow's own buffer for optimized JPEG is too small."""
+    noise = np.random.default_rng(0).integers(0, 2, (320, 320, 3), dtype=np.uint8) * 255
+    for quality in (90, 92, 94, 95):
+        assert peer.decode(peer.encode(noise, quality)).shape == noise.shape
+
+
+@pytest.mark.parametrize(
+    ("peer", "quality"),
+    [(Jpeg(), q) for q in (0, 0.4, 96, -3)] + [(WebP(), q) for q in (-0.1, 100.5)],
+)
+def test_quality_out_of_range(peer: PillowCodec, quality: float) -> None:
+    with pytest.raises(UsageError, match=f"{peer.name} quality must be"):
+        peer.encode(scene(), quality)
+
+
+@each_peer
+def test_quality_that_is_no_number(peer: PillowCodec) -> None:
+    for quality in (float("nan"), float("inf"), -float("inf")):
+        with pytest.raises(UsageError, match="quality must be"):
+            peer.encode(scene(), quality)
+
+
+def test_jpeg_quality_is_rounded() -> None:
+    assert Jpeg().encode(scene(), 50.4) == Jpeg().encode(scene(), 50)
+    assert Jpeg().encode(scene(), 95.4) == Jpeg().encode(scene(), 95)
+
+
+@each_peer
+def test_images_that_do_not_fit(peer: PillowCodec, monkeypatch: pytest.MonkeyPatch) -> None:
+    longest = np.zeros((1, peer.longest_side + 1, 3), np.uint8)
+    with pytest.raises(UsageError, match="pixels a side"):
+        peer.encode(longest)
+    with pytest.raises(UsageError, match="pixels a side"):
+        peer.encode(longest.transpose(1, 0, 2))
+    assert peer.decode(peer.encode(longest[:, 1:])).shape == (1, peer.longest_side, 3)
+    monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(UsageError, match="limited to 200 pixels"):
+        peer.encode(scene())
+    assert peer.decode(peer.encode(scene(10, 20))).shape == (10, 20, 3)
+
+
+@each_peer
+@pytest.mark.parametrize(
+    "image", [np.zeros((2, 2), np.uint8), np.zeros((2, 2, 3)), np.zeros((0, 2, 3), np.uint8)]
+)
+def test_what_is_no_image(peer: PillowCodec, image: Image) -> None:
+    with pytest.raises(UsageError, match=r"uint8 \[h, w, 3\]"):
+        peer.encode(image)
+
+
+@each_peer
+def test_time_is_charged(peer: PillowCodec) -> None:
+    charged: list[str] = []
+
+    @contextmanager
+    def clock(part: str) -> Iterator[None]:
+        charged.append(part)
+        yield
+
+    peer.decode(peer.encode(scene(), clock=clock), clock=clock)
+    assert charged == ["encoder", "decoder"]
+
+
+# Bad bytes
+
+
+@each_peer
+def test_every_truncation_and_every_addition(peer: PillowCodec) -> None:
+    stream = peer.encode(scene(24, 24), 30)
+    for length in range(len(stream)):
+        with pytest.raises(StreamError):
+            peer.decode(stream[:length])
+    for bad in (stream + b"\0", b"\0" + stream, stream + stream[:20]):
+        with pytest.raises(StreamError, match="not a whole"):
+            peer.decode(bad)
+
+
+@each_peer
+def test_foreign_bytes(peer: PillowCodec) -> None:
+    file = io.BytesIO()
+    PIL.Image.fromarray(scene()).save(file, format=OTHER[peer.name])
+    png = io.BytesIO()
+    PIL.Image.fromarray(scene()).save(png, format="PNG")
+    for bad in (b"", b"x", bytes(1000), file.getvalue(), png.getvalue()):
+        with pytest.raises(StreamError):
+            peer.decode(bad)
+
+
+@each_peer
+def test_a_file_that_holds_something_else_than_one_rgb_image(peer: PillowCodec) -> None:
+    file = io.BytesIO()
+    if peer.name == "jpeg":
+        PIL.Image.new("L", (8, 8)).save(file, format="JPEG")
+    else:
+        frames = [PIL.Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+        frames[0].save(file, format="WEBP", save_all=True, append_images=frames[1:])
+    with pytest.raises(StreamError, match="must hold one RGB image"):
+        peer.decode(file.getvalue())
+
+
+def test_a_header_that_claims_too_much() -> None:
+    stream = bytearray(Jpeg().encode(scene(8, 8)))
+    at = stream.index(b"\xff\xc0") + 5
+    stream[at : at + 4] = (9000).to_bytes(2, "big") * 2
+    with pytest.raises(StreamError, match="9000 x 9000 pixels that the header claims"):
+        Jpeg().decode(bytes(stream))
+    stream[at : at + 4] = (60000).to_bytes(2, "big") * 2
+    with pytest.raises(StreamError, match="decompression bomb"):
+        Jpeg().decode(bytes(stream))
+
+    stream = bytearray(WebP().encode(scene(8, 8)))
+    stream[26:30] = (9000).to_bytes(2, "little") * 2
+    with pytest.raises(StreamError):
+        WebP().decode(bytes(stream))
+
+
+@each_peer
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_damage_gives_an_image_or_a_stream_error(peer: PillowCodec, data: st.DataObject) -> None:
+    stream = bytearray(peer.encode(scene(24, 24), 30))
+    for _ in range(data.draw(st.integers(1, 4))):
+        stream[data.draw(st.integers(0, len(stream) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        decoded = peer.decode(bytes(stream))
+    except StreamError as error:
+        assert "\n" not in str(error)
+    else:
+        assert decoded.dtype == np.uint8
+        assert decoded.shape[2] == 3

@@ -1,0 +1,126 @@
+"""What many tests share: synthetic pictures, and a learned codec so small that it costs nothing.
+
+Before anything of ours is imported, jaxtyping's hook is put on the codecs with a network and on
+the training, so that every shape and type written in a signature there is checked while tests run.
+The peers are left out: their tests hand them wrong types on purpose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from jaxtyping import install_import_hook
+
+ROOT = Path(__file__).resolve().parents[1]
+CODECS = ROOT / "src" / "slimcodec" / "codecs"
+CHECKED = [f"slimcodec.codecs.{path.parent.name}" for path in CODECS.glob("*/network.py")]
+install_import_hook([*CHECKED, "slimcodec.training"], "shape_check.check")
+
+from slimcodec import registry  # noqa: E402
+from slimcodec.codecs.hific.config import HificConfig, hific_s  # noqa: E402
+from slimcodec.model_file import Model, freeze_network  # noqa: E402
+from slimcodec.runtime import open_codec  # noqa: E402
+from slimcodec.types import Codec, Image  # noqa: E402
+
+Picture = Callable[..., Image]
+
+
+def draw(height: int, width: int, seed: int = 0) -> Image:
+    """Smooth gradients, a few edges and some texture, ``uint8 [h, w, 3]``."""
+    rng = np.random.default_rng(seed)
+    rows, columns = np.mgrid[0:height, 0:width].astype(np.float64)
+    canvas = np.empty((height, width, 3))
+    for channel in range(3):
+        down, across = rng.uniform(-0.6, 0.6, 2)
+        canvas[..., channel] = rng.uniform(70, 180) + down * rows + across * columns
+    for _ in range(6):
+        slope, offset = rng.uniform(-2, 2), rng.uniform(-0.5, 1.0) * (height + width)
+        canvas[rows + slope * columns > offset] += rng.uniform(-60, 60, 3)
+    period = rng.uniform(0.1, 0.9, 2)
+    wave = 12 * np.sin(rows * period[0]) * np.sin(columns * period[1])
+    canvas += wave[..., None] * (columns[..., None] > width / 2)
+    canvas += rng.normal(0, 2, canvas.shape)
+    return np.clip(np.rint(canvas), 0, 255).astype(np.uint8)
+
+
+def blocks(count: int, side: int, seed: int) -> np.ndarray:
+    """Pixel blocks of synthetic pictures, float32 [count, 3, side, side] in [0, 1]."""
+    rng = np.random.default_rng(seed)
+    out = np.empty((count, 3, side, side), np.float32)
+    for start in range(0, count, 100):
+        picture = draw(128, 128, seed + start)
+        for i in range(start, min(start + 100, count)):
+            top, left = rng.integers(128 - side + 1, size=2)
+            out[i] = picture[top : top + side, left : left + side].transpose(2, 0, 1)
+    return out / np.float32(255)
+
+
+@pytest.fixture(scope="session")
+def picture() -> Picture:
+    """``picture(height, width, seed=0)``: a synthetic picture."""
+    return draw
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The project's shared folder, beside the checkout; the test is skipped where it is not."""
+    folder = ROOT.parent / "shared"
+    if not folder.is_dir():
+        pytest.skip(f"needs the shared folder at {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_config() -> HificConfig:
+    """hific-s with a dozen channels instead of hundreds."""
+    return replace(
+        hific_s(),
+        latent_channels=12,
+        hyper_channels=8,
+        encoder_widths=(8, 8, 8, 12),
+        trunk_width=12,
+        residual_blocks=1,
+        generator_widths=(8, 8, 8, 3),
+    )
+
+
+@pytest.fixture(scope="session")
+def make_network(tiny_config: HificConfig) -> Callable[[int], Any]:
+    """``make_network(seed)``: a tiny network that is a working linear transform codec."""
+
+    def make(seed: int) -> Any:
+        import torch
+
+        family = registry.families.get("hific")
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            network = family.build(tiny_config)
+            family.initialise(network, blocks(2000, tiny_config.stride, seed))
+        return network.eval()
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_network(make_network: Callable[[int], Any]) -> Any:
+    """A tiny network. It is everyone's: copy it before changing it."""
+    return make_network(0)
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny_network: Any) -> Model:
+    """The tiny network, frozen."""
+    return freeze_network(
+        tiny_network, name="tiny", family="hific", history=({"what": "made", "seed": 0},)
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_codec(tiny_model: Model) -> Codec:
+    """The tiny model as a codec on the torch runtime."""
+    return open_codec(tiny_model)
