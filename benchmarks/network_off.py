@@ -1,7 +1,7 @@
 """What each learned network is worth: the picture when its output is set to zero.
 
-The linear path stays, and so does the probability model. A network whose absence costs nothing would
-make pruning it a study of nothing.   python benchmarks/network_off.py hific-s --images KODAK
+The linear path stays, and so does the probability model. A network whose absence costs nothing
+would make pruning it a study of nothing.   python benchmarks/network_off.py hific-s --images KODAK
 """
 
 from __future__ import annotations

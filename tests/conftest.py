@@ -7,10 +7,14 @@ The peers are left out: their tests hand them wrong types on purpose.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+# Before numpy and torch start their threads: on tensors this small a second one only waits.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest

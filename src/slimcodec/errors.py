@@ -2,8 +2,8 @@
 
     SlimcodecError                  exit status 1: the work could not be done
     ├── UsageError                  exit status 2: the request itself is off
-    │   └── UnknownNameError        a codec, part, metric, pass ... that is not there; near names shown
-    ├── ConfigError                 exit status 2: a recipe, study or training file, with file and key
+    │   └── UnknownNameError        a name that is not among the known ones; near names shown
+    ├── ConfigError                 exit status 2: a recipe, study or training file, with its key
     ├── ImageError                  an image that cannot be read or written
     ├── StreamError                 bytes that are not a whole, sound stream
     │   └── WrongModelError         a sound stream of another model

@@ -88,8 +88,9 @@ def stream_change(before: Model, after: Model, recipe: Recipe) -> str:
     """What a recipe means for streams that exist already, in words."""
     if before.stream_id != after.stream_id:
         return (
-            f"new stream id {after.stream_id}: the probability model changed, so streams written by "
-            f"{before.name} need {before.name} to decode, and this model's streams need this model"
+            f"new stream id {after.stream_id}: the probability model changed, so streams written "
+            f"by {before.name} need {before.name} to decode, and this model's streams need this "
+            "model"
         )
     touched = recipe.touches()
     if "encoder" in touched and len(touched) == 1:

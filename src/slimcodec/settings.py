@@ -1,4 +1,5 @@
-"""Recipes, studies and training runs as TOML: reading one, and refusing what nobody will look at."""
+"""Recipes, studies and training runs as TOML: reading one, and refusing what nobody will look
+at."""
 
 from __future__ import annotations
 

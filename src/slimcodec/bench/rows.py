@@ -1,8 +1,8 @@
 """Rows: one measurement each, kept in SQLite.
 
-A row is written in one transaction as soon as it is measured, under a key of what was measured, so a
-run that is killed has lost the row it was in and nothing else; started again, it skips what is there.
-Every table, plot and page is computed from rows.
+A row is written in one transaction as soon as it is measured, under a key of what was measured, so
+a run that is killed has lost the row it was in and nothing else; started again, it skips what is
+there. Every table, plot and page is computed from rows.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A peer at the size of another codec's stream, image by image.
 
-"At the same size" is how people compare codecs, and a fixed quality knob does not give it: the sizes
-of two codecs part ways from image to image. So for each image the peer's quality is searched, by
-bisection over its integers, for the largest stream that is no longer than the reference's.
+"At the same size" is how people compare codecs, and a fixed quality knob does not give it: the
+sizes of two codecs part ways from image to image. So for each image the peer's quality is searched,
+by bisection over its integers, for the largest stream that is no longer than the reference's.
 """
 
 from __future__ import annotations

@@ -19,8 +19,8 @@
     codec = "jpeg"
     same_size_as = "baseline"
 
-The first variant is what changes are counted from. ``published`` holds figures printed elsewhere, to
-stand beside ours as shapes of change.
+The first variant is what changes are counted from. ``published`` holds figures printed elsewhere,
+to stand beside ours as shapes of change.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Aggregates: always computed from rows, never stored beside them.
 
-A point is the mean over images at one quality of one variant. A curve's BD-rate is computed from those
-points; MS-SSIM enters it in dB, metrics where less is better enter negated.
+A point is the mean over images at one quality of one variant. A curve's BD-rate is computed from
+those points; MS-SSIM enters it in dB, metrics where less is better enter negated.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def summarise(rows: Sequence[Row], reference: str | None = None) -> Summary:
 
     Args:
         rows: of one bench or study.
-        reference: variant that BD-rates are against; by default ``jpeg``, or else the first variant.
+        reference: variant that BD-rates are against; by default ``jpeg``, or the first variant.
     """
     groups: dict[tuple[str, float], list[Row]] = {}
     for row in rows:

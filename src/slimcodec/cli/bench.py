@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, List, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def bench(
     codecs: Annotated[
-        List[str],  # noqa: UP006 - typer reads this at run time
+        list[str],
         typer.Argument(help="Codecs by name and model files by path.", metavar="CODEC..."),
     ],
     images: Images,

@@ -27,7 +27,8 @@ def decode(
 ) -> None:
     """Turn a stream back into a picture.
 
-    A stream names the model that wrote it: a built-in one is found, any other is given with --codec.
+    A stream names the model that wrote it: a built-in one is found, any other is given with
+    --codec.
 
     Example: slimcodec decode photo.slc -o photo.png
     """

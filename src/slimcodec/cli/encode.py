@@ -31,7 +31,8 @@ def encode(
 ) -> None:
     """Compress a picture into a stream.
 
-    The stream holds everything the decoder needs besides the codec: `slimcodec decode` turns it back.
+    The stream holds everything the decoder needs besides the codec: `slimcodec decode` turns it
+    back.
 
     Example: slimcodec encode photo.png --quality 2
     """

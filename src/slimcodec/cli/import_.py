@@ -15,7 +15,8 @@ def import_(
 ) -> None:
     """Turn a published checkpoint into a model file, without running anything that is in it.
 
-    Unknown and missing weights are an error that lists them; the file's own settings decide the shape.
+    Unknown and missing weights are an error that lists them; the file's own settings decide the
+    shape.
 
     Example: slimcodec import hific hific_med.pt -o hific-med.slim
     """

@@ -56,7 +56,8 @@ def shrink(
     for part, count in counts.items():
         share = count["nonzero"] / count["parameters"]
         print(
-            f"{part:12} {count['nonzero']:>12,} of {count['parameters']:,} weights left ({share:.1%})"
+            f"{part:12} {count['nonzero']:>12,} of {count['parameters']:,} weights left "
+            f"({share:.1%})"
         )
     print(words)
     print(f"{output}: {readable_bytes(size)}")

@@ -37,7 +37,8 @@ def train(
 ) -> None:
     """Train a learned codec on a folder of photographs and write a model file.
 
-    The state is saved every few minutes: kill the run at any moment and start it again with --resume.
+    The state is saved every few minutes: kill the run at any moment and start it again with
+    --resume.
 
     Example: slimcodec train recipes/train-hific-s.toml --images photos --out runs/hific-s
     """

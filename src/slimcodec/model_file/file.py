@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save as to_bytes
 
 from slimcodec import registry
-from slimcodec.atomic import atomic_path
+from slimcodec.atomic import write_atomically
 from slimcodec.errors import ModelFileError
 from slimcodec.model_file.model import Model
 
@@ -27,6 +27,7 @@ __all__ = ["load", "read_manifest", "save"]
 
 FORMAT = 1
 _WEIGHT, _FROZEN = "weight/", "frozen/"
+_MANIFEST_KEYS = ("name", "family", "config", "history", "stream_id", "digest")
 
 
 def save(model: Model, path: Path) -> None:
@@ -37,8 +38,7 @@ def save(model: Model, path: Path) -> None:
     for name, frozen in model.frozen.items():
         tensors[_FROZEN + name] = np.ascontiguousarray(frozen)
     manifest = {**model.manifest(), "format": FORMAT, "digest": model.digest}
-    with atomic_path(path) as aside:
-        save_file(tensors, aside, {"slimcodec": json.dumps(manifest)})
+    write_atomically(path, to_bytes(tensors, {"slimcodec": json.dumps(manifest)}))
 
 
 def load(path: Path) -> Model:
@@ -49,7 +49,7 @@ def load(path: Path) -> Model:
     """
     with _opened(path) as (manifest, file):
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    model = _model_of(manifest, tensors, path)
+    model = _model_of(manifest, tensors)
     if model.digest != manifest["digest"]:
         raise ModelFileError(f"{path} was altered after it was written: its digest does not match")
     family = registry.families.get(model.family)
@@ -78,11 +78,16 @@ def _opened(path: Path) -> Iterator[tuple[dict[str, Any], Any]]:
     try:
         with safe_open(path, "numpy") as file:
             manifest: dict[str, Any] = json.loads((file.metadata() or {})["slimcodec"])
+            if not isinstance(manifest, dict):
+                raise ValueError("its manifest is not a table")
             if manifest.get("format") != FORMAT:
                 raise ModelFileError(
                     f"{path} has model file format {manifest.get('format')}, this slimcodec reads "
                     f"{FORMAT}"
                 )
+            for key in _MANIFEST_KEYS:
+                if key not in manifest:
+                    raise ModelFileError(f"{path}: its manifest lacks {key!r}")
             yield manifest, file
     except (SafetensorError, KeyError, ValueError, OSError) as error:
         raise ModelFileError(
@@ -90,24 +95,21 @@ def _opened(path: Path) -> Iterator[tuple[dict[str, Any], Any]]:
         ) from error
 
 
-def _model_of(manifest: dict[str, Any], tensors: dict[str, NDArray[Any]], path: Path) -> Model:
-    try:
-        return Model(
-            name=manifest["name"],
-            family=manifest["family"],
-            config=manifest["config"],
-            weights={
-                name.removeprefix(_WEIGHT): array.astype(np.float32)
-                for name, array in tensors.items()
-                if name.startswith(_WEIGHT)
-            },
-            frozen={
-                name.removeprefix(_FROZEN): array
-                for name, array in tensors.items()
-                if name.startswith(_FROZEN)
-            },
-            history=tuple(manifest["history"]),
-            stream_id=manifest["stream_id"],
-        )
-    except KeyError as error:
-        raise ModelFileError(f"{path}: its manifest lacks {error}") from error
+def _model_of(manifest: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> Model:
+    return Model(
+        name=manifest["name"],
+        family=manifest["family"],
+        config=manifest["config"],
+        weights={
+            name.removeprefix(_WEIGHT): array.astype(np.float32)
+            for name, array in tensors.items()
+            if name.startswith(_WEIGHT)
+        },
+        frozen={
+            name.removeprefix(_FROZEN): array
+            for name, array in tensors.items()
+            if name.startswith(_FROZEN)
+        },
+        history=tuple(manifest["history"]),
+        stream_id=manifest["stream_id"],
+    )

@@ -1,4 +1,5 @@
-"""A model in memory, and its two directions: a network is frozen into one, and thawed out of one."""
+"""A model in memory, and its two directions: a network is frozen into one, and thawed out of
+one."""
 
 from __future__ import annotations
 

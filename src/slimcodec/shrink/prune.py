@@ -5,8 +5,8 @@ transposed convolution.
 
 ``layer`` takes the quantile in each layer by itself, so every layer ends at the same sparsity
 (torch's ``l1_unstructured``, which the paper used); ``global`` takes one over the whole part, so
-layers with small weights give more (Han et al. 2015); ``random`` ignores magnitude and is the control
-that any method must beat. Biases and norms stay.
+layers with small weights give more (Han et al. 2015); ``random`` ignores magnitude and is the
+control that any method must beat. Biases and norms stay.
 
 A zero weight is still multiplied by a dense kernel: no runtime here gets faster by it. What it buys
 is bytes once weights are entropy coded; the reports show both.
@@ -55,6 +55,8 @@ class Prune:
                 raise UsageError(f"the ratio of {part} must be at least 0 and below 1, got {ratio}")
         if self.method not in _METHODS:
             raise UnknownNameError("pruning method", str(self.method), _METHODS)
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int):
+            raise UsageError(f"the seed must be a whole number, got {self.seed!r}")
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Prune:

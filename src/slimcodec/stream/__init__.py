@@ -1,4 +1,5 @@
-"""Streams: integers to bytes and back. No floats cross this border, and no torch lives behind it."""
+"""Streams: integers to bytes and back. No floats cross this border, and no torch lives behind
+it."""
 
 from slimcodec.stream.container import MAX_PIXELS, Stream, pack, unpack
 from slimcodec.stream.entropy import SYMBOL_LIMIT, SymbolDecoder, SymbolEncoder

@@ -1,4 +1,5 @@
-"""A training run as a TOML file: every key has a default, an unknown one is an error with its name."""
+"""A training run as a TOML file: every key has a default, an unknown one is an error with its
+name."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ __all__ = ["TrainingConfig"]
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """What a run does. Steps count optimizer updates; a stretch ends with its learning rate annealed.
+    """What a run does. Steps count optimizer updates; a stretch ends with its learning rate
+    annealed.
 
     Attributes:
         name: of the model, and of the model file written at the end.

@@ -2,8 +2,8 @@
 
 The widely used port saves a torch file with ``model_state_dict`` and ``args``. This module maps its
 tensors to ours by name and reads the configuration off ``args``; what a file may contain at all is
-``codecs.torch_file``'s business. Discriminator and perceptual-loss weights are training aids and are
-left behind; any other unknown or missing name is an error that lists it.
+``codecs.torch_file``'s business. Discriminator and perceptual-loss weights are training aids and
+are left behind; any other unknown or missing name is an error that lists it.
 """
 
 from __future__ import annotations

@@ -5,10 +5,10 @@
                                         └──► gain ─► subtract mean ─► round ─► symbols ─►  │
     decode   the same stages, read backwards
 
-The parts arrive as callables over float32 arrays [1, c, h, w], so the same glue runs on any runtime.
-What decides a table index is the integer prior and nothing else; the mean net is a float part,
-because a symbol is what is left after the mean: another runtime's last bits move a pixel's last
-digit, never a table.
+The parts arrive as callables over float32 arrays [1, c, h, w], so the same glue runs on any
+runtime. What decides a table index is the integer prior and nothing else; the mean net is a float
+part, because a symbol is what is left after the mean: another runtime's last bits move a pixel's
+last digit, never a table.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Frozen:
         hyper_tables: one table per hyper-latent channel.
         log_gain: float32 [q, m], before rounding.
         log_degain: float32 [q, m], after.
-        interface: bytes of whatever else decides what symbols mean (the mean net).
+        interface: bytes of whatever else decides what symbols mean (what makes the means).
     """
 
     prior: IntegerPrior
@@ -73,14 +73,15 @@ class Frozen:
             [weights[f"{layer}.bias"] for layer in layers],
             grid_from_arrays(arrays),
         )
-        mean_net = sorted(name for name in weights if name.startswith("probability.mean."))
+        means = sorted(name for name in weights if name.startswith("probability.mean."))
+        means.append("probability.latent_scale")
         return cls(
             prior,
             Tables.from_arrays(arrays, "latent_tables"),
             Tables.from_arrays(arrays, "hyper_tables"),
             weights["log_gain"],
             weights["log_degain"],
-            b"".join(weights[name].astype("<f4").tobytes() for name in mean_net),
+            b"".join(weights[name].astype("<f4").tobytes() for name in means),
         )
 
     def stream_id(self) -> bytes:

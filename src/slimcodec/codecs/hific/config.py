@@ -1,9 +1,9 @@
 """The shape of a HiFiC network, and every place where ours departs from the published one.
 
-``hific()`` is Mentzer et al. 2020 as published; ``hific_s()`` keeps its structure (reflection-padded
-encoder, channel-normalised residual trunk with head and skip, transposed convolutions, mean-scale
-hyperprior, factorized hyper-latents) at a width that trains on two cores. Each departure is a field
-below, with its reason and the figure that decided.
+``hific()`` is Mentzer et al. 2020 as published; ``hific_s()`` keeps its structure
+(reflection-padded encoder, channel-normalised residual trunk with head and skip, transposed
+convolutions, mean-scale hyperprior, factorized hyper-latents) at a width that trains on two cores.
+Each departure is a field below, with its reason and the figure that decided.
 """
 
 from __future__ import annotations

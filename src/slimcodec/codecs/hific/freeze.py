@@ -1,8 +1,9 @@
 """Freezing: a trained network's probability model becomes integers, once.
 
-Tables come from the network's densities in float64; thresholds and shifts from its last non-linearity
-and its gains. The weights themselves are not copied: the integer prior is derived from the model
-file's half-precision weights by exact operations, so storing it again could only disagree.
+Tables come from the network's densities in float64; thresholds and shifts from its last
+non-linearity and its gains. The weights themselves are not copied: the integer prior is derived
+from the model file's half-precision weights by exact operations, so storing it again could only
+disagree.
 """
 
 from __future__ import annotations

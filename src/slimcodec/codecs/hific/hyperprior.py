@@ -190,7 +190,8 @@ class Hyperprior(nn.Module):
         return symbols + mean, likelihoods
 
     def hyper_latents(self, y: Float[Tensor, "b m h w"]) -> Float[Tensor, "b n h4 w4"]:
-        """Unrounded hyper-latents. They see latents before any gain, so one z serves all qualities."""
+        """Unrounded hyper-latents. They see latents before any gain, so one z serves all
+        qualities."""
         features = y / self.latent_scale
         if self.log_input:
             features = torch.cat([features, (y.abs() + LOG_OFFSET).log()], dim=1)

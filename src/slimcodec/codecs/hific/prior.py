@@ -3,8 +3,8 @@
 A decoder that picks one table differently from the encoder decodes garbage from there on, and
 floating-point sums differ between runtimes, thread counts and CPUs. So the net that decides tables
 runs here, in numpy, on integers held in float64: every product and every partial sum is an integer
-below 2**53, hence exact, hence independent of the order in which BLAS adds. The bound is proved from
-the weights when the prior is built.
+below 2**53, hence exact, hence independent of the order in which BLAS adds. The bound is proved
+from the weights when the prior is built.
 
     ẑ (integers) ─► deconv ─► relu, shift ─► deconv ─► relu, shift ─► deconv ─► accumulator
     accumulator ─► count of thresholds passed = place on a fine logarithmic grid of scales

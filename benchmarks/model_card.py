@@ -1,0 +1,146 @@
+"""A model's card, from the model file and the rows of benches: every figure in it is measured.
+
+    slimcodec bench hific-s jpeg webp --images KODAK --out results/kodak
+    python benchmarks/network_off.py hific-s --images KODAK --json results/network_off.json
+    python benchmarks/model_card.py hific-s --rows Kodak=results/kodak \\
+        --network-off results/network_off.json -o src/slimcodec/models/hific-s.md
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from slimcodec import library
+from slimcodec.bench import RowStore, Summary, summarise
+from slimcodec.model_file import Model
+
+LABELS = {
+    "psnr": "PSNR, dB",
+    "ssim": "SSIM",
+    "ms-ssim": "MS-SSIM",
+    "lpips": "LPIPS",
+    "delta-e": "ΔE2000",
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model")
+    parser.add_argument("--rows", nargs="+", required=True, metavar="NAME=DIR")
+    parser.add_argument("--network-off", type=Path)
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    arguments = parser.parse_args()
+    model = library.load_model(arguments.model)
+    parts = [_head(model), _network(model), _training(model)]
+    for pair in arguments.rows:
+        name, _, folder = pair.partition("=")
+        store = RowStore(Path(folder) / "rows.sqlite")
+        rows = list(store)
+        store.close()
+        parts.append(_figures(name, model.name, summarise(rows), rows[0].machine))
+    if arguments.network_off:
+        parts.append(_network_off(json.loads(arguments.network_off.read_text())))
+    parts.append(_cautions())
+    arguments.output.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+def _head(model: Model) -> str:
+    return (
+        f"# {model.name}\n\nTrained by slimcodec and shipped inside it. Stream id "
+        f"`{model.stream_id}`, digest `{model.digest[:16]}`. This card is made by "
+        "`benchmarks/model_card.py` from measured rows; the commands stand at its head."
+    )
+
+
+def _network(model: Model) -> str:
+    lines = ["## Network", "", "| part | parameters |", "|---|---:|"]
+    counts = model.parameters()
+    lines += [f"| {part} | {total:,} |" for part, (total, _) in counts.items()]
+    lines.append(f"| together | {sum(t for t, _ in counts.values()):,} |")
+    return "\n".join(lines)
+
+
+def _training(model: Model) -> str:
+    lines = ["## Training", ""]
+    for entry in model.history:
+        if "train" not in entry:
+            continue
+        lines.append(
+            f"{entry['steps']:,} steps, {entry['hours']:.1f} hours on {entry['hardware']}, from "
+            f"{entry['photographs']} photographs; rate-distortion loss at "
+            f"{len(model.config['lambdas'])} qualities at once, exponential moving average of "
+            "the weights."
+        )
+    lines += [
+        "",
+        "The photographs are CC0, Unsplash-licensed, CC BY-SA and free-use pictures with a short "
+        "side of 512 to 768 pixels; none of the evaluation pictures and none of the demo's were "
+        "trained on.",
+    ]
+    return "\n".join(lines)
+
+
+def _figures(name: str, model: str, summary: Summary, machine) -> str:
+    points = [point for point in summary.points if point.variant == model]
+    metrics = [metric for metric in LABELS if metric in points[0].metrics]
+    head = ["quality", "bits per pixel", *[LABELS[m] for m in metrics], "encode, ms", "decode, ms"]
+    lines = [
+        f"## On {name}",
+        "",
+        f"Real streams, everything included, means over {points[0].images} images; times on "
+        f"{machine['cpu']}, {machine['cores']} cores.",
+        "",
+        "| " + " | ".join(head) + " |",
+        "|" + "---:|" * len(head),
+    ]
+    for p in points:
+        cells = [f"{p.quality:g}", f"{p.bpp:.3f}"]
+        cells += [f"{p.metrics[m]:.{2 if m in ('psnr', 'delta-e') else 4}f}" for m in metrics]
+        cells += [f"{p.encode_ms:.0f}", f"{p.decode_ms:.0f}"]
+        lines.append("| " + " | ".join(cells) + " |")
+    shown = [m for m in metrics if any(m in rates for rates in summary.bd_rate_percent.values())]
+    lines += [
+        "",
+        f"BD-rate against {summary.reference} (negative: fewer bytes for the same quality):",
+        "",
+        "| codec | " + " | ".join(LABELS[m].split(",")[0] for m in shown) + " |",
+        "|---|" + "---:|" * len(shown),
+    ]
+    for codec, rates in summary.bd_rate_percent.items():
+        cells = [f"{rates[m]:+.1f} %" if m in rates else "" for m in shown]
+        lines.append(f"| {codec} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _network_off(results) -> str:
+    base = results["as it is"]
+    lines = [
+        "## What each learned network is worth",
+        "",
+        "Kodak, middle quality; a network's output set to zero, the linear path left alone.",
+        "",
+        "| | bits per pixel | PSNR, dB | lost, dB | MS-SSIM |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for label, r in results.items():
+        lost = base["psnr_db"] - r["psnr_db"]
+        lines.append(
+            f"| {label} | {r['bpp']:.3f} | {r['psnr_db']:.2f} | {lost:.2f} | {r['ms_ssim']:.4f} |"
+        )
+    return "\n".join(lines)
+
+
+def _cautions() -> str:
+    return (
+        "## Weaknesses\n\n"
+        "Trained for hours on two cores, not for days on accelerators: larger published codecs "
+        "compress better. Photographs only; line art, screenshots and text were not trained on. It "
+        "aims at mean squared error, so fine texture is smoothed away at low rates rather than "
+        "invented."
+    )
+
+
+if __name__ == "__main__":
+    main()

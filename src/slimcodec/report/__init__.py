@@ -1,0 +1,45 @@
+"""The report: one folder with one page, made from rows and kept pictures and from nothing else.
+
+A result that lives in somebody's terminal is lost by the evening. So a bench or a study ends in a
+page that can be opened from the disk, mailed as a folder or put on any web server: text, tables,
+charts and crops side by side, as in a paper's figure. Three rules make it trustworthy:
+
+* **It measures nothing.** Every figure comes out of the rows, through the same aggregates that go
+  to ``summary.json``; the same rows and pictures give the same bytes, with no date in them.
+* **It cannot import torch.** A report must open on a machine that has none, in a second.
+* **It fetches nothing.** Styles, charts and the few lines of script stand in the page. The charts
+  are SVG drawn by `slimcodec.report.figures`: a plotting library in the browser would be a hundred
+  times the weight of everything else here, for two kinds of chart.
+
+The rooms: `text` (numbers and names as a reader wants them), `selection` (which points stand for a
+variant), `tables` (plain rows of words, for the page and the command line alike), `study` (what
+a study says of itself), `sentences` (what
+the tables amount to), `figures` (geometry), `pictures` (crops and copies), `page` (all of it into
+one template, aside and renamed).
+"""
+
+from slimcodec.report.page import build_report
+from slimcodec.report.study import study_tables
+from slimcodec.report.tables import (
+    Column,
+    Table,
+    bd_rate_table,
+    change_table,
+    points_table,
+    rows_table,
+    speed_table,
+    study_table,
+)
+
+__all__ = [
+    "Column",
+    "Table",
+    "bd_rate_table",
+    "build_report",
+    "change_table",
+    "points_table",
+    "rows_table",
+    "speed_table",
+    "study_table",
+    "study_tables",
+]

@@ -1,0 +1,157 @@
+"""Rows, pictures and a template into ``report/index.html``.
+
+The pictures are written first and the page last, each aside and renamed, so a page that can be
+opened links only to files that are there. A report that is built again from the same rows and
+pictures is the same to the byte; pictures that the new page does not show are removed after it
+stands.
+
+Everything that came from outside (names of variants and images, titles, notes) is escaped by the
+template engine, which here never gets a string marked as safe.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from slimcodec.atomic import write_atomically
+from slimcodec.bench.rows import Row, RowStore
+from slimcodec.bench.summary import Summary, summarise
+from slimcodec.errors import MissingExtraError, SlimcodecError
+from slimcodec.report import figures
+from slimcodec.report.pictures import make_plates, remove_stale
+from slimcodec.report.selection import by_variant, is_ladder, leader
+from slimcodec.report.sentences import absent_metrics, facts, headline
+from slimcodec.report.study import read_study
+from slimcodec.report.tables import (
+    bd_rate_table,
+    change_table,
+    points_table,
+    rows_table,
+    speed_table,
+    study_table,
+)
+from slimcodec.report.text import join_words, plural
+
+__all__ = ["build_report"]
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_DATA = (
+    ("rows.sqlite", "every measurement, as SQLite"),
+    ("rows.tsv", "the same as tab-separated text, for a spreadsheet"),
+    ("summary.json", "the means over images and the BD-rates"),
+)
+
+
+def build_report(folder: Path) -> Path:
+    """Make the page of a bench or study.
+
+    Args:
+        folder: holds ``rows.sqlite``; ``study.json`` and ``pictures/`` are used where they are.
+
+    Returns:
+        The page, ``folder/report/index.html``. It and the files beside it need nothing else; only
+        the links to the data lead out of ``folder/report``.
+
+    Raises:
+        MissingExtraError: when Jinja2 is not installed.
+        SlimcodecError: when there are no rows, or something in the folder is damaged.
+    """
+    template = _template()
+    folder = Path(folder)
+    rows = _read_rows(folder / "rows.sqlite")
+    study = read_study(folder)
+    summary = summarise(rows, rows[0].variant if study is not None else None)
+    target = folder / "report"
+    try:
+        target.mkdir(exist_ok=True)
+    except OSError as error:
+        raise SlimcodecError(f"{target} cannot be made: {error.strerror}") from error
+    figure = (study or {}).get("figure", {})
+    plates = make_plates(rows, folder / "pictures", target, leader(summary), figure)
+    page = template.render(
+        **_tables(summary, rows, study),
+        **_words(summary, rows, study),
+        charts=figures.charts(summary),
+        drawing=figures,
+        bars=figures.time_bars(summary, rows),
+        plates=plates,
+        same_rate=is_ladder(summary.points),
+        data=[(name, words) for name, words in _DATA if (folder / name).exists()],
+    )
+    index = target / "index.html"
+    write_atomically(index, page.encode())
+    remove_stale(target, plates)
+    return index
+
+
+def _read_rows(path: Path) -> list[Row]:
+    if not path.is_file():
+        raise SlimcodecError(
+            f"{path} is not there; name the folder that `slimcodec bench` or `study` wrote to"
+        )
+    store = RowStore(path)
+    try:
+        rows = list(store)
+    except (TypeError, ValueError, sqlite3.DatabaseError) as error:
+        raise SlimcodecError(f"{path} holds rows that this version cannot read: {error}") from error
+    finally:
+        store.close()
+    if not rows:
+        raise SlimcodecError(f"{path} holds no rows yet; nothing has been measured")
+    return rows
+
+
+def _template() -> Any:
+    try:
+        import jinja2
+    except ImportError as error:
+        raise MissingExtraError("the HTML report", "report") from error
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html.j2")
+
+
+def _tables(
+    summary: Summary, rows: Sequence[Row], study: dict[str, Any] | None
+) -> dict[str, object]:
+    speed = speed_table(summary)
+    rates = bd_rate_table(summary)
+    ladder = is_ladder(summary.points) and len(by_variant(summary.points)) > 1
+    tables: dict[str, object] = {
+        "rates": rates if rates.rows else None,
+        "rates_missing": ladder and not rates.rows,
+        "speed": speed if speed.rows else None,
+        "everything": rows_table(rows),
+        "changes": None,
+    }
+    if study is None:
+        return {**tables, "main": points_table(summary)}
+    changes = change_table(summary, study)
+    main = study_table(summary, study, rows)
+    return {**tables, "main": main, "changes": changes if changes.rows else None}
+
+
+def _words(
+    summary: Summary, rows: Sequence[Row], study: dict[str, Any] | None
+) -> dict[str, object]:
+    said = study or {}
+    variants = list(by_variant(summary.points))
+    images = plural(len({row.image_digest for row in rows}), "image")
+    who = join_words(variants) if len(variants) <= 4 else plural(len(variants), "variant")
+    title = said.get("title") or said.get("name") or f"{who} on {images}"
+    return {
+        "title": title,
+        "headline": headline(summary, is_study=study is not None),
+        "facts": facts(rows),
+        "absent": absent_metrics(rows),
+        "notes": said.get("notes", []),
+        "is_study": study is not None,
+    }

@@ -1,0 +1,132 @@
+"""Rows: written at once and for good, found again by what was measured."""
+
+from __future__ import annotations
+
+import csv
+import math
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from slimcodec.bench import Row, RowStore, rows_to_tsv
+from slimcodec.errors import SlimcodecError
+
+MakeRow = Callable[..., Row]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[RowStore]:
+    store = RowStore(tmp_path / "rows.sqlite")
+    yield store
+    store.close()
+
+
+def test_rows_come_back_as_they_were(store: RowStore, make_row: MakeRow) -> None:
+    row = make_row(settings={"generator": 0.3}, metrics={"psnr": math.inf, "ssim": 0.1 + 0.2})
+    assert row.key not in store
+    store.add(row)
+    assert row.key in store
+    assert list(store) == [row]
+    assert next(iter(store)).bpp == 8 * 1000 / (100 * 80) == 1.0
+
+
+def test_rows_outlive_the_store(tmp_path: Path, make_row: MakeRow) -> None:
+    path = tmp_path / "rows.sqlite"
+    first = RowStore(path)
+    first.add(make_row())
+    first.close()
+    again = RowStore(path)
+    assert make_row().key in again
+    assert list(again) == [make_row()]
+    again.close()
+
+
+def test_a_row_is_written_when_add_returns(store: RowStore, make_row: MakeRow) -> None:
+    """Another process that opens the file sees it, whatever becomes of this one."""
+    store.add(make_row())
+    other = sqlite3.connect(store.path)
+    assert other.execute("SELECT COUNT(*) FROM rows").fetchone() == (1,)
+    other.close()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"variant": "small"},
+        {"digest": "e" * 64},
+        {"runtime": "onnx"},
+        {"quality": 50.5},
+        {"image_digest": "1" * 16},
+    ],
+)
+def test_a_key_is_what_was_measured(make_row: MakeRow, change: dict[str, object]) -> None:
+    assert make_row(**change).key != make_row().key
+
+
+def test_a_key_is_not_what_came_out(make_row: MakeRow) -> None:
+    other = make_row(stream_bytes=7, encode_ms=9.0, metrics={}, image="renamed.png")
+    assert other.key == make_row().key
+
+
+def test_measuring_again_replaces(store: RowStore, make_row: MakeRow) -> None:
+    store.add(make_row(stream_bytes=1))
+    store.add(make_row(stream_bytes=2))
+    assert [row.stream_bytes for row in store] == [2]
+
+
+def test_the_order_of_rows(store: RowStore, make_row: MakeRow) -> None:
+    """Variants as they first came, then quality, then image."""
+    wanted = [
+        (variant, quality, image)
+        for variant in ("slim", "jpeg")
+        for quality in (5.0, 50.0)
+        for image in ("a.png", "b.png")
+    ]
+    for variant, quality, image in [wanted[0], *reversed(wanted[1:])]:
+        store.add(make_row(variant=variant, quality=quality, image=image, image_digest=image))
+    assert [(row.variant, row.quality, row.image) for row in store] == wanted
+
+
+def test_files_that_are_no_stores(tmp_path: Path) -> None:
+    path = tmp_path / "rows.sqlite"
+    path.write_bytes(b"not a database, but long enough to be looked at" * 100)
+    with pytest.raises(SlimcodecError, match="cannot be used for rows"):
+        RowStore(path)
+    with pytest.raises(SlimcodecError, match="cannot be used for rows"):
+        RowStore(tmp_path / "absent" / "rows.sqlite")
+
+
+def test_tsv(tmp_path: Path, make_row: MakeRow) -> None:
+    rows = [
+        make_row(),
+        make_row(variant="tab\there", metrics={"psnr": 31.5}, parts_ms={"encode.prior": 0.25}),
+    ]
+    rows_to_tsv(rows, tmp_path / "rows.tsv")
+    with (tmp_path / "rows.tsv").open(newline="") as file:
+        first, second = csv.DictReader(file, delimiter="\t")
+    assert first["variant"] == "jpeg"
+    assert first["stream_bytes"] == "1000"
+    assert float(first["bpp"]) == 1.0
+    assert float(first["psnr"]) == 30.0
+    assert float(first["encode.encoder_ms"]) == 2.0
+    assert first["encode.prior_ms"] == ""
+    assert first["digest"] == "d" * 16
+    assert second["variant"] == "tab\there"
+    assert second["ssim"] == ""
+    assert float(second["encode.prior_ms"]) == 0.25
+    assert set(first) >= {"image", "width", "height", "decode_ms", "read_ms", "model_bytes"}
+
+
+def test_tsv_of_nothing(tmp_path: Path) -> None:
+    rows_to_tsv([], tmp_path / "rows.tsv")
+    assert (tmp_path / "rows.tsv").read_text().startswith("variant\tcodec\tquality")
+
+
+def test_a_row_can_be_changed_only_by_making_another(make_row: MakeRow) -> None:
+    row = make_row()
+    with pytest.raises(AttributeError):
+        row.stream_bytes = 5  # type: ignore[misc]
+    assert replace(row, stream_bytes=5).bpp == 0.005

@@ -1,0 +1,258 @@
+"""A model file gives back the model that was written, bit for bit, or an error."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.numpy import save_file
+
+from slimcodec.errors import ModelFileError, SlimcodecError
+from slimcodec.model_file import Model, freeze_network, load, save, thaw_network
+from slimcodec.runtime import open_codec
+from slimcodec.types import Codec, Image
+
+Picture = Callable[..., Image]
+
+
+@pytest.fixture(scope="module")
+def path(tiny_model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "tiny.slim"
+    save(tiny_model, path)
+    return path
+
+
+def rewritten(
+    path: Path, to: Path, change: Callable[[dict[str, Any], dict[str, Any]], None]
+) -> Path:
+    """The same file with its manifest and tensors changed by hand, as a whole safetensors file."""
+    with safe_open(path, "numpy") as file:
+        manifest = json.loads(file.metadata()["slimcodec"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    change(manifest, tensors)
+    save_file(tensors, to, {"slimcodec": json.dumps(manifest)})
+    return to
+
+
+def test_load_is_the_inverse_of_save(tiny_model: Model, path: Path) -> None:
+    again = load(path)
+    assert again.manifest() == tiny_model.manifest()
+    assert again.digest == tiny_model.digest
+    assert again.stream_id == tiny_model.stream_id
+    for ours, theirs in ((again.weights, tiny_model.weights), (again.frozen, tiny_model.frozen)):
+        assert set(ours) == set(theirs)
+        for name in ours:
+            assert ours[name].dtype == theirs[name].dtype
+            np.testing.assert_array_equal(ours[name], theirs[name])
+
+
+def test_the_same_codec_comes_out(tiny_codec: Codec, path: Path, picture: Picture) -> None:
+    again = open_codec(load(path), model_bytes=path.stat().st_size)
+    image = picture(50, 70)
+    stream = again.encode(image)
+    assert stream == tiny_codec.encode(image)
+    np.testing.assert_array_equal(again.decode(stream), tiny_codec.decode(stream))
+    assert again.digest == tiny_codec.digest
+    assert again.model_bytes == path.stat().st_size
+
+
+def test_two_saves_are_the_same_bytes(tiny_network: Any, path: Path, tmp_path: Path) -> None:
+    model = load(path)
+    save(model, tmp_path / "again.slim")
+    assert (tmp_path / "again.slim").read_bytes() == path.read_bytes()
+    frozen_again = freeze_network(tiny_network, name="tiny", family="hific", history=model.history)
+    assert frozen_again.digest == model.digest
+
+
+def test_a_digest_is_of_everything(tiny_model: Model) -> None:
+    def nudged(arrays: Any, name: str) -> dict[str, np.ndarray]:
+        array = arrays[name].copy()
+        array.flat[0] += 1
+        return {**arrays, name: array}
+
+    others = [
+        replace(tiny_model, name="other"),
+        replace(tiny_model, history=(*tiny_model.history, {"what": "more"})),
+        replace(tiny_model, stream_id="00" * 8),
+        replace(tiny_model, config={**tiny_model.config, "negative_slope": 0.1}),
+        *(replace(tiny_model, weights=nudged(tiny_model.weights, n)) for n in tiny_model.weights),
+        *(replace(tiny_model, frozen=nudged(tiny_model.frozen, n)) for n in tiny_model.frozen),
+    ]
+    digests = {model.digest for model in [tiny_model, *others]}
+    assert len(digests) == 1 + len(others)
+    assert len(tiny_model.digest) == 64
+
+
+# Freezing and thawing
+
+
+def test_weights_are_the_nearest_halves(tiny_network: Any, tiny_model: Model) -> None:
+    state = tiny_network.state_dict()
+    assert set(state) == set(tiny_model.weights)
+    for name, weights in tiny_model.weights.items():
+        assert weights.dtype == np.float32
+        np.testing.assert_array_equal(weights, weights.astype(np.float16).astype(np.float32))
+        np.testing.assert_array_equal(weights, state[name].numpy().astype(np.float16))
+
+
+def test_thawing_and_freezing_again_changes_nothing(tiny_model: Model) -> None:
+    network = thaw_network(tiny_model)
+    assert not network.training
+    again = freeze_network(network, name="tiny", family="hific", history=tiny_model.history)
+    assert again.digest == tiny_model.digest
+
+
+def test_freezing_leaves_the_network_alone(tiny_network: Any, tiny_model: Model) -> None:
+    network = copy.deepcopy(tiny_network)
+    freeze_network(network, name="x", family="hific")
+    for name, tensor in tiny_network.state_dict().items():
+        assert torch.equal(network.state_dict()[name], tensor)
+    thawed = thaw_network(tiny_model)
+    with torch.no_grad():
+        for parameter in thawed.parameters():
+            parameter.zero_()
+    assert all(a.any() for n, a in tiny_model.weights.items() if n.endswith("head.weight"))
+
+
+@pytest.mark.parametrize("value", [65520.0, -1e6, math.inf, math.nan])
+def test_weights_that_half_precision_cannot_hold(tiny_network: Any, value: float) -> None:
+    network = copy.deepcopy(tiny_network)
+    with torch.no_grad():
+        network.generator.head.weight[1, 2, 0, 1] = value
+    with pytest.raises(ModelFileError, match=r"generator\.head\.weight holds values that half"):
+        freeze_network(network, name="x", family="hific")
+
+
+def test_parameters_are_counted_by_part(tiny_network: Any, tiny_model: Model) -> None:
+    counts = tiny_model.parameters()
+    assert list(counts) == ["encoder", "generator", "probability"]
+    for part, (total, nonzero) in counts.items():
+        tensors = getattr(tiny_network, part).state_dict().values()
+        assert total == sum(tensor.numel() for tensor in tensors)
+        assert 0 < nonzero < total  # some biases start at zero
+
+
+def test_weights_of_another_shape(tiny_model: Model) -> None:
+    wider = replace(tiny_model, config={**tiny_model.config, "trunk_width": 16})
+    with pytest.raises(ModelFileError, match="do not fit the network") as error:
+        thaw_network(wider)
+    assert "\n" not in str(error.value)
+
+
+# Damage
+
+
+def test_flipped_bits(path: Path, tmp_path: Path) -> None:
+    """Anywhere: in the length, in the manifest, in names and places of tensors, in tensors."""
+    data = path.read_bytes()
+    header = 8 + int.from_bytes(data[:8], "little")
+    rng = np.random.default_rng(0)
+    manifest = data.index(b"__metadata__"), data.index(b"}", data.index(b"stream_id"))
+    places = [*range(8), *rng.integers(8, header, 150), *rng.integers(*manifest, 150)]
+    places += [*rng.integers(header, len(data), 100), header, len(data) - 1]
+    bad = tmp_path / "bad.slim"
+    for place in places:
+        flipped = bytearray(data)
+        flipped[place] ^= 1 << int(rng.integers(8))
+        bad.write_bytes(flipped)
+        with pytest.raises(ModelFileError) as error:
+            load(bad)
+        assert str(bad) in str(error.value)
+
+
+def test_truncation(path: Path, tmp_path: Path) -> None:
+    data = path.read_bytes()
+    bad = tmp_path / "bad.slim"
+    for length in (0, 1, 7, 8, 9, 100, len(data) // 2, len(data) - 1):
+        bad.write_bytes(data[:length])
+        with pytest.raises(ModelFileError, match="cut short"):
+            load(bad)
+    bad.write_bytes(data + b"\0")
+    with pytest.raises(ModelFileError):
+        load(bad)
+
+
+def test_files_that_are_something_else(tmp_path: Path) -> None:
+    foreign = tmp_path / "foreign.slim"
+    for content in (b"hello", b"\x89PNG\r\n\x1a\n" + bytes(500), bytes(1000)):
+        foreign.write_bytes(content)
+        with pytest.raises(ModelFileError, match="not a slimcodec model file"):
+            load(foreign)
+    save_file({"x": np.zeros(3, np.float32)}, foreign)
+    with pytest.raises(ModelFileError, match="not a slimcodec model file"):
+        load(foreign)
+    save_file({"x": np.zeros(3, np.float32)}, foreign, {"format": "pt"})
+    with pytest.raises(ModelFileError, match="not a slimcodec model file"):
+        load(foreign)
+    with pytest.raises(ModelFileError, match="there is no model file"):
+        load(tmp_path / "absent.slim")
+    with pytest.raises(ModelFileError, match="there is no model file"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("manifest", ["[]", "3", "null", "{}", '"text"', "{", '{"format": 1}'])
+def test_manifests_that_are_something_else(tmp_path: Path, manifest: str) -> None:
+    foreign = tmp_path / "foreign.slim"
+    save_file({"x": np.zeros(3, np.float32)}, foreign, {"slimcodec": manifest})
+    with pytest.raises(ModelFileError):
+        load(foreign)
+
+
+def test_a_later_format(path: Path, tmp_path: Path) -> None:
+    def change(manifest: dict[str, Any], tensors: dict[str, Any]) -> None:
+        manifest["format"] = 2
+
+    with pytest.raises(ModelFileError, match="model file format 2, this slimcodec reads 1"):
+        load(rewritten(path, tmp_path / "later.slim", change))
+
+
+@pytest.mark.parametrize("key", ["name", "family", "config", "history", "stream_id", "digest"])
+def test_an_incomplete_manifest(path: Path, tmp_path: Path, key: str) -> None:
+    def change(manifest: dict[str, Any], tensors: dict[str, Any]) -> None:
+        del manifest[key]
+
+    with pytest.raises(ModelFileError, match=f"its manifest lacks '{key}'"):
+        load(rewritten(path, tmp_path / "incomplete.slim", change))
+
+
+def test_altered_contents(path: Path, tmp_path: Path) -> None:
+    def rename(manifest: dict[str, Any], tensors: dict[str, Any]) -> None:
+        manifest["name"] = "another"
+
+    def drop(manifest: dict[str, Any], tensors: dict[str, Any]) -> None:
+        del tensors["weight/log_gain"]
+
+    def zero(manifest: dict[str, Any], tensors: dict[str, Any]) -> None:
+        tensors["frozen/hyper_tables.centres"][:] = 0
+
+    for change in (rename, drop, zero):
+        with pytest.raises(ModelFileError, match="was altered"):
+            load(rewritten(path, tmp_path / "altered.slim", change))
+
+
+def test_a_stream_id_that_is_not_that_of_the_integers(tiny_model: Model, tmp_path: Path) -> None:
+    """As from another version, whose integer prior gave other integers for the same weights."""
+    save(replace(tiny_model, stream_id="0123456789abcdef"), tmp_path / "other.slim")
+    with pytest.raises(ModelFileError, match=r"stream id 0123456789abcdef .* another version"):
+        load(tmp_path / "other.slim")
+
+
+def test_no_half_written_file(tiny_model: Model, path: Path, tmp_path: Path) -> None:
+    target = tmp_path / "model.slim"
+    target.write_bytes(path.read_bytes())
+    unwritable = replace(tiny_model, history=({"what": object()},))
+    with pytest.raises(TypeError):
+        save(unwritable, target)
+    assert target.read_bytes() == path.read_bytes()
+    assert [each.name for each in tmp_path.iterdir()] == ["model.slim"]
+    with pytest.raises(SlimcodecError, match="no folder"):
+        save(tiny_model, tmp_path / "missing" / "model.slim")

@@ -1,0 +1,287 @@
+"""The page: whole, linked to what is there, and to nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import PIL.Image
+import pytest
+
+from slimcodec.bench import Row, RowStore
+from slimcodec.errors import MissingExtraError, SlimcodecError
+from slimcodec.report import build_report
+from slimcodec.report.study import study_tables
+
+VOID = {"meta", "link", "img", "br", "path", "circle"}
+
+
+class Reader(HTMLParser):
+    """Links, ids, elements without their text alternatives, and whether tags are balanced."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.ids: list[str] = []
+        self.open: list[str] = []
+        self.wrong: list[str] = []
+        self.words: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        self.links += [v for k, v in attrs if k in ("href", "src") and v is not None]
+        self.ids += [v for k, v in attrs if k == "id" and v is not None]
+        if tag == "img" and "alt" not in found:
+            self.wrong.append("img without alt")
+        if found.get("role") == "img" and not found.get("aria-label"):
+            self.wrong.append(f"{tag} without a label")
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        if not self.open or self.open.pop() != tag:
+            self.wrong.append(f"unbalanced </{tag}>")
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] not in ("style", "script"):
+            self.words.append(data)
+
+
+def words_of(page: Path) -> str:
+    return " ".join(" ".join(Reader(page.read_text("utf-8")).words).split())
+
+
+@pytest.mark.parametrize("kind", ["study_folder", "bench_folder"])
+def test_page_is_sound_and_every_link_is_there(kind: str, request: pytest.FixtureRequest) -> None:
+    page = build_report(request.getfixturevalue(kind))
+    assert page.name == "index.html" and page.parent.name == "report"
+    text = page.read_text("utf-8")
+    reader = Reader(text)
+    assert reader.wrong == [] and reader.open == []
+    assert len(reader.ids) == len(set(reader.ids))
+    assert "http://" not in text and "https://" not in text and "//cdn" not in text
+    files = [link for link in reader.links if not link.startswith(("#", "data:"))]
+    assert any(link.endswith(".crop.png") for link in files)
+    for link in files:
+        assert (page.parent / unquote(link)).is_file(), link
+    for link in reader.links:
+        if link.startswith("#"):
+            assert link[1:] in reader.ids
+    assert len(text) < 120_000
+
+
+def test_study_page_says_the_numbers(study_folder: Path) -> None:
+    words = words_of(build_report(study_folder))
+    for expected in (
+        "A small study",
+        "A note of the study.",
+        "Against baseline, generator 30 % changes the average stream by 0.0 %, SSIM by −0.050 "
+        "and the total time by −1.1 %.",
+        "12,500",
+        "18,000,000",
+        "Testchip 9000",
+        "Change against baseline",
+        "Expected and achieved",
+        "alps.png 320 × 288, crop 128 × 96 at 16, 8",
+        "12,000 bytes · 1.042 bpp",
+        "PSNR 28.00 dB · MS-SSIM 0.9400 · LPIPS 0.1400",
+        "6 measurements",
+    ):
+        assert expected in words, expected
+    assert "not measured" not in words
+    assert "BD-rate" not in words
+
+
+def test_bench_page_has_charts_and_bd_rates(bench_folder: Path) -> None:
+    page = build_report(bench_folder)
+    words = words_of(page)
+    for expected in (
+        "hific-s and jpeg on 2 images",
+        "hific-s needs 20.0 % fewer bytes than jpeg at equal MS-SSIM and 20.0 % fewer at equal "
+        "PSNR.",
+        "BD-rate against jpeg",
+        "SSIM, LPIPS and ΔE were not measured, so they have no column.",
+        "All measured points",
+    ):
+        assert expected in words, expected
+    assert page.read_text("utf-8").count('<svg viewBox="0 0') == 2
+    assert "Expected and achieved" not in words
+
+
+def test_pictures_of_a_bench_are_of_about_equal_size(bench_folder: Path) -> None:
+    build_report(bench_folder)
+    folder = bench_folder / "report" / "pictures" / "alps"
+    # 0.8 * 1.6^3 lies between 1.6^2 and 1.6^3, nearer to the latter
+    assert sorted(path.name for path in folder.glob("*@*.png")) == [
+        "hific-s@3.crop.png", "hific-s@3.png", "jpeg@3.crop.png", "jpeg@3.png",
+    ]  # fmt: skip
+
+
+def test_crop_is_where_the_study_says_and_the_copy_is_whole(study_folder: Path) -> None:
+    build_report(study_folder)
+    source = study_folder / "pictures" / "alps" / "original.png"
+    copy = study_folder / "report" / "pictures" / "alps" / "original.png"
+    assert copy.read_bytes() == source.read_bytes()
+    with PIL.Image.open(copy.with_suffix(".crop.png")) as crop, PIL.Image.open(source) as whole:
+        assert crop.tobytes() == whole.crop((16, 8, 144, 104)).tobytes()
+    other = study_folder / "report" / "pictures" / "a street & #1" / "original.crop.png"
+    with PIL.Image.open(other) as crop:
+        assert crop.size == (256, 256)
+
+
+def test_the_same_rows_give_the_same_bytes(study_folder: Path) -> None:
+    def digests() -> dict[str, str]:
+        files = sorted((study_folder / "report").rglob("*.*"))
+        return {str(f): hashlib.sha256(f.read_bytes()).hexdigest() for f in files if f.is_file()}
+
+    build_report(study_folder)
+    first = digests()
+    build_report(study_folder)
+    assert digests() == first
+    assert not [name for name in first if ".slimcodec-" in name]
+
+
+def test_pictures_no_longer_shown_are_removed_and_nothing_else(study_folder: Path) -> None:
+    pictures = study_folder / "report" / "pictures"
+    (pictures / "gone").mkdir(parents=True)
+    (pictures / "gone" / "old@1.png").write_bytes(b"x")
+    (pictures / "alps").mkdir()
+    (pictures / "alps" / "old@1.crop.png").write_bytes(b"x")
+    note = study_folder / "report" / "notes.txt"
+    note.write_text("mine")
+    build_report(study_folder)
+    assert not (pictures / "gone").exists()
+    assert not (pictures / "alps" / "old@1.crop.png").exists()
+    assert (pictures / "alps" / "original.png").exists()
+    assert note.read_text() == "mine"
+
+
+def test_names_are_escaped_everywhere(tmp_path: Path, fill, make_row) -> None:
+    evil = "<script>alert('&\"')</script>"
+    rows = [
+        make_row(variant=evil, quality=q, stream_bytes=9000 * q, image=f"{q}{'<b>'}.png")
+        for q in (1, 2)
+    ]
+    study = {
+        "title": evil, "columns": [evil], "notes": [evil], "published_source": evil,
+        "published": {evil: {"ssim": 1}},
+    }  # fmt: skip
+    page = build_report(fill(tmp_path, rows, study))
+    text = page.read_text("utf-8")
+    assert text.count("<script>") == 1
+    assert "alert('&" not in text and "<b>." not in text
+    reader = Reader(text)
+    assert reader.wrong == [] and reader.open == []
+    for link in reader.links:
+        if not link.startswith(("#", "data:")):
+            assert (page.parent / unquote(link)).is_file()
+
+
+def test_rows_without_pictures_and_metrics_make_a_page(tmp_path: Path, make_row) -> None:
+    store = RowStore(tmp_path / "rows.sqlite")
+    store.add(make_row(metrics={}, machine={}, parts_ms={}))
+    store.close()
+    page = build_report(tmp_path)
+    words = words_of(page)
+    assert "baseline, 1.072 bits per pixel." in words
+    assert "were not measured, so they have no column." in words
+    assert "Pictures" not in words
+    assert Reader(page.read_text("utf-8")).wrong == []
+
+
+def test_curves_without_a_common_range_say_so(tmp_path: Path, fill, make_row) -> None:
+    rows = [
+        make_row(variant=v, quality=q, stream_bytes=1000 * q, metrics={"psnr": base + q})
+        for v, base in (("a", 20.0), ("b", 40.0))
+        for q in (1, 2, 3, 4)
+    ]
+    assert "There is no BD-rate" in words_of(build_report(fill(tmp_path, rows)))
+
+
+def test_a_metric_of_some_images_only_is_named(
+    tmp_path: Path, fill, make_row, study_rows: list[Row]
+) -> None:
+    rows = [*study_rows[1:], make_row(metrics={"psnr": 30.0})]
+    words = words_of(build_report(fill(tmp_path, rows)))
+    assert "SSIM, MS-SSIM, LPIPS and ΔE are missing for some images" in words
+
+
+def test_no_rows_are_an_error(tmp_path: Path) -> None:
+    with pytest.raises(SlimcodecError, match=r"rows\.sqlite is not there"):
+        build_report(tmp_path)
+    assert list(tmp_path.iterdir()) == []  # and no empty database was made
+    RowStore(tmp_path / "rows.sqlite").close()
+    with pytest.raises(SlimcodecError, match="no rows yet"):
+        build_report(tmp_path)
+
+
+def test_damaged_files_are_errors(study_folder: Path) -> None:
+    (study_folder / "pictures" / "alps" / "original.png").write_bytes(b"no picture")
+    with pytest.raises(SlimcodecError, match=r"original\.png cannot be read"):
+        build_report(study_folder)
+    (study_folder / "rows.sqlite").write_bytes(b"no database " * 100)
+    with pytest.raises(SlimcodecError, match=r"rows\.sqlite"):
+        build_report(study_folder)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ([], "must hold an object"),
+        ({"columns": "encoder"}, "columns must be a list"),
+        ({"title": 3}, "title must be text"),
+        ({"published": {"x": {"ssim": "high"}}}, "published must be"),
+        ({"figure": {"image": "a.png", "crop": [0, 0, 0, 5]}}, "figure must be"),
+        ({"figure": {"crop": [1, 2, 3]}}, "figure must be"),
+    ],
+)
+def test_a_wrong_study_file_gets_one_line(study_folder: Path, values: Any, words: str) -> None:
+    (study_folder / "study.json").write_text(json.dumps(values))
+    with pytest.raises(SlimcodecError, match=words):
+        build_report(study_folder)
+    (study_folder / "study.json").write_text("{")
+    with pytest.raises(SlimcodecError, match="cannot be read as JSON"):
+        build_report(study_folder)
+
+
+def test_study_tables_for_a_terminal(study_folder: Path, study_rows: list[Row]) -> None:
+    from slimcodec.bench import summarise
+
+    tables = study_tables(study_folder, summarise(study_rows))
+    assert [table.title for table in tables] == [
+        "A small study", "Change against baseline", "Expected and achieved time",
+    ]  # fmt: skip
+    (study_folder / "study.json").unlink()
+    assert study_tables(study_folder, summarise(study_rows)) == []
+
+
+def test_without_jinja_the_extra_is_named(
+    study_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    with pytest.raises(MissingExtraError, match=r"slimcodec\[report\]"):
+        build_report(study_folder)
+
+
+def test_report_never_imports_torch(bench_folder: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from slimcodec.report import build_report\n"
+        "assert 'torch' not in sys.modules and 'jinja2' not in sys.modules\n"
+        f"build_report(Path({str(bench_folder)!r}))\n"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ)
