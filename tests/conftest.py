@@ -2,7 +2,7 @@
 
 Before anything of ours is imported, jaxtyping's hook is put on the codecs with a network and on
 the training, so that every shape and type written in a signature there is checked while tests run.
-The peers are left out: their tests hand them wrong types on purpose.
+The peers and the training files are left out: they refuse wrong types from users by themselves.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from jaxtyping import install_import_hook
 ROOT = Path(__file__).resolve().parents[1]
 CODECS = ROOT / "src" / "slimcodec" / "codecs"
 CHECKED = [f"slimcodec.codecs.{path.parent.name}" for path in CODECS.glob("*/network.py")]
-install_import_hook([*CHECKED, "slimcodec.training"], "shape_check.check")
+TRAINING = [f"slimcodec.training.{room}" for room in ("data", "loop", "losses")]
+install_import_hook([*CHECKED, *TRAINING], "shape_check.check")
 
 from slimcodec import registry  # noqa: E402
 from slimcodec.codecs.hific.config import HificConfig, hific_s  # noqa: E402

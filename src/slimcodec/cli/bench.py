@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,7 +21,7 @@ def bench(
     images: Images,
     out: Out,
     quality: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(
             help="Qualities for every codec, such as 1,3,5; each one's own ladder if not given."
         ),
@@ -79,6 +79,7 @@ def run(
         summarise,
     )
     from slimcodec.cli.console import note, print_json, print_table, progress_bar
+    from slimcodec.errors import MissingExtraError
     from slimcodec.images import find_images
     from slimcodec.report import bd_rate_table, build_report, points_table, study_tables
 
@@ -98,7 +99,10 @@ def run(
     summary = summarise(rows)
     rows_to_tsv(rows, out / "rows.tsv")
     write_summary(out, summary.to_dict())
-    page = build_report(out)
+    try:
+        page = str(build_report(out))
+    except MissingExtraError as error:
+        page = f"not written; {error}"
     if json:
         print_json(summary.to_dict())
         return

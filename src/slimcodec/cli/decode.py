@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -13,11 +13,11 @@ from slimcodec.cli.options import Json, RuntimeName
 def decode(
     stream: Annotated[Path, typer.Argument(help="A stream written by `slimcodec encode`.")],
     output: Annotated[
-        Optional[Path],  # noqa: UP045 - typer reads this at run time
+        Path | None,
         typer.Option("-o", "--output", help="The picture; beside the stream, as PNG, by default."),
     ] = None,
     codec: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(
             "--codec", help="The codec that wrote it; a built-in model is found by itself."
         ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -13,14 +13,14 @@ from slimcodec.cli.options import Json, RuntimeName
 def encode(
     image: Annotated[Path, typer.Argument(help="The picture: PNG, JPEG, WebP, TIFF and more.")],
     output: Annotated[
-        Optional[Path],  # noqa: UP045 - typer reads this at run time
+        Path | None,
         typer.Option("-o", "--output", help="The stream; beside the picture when not given."),
     ] = None,
     codec: Annotated[
         str, typer.Option("--codec", help="A codec by name, or a model file by path.")
     ] = "hific-s",
     quality: Annotated[
-        Optional[float],  # noqa: UP045
+        float | None,
         typer.Option("--quality", help="In the codec's own scale; hific-s: 1 (small) to 5."),
     ] = None,
     background: Annotated[

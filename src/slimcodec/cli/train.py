@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,17 +21,17 @@ def train(
         bool, typer.Option("--resume", help="Go on from the state in --out, if there is one.")
     ] = False,
     init: Annotated[
-        Optional[str],  # noqa: UP045 - typer reads this at run time
+        str | None,
         typer.Option("--init", help="Start from a model's weights: a name or a model file."),
     ] = None,
     minutes: Annotated[
-        Optional[float],  # noqa: UP045
+        float | None,
         typer.Option(
             min=0, help="Stop after so long, state saved; 0 writes the model as it stands."
         ),
     ] = None,
     threads: Annotated[
-        Optional[int],  # noqa: UP045
+        int | None,
         typer.Option(min=1, help="Cores to use; all of them if not given."),
     ] = None,
 ) -> None:

@@ -14,6 +14,9 @@ from slimcodec.settings import read_toml, refuse_unknown
 
 __all__ = ["TrainingConfig"]
 
+SMALLEST_CROP = 128
+"""Reflection padding inside a hyperprior needs eight latents on a side."""
+
 
 @dataclass(frozen=True)
 class TrainingConfig:
@@ -67,7 +70,7 @@ class TrainingConfig:
         refuse_unknown(values, known, where)
         for key, value in values.items():
             default = getattr(cls(), key)
-            if isinstance(default, float) and isinstance(value, int):
+            if isinstance(default, float) and type(value) is int:
                 value = float(value)
             if isinstance(default, tuple) and isinstance(value, list):
                 value = tuple(value)
@@ -84,8 +87,10 @@ class TrainingConfig:
         for key in positive:
             if getattr(self, key) <= 0:
                 raise ConfigError(where, f"{key} must be above 0, got {getattr(self, key)}")
-        if self.crop % 64:
-            raise ConfigError(where, f"crop must be a multiple of 64, got {self.crop}")
+        if self.crop % 64 or self.crop < SMALLEST_CROP:
+            raise ConfigError(
+                where, f"crop must be a multiple of 64 from {SMALLEST_CROP} on, got {self.crop}"
+            )
         if self.precision not in ("auto", "32-true", "bf16-mixed"):
             raise ConfigError(
                 where, f"precision must be auto, 32-true or bf16-mixed, got {self.precision!r}"

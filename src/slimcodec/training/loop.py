@@ -25,7 +25,7 @@ from slimcodec.atomic import atomic_path
 from slimcodec.errors import MissingExtraError, TrainingError
 from slimcodec.images import read_image
 from slimcodec.machine import cpu_flags, tune_allocator
-from slimcodec.training.config import TrainingConfig
+from slimcodec.training.config import SMALLEST_CROP, TrainingConfig
 from slimcodec.training.data import Crops, sample_blocks
 from slimcodec.training.losses import RateDistortion
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["Progress", "Trained", "average_weights", "train"]
 
 STATE_FILE = "state.ckpt"
+STATE_KEYS = ("network", "average", "optimizer", "step", "seconds")
 PCA_BLOCKS = 60_000
 VALIDATION_PHOTOS = 8
 VALIDATION_SIDE = 512
@@ -131,7 +132,7 @@ class _Run:
         held_out = [path for path in photos if path.name in config.holdout]
         kept = [path for path in photos if path.name not in config.holdout]
         self.crops = Crops(kept, config.crop, config.seed, config.largest_scale)
-        self.validation_photos = held_out[:VALIDATION_PHOTOS]
+        self.validation_images = [_centre(path) for path in held_out[:VALIDATION_PHOTOS]]
         self.family = registry.families.get(config.family)
         shape = self.family.preset(config.preset)
         self.objective = RateDistortion(shape.lambdas)
@@ -216,10 +217,13 @@ class _Run:
         loss = self.objective(self.network, image, quality, learned)
         value = float(loss.total.detach())
         if not np.isfinite(value):
-            raise TrainingError(
-                f"the loss is {value} at step {self.step}; the last good state is kept in "
-                f"{self.state_path}: resume from it with a lower learning_rate"
-            )
+            advice = "start again with a lower learning_rate"
+            if self.state_path.exists():
+                advice = (
+                    f"the last good state is kept in {self.state_path}: resume from it with a "
+                    "lower learning_rate"
+                )
+            raise TrainingError(f"the loss is {value} at step {self.step}; {advice}")
         self.optimizer.zero_grad()
         fabric.backward(loss.total)
         fabric.clip_gradients(
@@ -237,7 +241,7 @@ class _Run:
     @torch.no_grad()
     def _validate(self) -> list[tuple[float, float]]:
         """Estimated bits and dB of the averaged weights on the centres of held-out photographs."""
-        if not self.validation_photos:
+        if not self.validation_images:
             return []
         learned = self.step > self.config.linear_steps
         kept = {k: v.detach().clone() for k, v in self.plain.state_dict().items()}
@@ -245,15 +249,15 @@ class _Run:
         self.plain.eval()
         count = len(self.objective.lambdas)
         sums = np.zeros((count, 2))
-        for path in self.validation_photos:
-            image = self.fabric.to_device(_centre(path)).to(memory_format=torch.channels_last)
+        for centre in self.validation_images:
+            image = self.fabric.to_device(centre).to(memory_format=torch.channels_last)
             for q in range(count):
                 quality = torch.tensor([float(q)], device=image.device)
                 loss = self.objective(self.plain, image, quality, learned)
                 sums[q] += loss.bpp, loss.psnr_db
         self.plain.load_state_dict(kept)
         self.plain.train()
-        return [(float(b), float(d)) for b, d in sums / len(self.validation_photos)]
+        return [(float(b), float(d)) for b, d in sums / len(self.validation_images)]
 
     def _write_state(self) -> None:
         if self.fabric.global_rank:
@@ -276,6 +280,8 @@ class _Run:
             state: dict[str, Any] = torch.load(
                 self.state_path, map_location="cpu", weights_only=True
             )
+            if not set(STATE_KEYS) <= set(state):
+                raise KeyError(", ".join(STATE_KEYS))
         except Exception as error:  # torch raises half a dozen types for a damaged file
             raise TrainingError(
                 f"{self.state_path} cannot be resumed from ({type(error).__name__}); "
@@ -310,6 +316,11 @@ def _load(network: nn.Module, state: Mapping[str, Tensor], where: str) -> None:
 def _centre(path: Path) -> Tensor:
     pixels = read_image(path).pixels
     side = min(VALIDATION_SIDE, *(s // 64 * 64 for s in pixels.shape[:2]))
+    if side < SMALLEST_CROP:
+        raise TrainingError(
+            f"{path} is {pixels.shape[1]}x{pixels.shape[0]}, too small to validate on; hold out a "
+            f"photograph of at least {SMALLEST_CROP} pixels a side"
+        )
     top, left = ((s - side) // 2 for s in pixels.shape[:2])
     piece = pixels[top : top + side, left : left + side].transpose(2, 0, 1)
     return torch.from_numpy(piece.copy())[None].float() / 255

@@ -1,0 +1,184 @@
+"""The loop: a run that was stopped and resumed is the run that was not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from slimcodec.codecs.hific.config import HificConfig
+from slimcodec.codecs.hific.family import HificFamily
+from slimcodec.errors import TrainingError
+from slimcodec.images import write_image
+from slimcodec.model_file import freeze_network
+from slimcodec.runtime import open_codec
+from slimcodec.training import Progress, Trained, TrainingConfig, loop, train
+from slimcodec.training.loop import average_weights
+from slimcodec.types import Image
+
+Run = Callable[..., Trained]
+
+
+@pytest.fixture
+def run(
+    photos: list[Path], tiny_config: HificConfig, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Trained]:
+    """``run(out, steps, **settings)`` trains the tiny network; the last photograph is held out."""
+    monkeypatch.setattr(HificFamily, "preset", lambda self, name: tiny_config)
+    monkeypatch.setattr(loop, "PCA_BLOCKS", 600)
+
+    def go(out: Path, steps: int, resume: bool = False, **more: Any) -> Trained:
+        names = TrainingConfig.__dataclass_fields__
+        settings = {name: more.pop(name) for name in list(more) if name in names}
+        values: dict[str, Any] = {
+            "steps": steps,
+            "linear_steps": 2,
+            "batch": 2,
+            "crop": 128,
+            "warmup_steps": 2,
+            "anneal_from": 1.0,
+            "precision": "32-true",
+            "holdout": [photos[-1].name],
+        }
+        config = TrainingConfig.from_dict({**values, **settings}, "test")
+        return train(config, photos, out, resume=resume, **more)
+
+    return go
+
+
+def state_of(trained: Trained) -> dict[str, torch.Tensor]:
+    return dict(trained.network.state_dict())
+
+
+def test_a_resumed_run_gives_the_same_weights(run: Run, tmp_path: Path) -> None:
+    whole = run(tmp_path / "whole", 6)
+    run(tmp_path / "parts", 3)
+    resumed = run(tmp_path / "parts", 6, resume=True)
+    assert whole.step == resumed.step == 6
+    one, other = state_of(whole), state_of(resumed)
+    for name, tensor in one.items():
+        torch.testing.assert_close(other[name], tensor, rtol=1e-5, atol=1e-5)
+    # The raw weights too, which go on from where they were; the average alone could hide a jump.
+    states = [
+        torch.load(tmp_path / folder / "state.ckpt", weights_only=True)["network"]
+        for folder in ("whole", "parts")
+    ]
+    for name, tensor in states[0].items():
+        torch.testing.assert_close(states[1][name], tensor, rtol=1e-5, atol=1e-5)
+    # And it is not that nothing moved.
+    start = state_of(run(tmp_path / "none", 6, minutes=0))
+    moved = [name for name in one if not torch.allclose(one[name], start[name], atol=1e-6)]
+    assert {name.split(".")[0] for name in moved} >= {"encoder", "generator", "probability"}
+
+
+def test_what_comes_out_is_a_codec(run: Run, tmp_path: Path, picture: Callable[..., Image]) -> None:
+    seen: list[Progress] = []
+    trained = run(tmp_path, 2, on_progress=seen.append)
+    assert [progress.step for progress in seen] == [2]
+    assert seen[0].last_step == 2
+    assert seen[0].loss > 0
+    assert 0 < seen[0].bpp < 50
+    assert len(trained.validation) == 5
+    assert all(0 < bpp < 50 and 5 < psnr_db < 60 for bpp, psnr_db in trained.validation)
+    assert not trained.network.training
+    codec = open_codec(freeze_network(trained.network, name="new", family="hific"))
+    image = picture(70, 50)
+    assert codec.decode(codec.encode(image)).shape == image.shape
+
+
+def test_no_time_only_loads(run: Run, tmp_path: Path) -> None:
+    trained = run(tmp_path, 3)
+    before = (tmp_path / "state.ckpt").read_bytes()
+    loaded = run(tmp_path, 6, resume=True, minutes=0)
+    assert loaded.step == 3
+    assert (tmp_path / "state.ckpt").read_bytes() == before
+    for name, tensor in state_of(trained).items():
+        assert torch.equal(state_of(loaded)[name], tensor)
+
+
+def test_initial_weights(run: Run, tiny_network: Any, make_network: Any, tmp_path: Path) -> None:
+    given = tiny_network.state_dict()
+    trained = run(tmp_path, 3, init=given, minutes=0)
+    assert all(torch.equal(given[name], tensor) for name, tensor in state_of(trained).items())
+    assert not (tmp_path / "state.ckpt").exists()
+    wrong = {name: tensor[:1] for name, tensor in given.items()}
+    with pytest.raises(TrainingError, match="the initial weights: weights of another network"):
+        run(tmp_path, 3, init=wrong)
+
+
+# What goes wrong
+
+
+def test_a_loss_that_is_not_finite(run: Run, tmp_path: Path) -> None:
+    """A huge learning rate does it in one step; the state of before stays and is good."""
+    run(tmp_path, 3)
+    state = tmp_path / "state.ckpt"
+    before = state.read_bytes()
+    with pytest.raises(TrainingError, match=r"the loss is (nan|inf) at step [45]") as error:
+        run(tmp_path, 8, resume=True, learning_rate=1e30)
+    assert f"the last good state is kept in {state}" in str(error.value)
+    assert state.read_bytes() == before
+    assert run(tmp_path, 5, resume=True).step == 5
+
+
+def test_a_loss_that_is_not_finite_before_there_is_a_state(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"the loss is (nan|inf) at step [12]") as error:
+        run(tmp_path, 8, learning_rate=1e30)
+    assert not (tmp_path / "state.ckpt").exists()
+    assert "state" not in str(error.value)
+    assert "lower learning_rate" in str(error.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a torch file", b"PK\x03\x04" + bytes(100)])
+def test_a_damaged_state(run: Run, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "state.ckpt").write_bytes(content)
+    with pytest.raises(TrainingError, match=r"state\.ckpt cannot be resumed from .* remove it"):
+        run(tmp_path, 3, resume=True)
+
+
+def test_a_state_of_something_else(run: Run, tmp_path: Path) -> None:
+    torch.save({"network": {}}, tmp_path / "state.ckpt")
+    with pytest.raises(TrainingError, match=r"state\.ckpt cannot be resumed from"):
+        run(tmp_path, 3, resume=True)
+    torch.save([1, 2], tmp_path / "state.ckpt")
+    with pytest.raises(TrainingError, match=r"state\.ckpt cannot be resumed from"):
+        run(tmp_path, 3, resume=True)
+
+
+def test_a_state_of_another_network(
+    run: Run, tiny_config: HificConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(tmp_path, 1)
+    wider = replace(tiny_config, trunk_width=16)
+    monkeypatch.setattr(HificFamily, "preset", lambda self, name: wider)
+    with pytest.raises(TrainingError, match="weights of another network"):
+        run(tmp_path, 3, resume=True)
+
+
+def test_photographs_too_small(
+    run: Run, photos: list[Path], tmp_path: Path, picture: Callable[..., Image]
+) -> None:
+    """Known before the first step, not after the first quarter of an hour."""
+    write_image(tmp_path / "small.png", picture(120, 300))
+    config = TrainingConfig.from_dict({"crop": 128, "steps": 2, "holdout": ["small.png"]}, "test")
+    with pytest.raises(TrainingError, match=r"small\.png is 300x120, .* validate") as error:
+        train(config, [*photos, tmp_path / "small.png"], tmp_path / "out")
+    assert "\n" not in str(error.value)
+
+
+def test_nothing_to_train_on(run: Run, photos: list[Path], tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="no photographs to train on"):
+        run(tmp_path, 3, holdout=[path.name for path in photos])
+
+
+def test_an_average_moves_towards_the_weights() -> None:
+    network = torch.nn.Linear(2, 1, bias=False)
+    with torch.no_grad():
+        network.weight.copy_(torch.tensor([[1.0, -3.0]]))
+    average = {"weight": torch.zeros(1, 2)}
+    average_weights(average, network, 0.75)
+    assert average["weight"].tolist() == [[0.25, -0.75]]

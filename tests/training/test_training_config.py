@@ -1,0 +1,76 @@
+"""A training file: defaults, and errors that name file and key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from slimcodec.errors import ConfigError
+from slimcodec.training import TrainingConfig
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "recipes").glob("train-*.toml")))
+def test_the_recipes_that_ship(path: Path) -> None:
+    assert TrainingConfig.read(path).steps > 0
+
+
+def test_everything_has_a_default() -> None:
+    assert TrainingConfig.from_dict({}, "x") == TrainingConfig()
+
+
+def test_values_are_taken_in_their_types(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text('steps = 10\nlearning_rate = 1\nholdout = ["a.png"]\nprecision = "32-true"\n')
+    config = TrainingConfig.read(path)
+    assert config.steps == 10
+    assert config.learning_rate == 1.0
+    assert isinstance(config.learning_rate, float)
+    assert config.holdout == ("a.png",)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("step = 10", "unknown key 'step'; known: "),
+        ("steps = 1.5", "steps must be int, got float 1.5"),
+        ('steps = "10"', "steps must be int, got str '10'"),
+        ("steps = true", "steps must be int, got bool True"),
+        ("learning_rate = true", "learning_rate must be float, got bool True"),
+        ("holdout = 3", "holdout must be tuple, got int 3"),
+        ("steps = 0", "steps must be above 0, got 0"),
+        ("batch = -1", "batch must be above 0, got -1"),
+        ("learning_rate = 0", "learning_rate must be above 0"),
+        ("crop = 100", "crop must be a multiple of 64 from 128 on, got 100"),
+        ("crop = 64", "crop must be a multiple of 64 from 128 on, got 64"),
+        ('precision = "fp8"', "precision must be auto, 32-true or bf16-mixed, got 'fp8'"),
+        ("\nsteps = x", "is not valid TOML: .*line 2"),
+    ],
+)
+def test_errors_name_the_file_and_the_key(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=words) as error:
+        TrainingConfig.read(path)
+    assert str(error.value).startswith(str(path))
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"absent\.toml: cannot be read"):
+        TrainingConfig.read(tmp_path / "absent.toml")
+
+
+def test_the_learning_rate_warms_up_holds_and_anneals() -> None:
+    values = {"steps": 1000, "first_step": 500, "warmup_steps": 100, "anneal_from": 0.6}
+    config = TrainingConfig.from_dict({**values, "final_rate": 0.02}, "x")
+    rate = config.learning_rate_factor
+    assert rate(500) == pytest.approx(0.01)
+    assert rate(549) == pytest.approx(0.5)
+    assert rate(600) == rate(1100) == 1
+    assert rate(1300) == pytest.approx(0.51, abs=0.01)
+    assert rate(1500) == pytest.approx(0.02)
+    falling = [rate(step) for step in range(1100, 1501)]
+    assert falling == sorted(falling, reverse=True)
