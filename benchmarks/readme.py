@@ -1,8 +1,10 @@
-"""The README's picture and table, from the rows of `slimcodec demo`.
+"""The README's picture and tables, from the rows of `slimcodec demo` and of a bench.
 
-    slimcodec demo --out demo-out && python benchmarks/readme.py demo-out
+    slimcodec demo --out demo-out
+    slimcodec bench hific-s jpeg webp --images KODAK --out results/kodak
+    python benchmarks/readme.py demo-out --model-rows results/kodak
 
-Writes docs/pruned.png and the table between the README's markers.
+Writes docs/pruned.png and the tables between the README's markers.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from slimcodec.atomic import write_atomically
-from slimcodec.bench import RowStore, picture_name, summarise
+from slimcodec.bench import Row, RowStore, picture_name, summarise
 
 ROOT = Path(__file__).resolve().parents[1]
 SHOWN = "kitten"
@@ -25,12 +27,20 @@ LABEL_HEIGHT = 44
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--model-rows", type=Path)
     arguments = parser.parse_args()
-    store = RowStore(arguments.folder / "rows.sqlite")
+    rows = _rows(arguments.folder)
+    _picture(arguments.folder, rows)
+    _replace("demo table", _demo_table(rows))
+    if arguments.model_rows:
+        _replace("model table", _model_table(_rows(arguments.model_rows)))
+
+
+def _rows(folder: Path) -> list[Row]:
+    store = RowStore(folder / "rows.sqlite")
     rows = list(store)
     store.close()
-    _picture(arguments.folder, rows)
-    _table(rows)
+    return rows
 
 
 def _picture(folder: Path, rows) -> None:
@@ -56,7 +66,7 @@ def _picture(folder: Path, rows) -> None:
     sheet.save(ROOT / "docs" / "pruned.png", optimize=True)
 
 
-def _table(rows) -> None:
+def _demo_table(rows: list[Row]) -> list[str]:
     lines = [
         "| on the four bundled photographs | average bytes | bits per pixel | PSNR, dB | SSIM "
         "| MS-SSIM | ΔE |",
@@ -68,14 +78,36 @@ def _table(rows) -> None:
             f"| {p.variant} | {p.stream_bytes:,.0f} | {p.bpp:.3f} | {m['psnr']:.2f} | "
             f"{m['ssim']:.4f} | {m['ms-ssim']:.4f} | {m['delta-e']:.2f} |"
         )
+    return lines
+
+
+def _model_table(rows: list[Row]) -> list[str]:
+    summary = summarise(rows, "jpeg")
+    learned = next(p.variant for p in summary.points if p.model_bytes)
+    points = [p for p in summary.points if p.variant == learned]
+    rates = summary.bd_rate_percent[learned]
+    lines = [
+        f"`{learned}`, one model file of {points[0].model_bytes / 1e6:.1f} MB, on the "
+        f"{points[0].images} Kodak pictures, real streams. BD-rate against Pillow's JPEG (4:2:0, "
+        f"optimized): {rates['psnr']:+.1f} % in PSNR, {rates['ms-ssim']:+.1f} % in MS-SSIM.",
+        "",
+        "| quality | bits per pixel | PSNR, dB | MS-SSIM |",
+        "|---:|---:|---:|---:|",
+    ]
+    for p in points:
+        m = p.metrics
+        lines.append(f"| {p.quality:g} | {p.bpp:.3f} | {m['psnr']:.2f} | {m['ms-ssim']:.4f} |")
+    return lines
+
+
+def _replace(marker: str, lines: list[str]) -> None:
     path = ROOT / "README.md"
     text = path.read_text(encoding="utf-8")
-    block = "<!-- demo table -->\n" + "\n".join(lines) + "\n<!-- end -->"
-    changed, count = re.subn(
-        r"<!-- demo table -->.*?<!-- end -->", lambda _: block, text, flags=re.DOTALL
-    )
+    block = f"<!-- {marker} -->\n" + "\n".join(lines) + "\n<!-- end -->"
+    pattern = f"<!-- {marker} -->.*?<!-- end -->"
+    changed, count = re.subn(pattern, lambda _: block, text, count=1, flags=re.DOTALL)
     if count != 1:
-        raise SystemExit("README.md has no place for the table")
+        raise SystemExit(f"README.md has no place for the {marker}")
     write_atomically(path, changed.encode())
 
 

@@ -1,0 +1,137 @@
+"""What every codec must keep, whoever it is: tested the day it is registered."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+from slimcodec import registry
+from slimcodec.errors import MissingExtraError, StreamError, UsageError
+from slimcodec.types import Codec, Image
+
+Picture = Callable[..., Image]
+
+LEARNED = "a learned codec"
+
+
+@pytest.fixture(scope="module", params=[*registry.codecs, LEARNED])
+def codec(request: pytest.FixtureRequest) -> Codec:
+    if request.param == LEARNED:
+        learned: Codec = request.getfixturevalue("tiny_codec")
+        return learned
+    try:
+        peer: Codec = registry.codecs.get(request.param)()
+    except MissingExtraError as error:
+        pytest.skip(str(error))
+    return peer
+
+
+def test_identity(codec: Codec) -> None:
+    assert isinstance(codec, Codec)
+    assert isinstance(codec.name, str) and codec.name
+    assert int(codec.digest, 16) > 0
+    assert len(codec.digest) >= 16
+    assert isinstance(codec.model_bytes, int) and codec.model_bytes >= 0
+
+
+def test_the_ladder(codec: Codec) -> None:
+    assert len(codec.qualities) >= 1
+    assert list(codec.qualities) == sorted(set(codec.qualities))
+    assert codec.qualities[0] <= codec.default_quality <= codec.qualities[-1]
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 40), (40, 1), (7, 5), (16, 16), (33, 65), (64, 48)])
+def test_shape_and_type_come_back(codec: Codec, picture: Picture, shape: tuple[int, int]) -> None:
+    image = picture(*shape)
+    before = image.copy()
+    for quality in (None, codec.qualities[0], codec.qualities[-1]):
+        stream = codec.encode(image, quality)
+        assert isinstance(stream, bytes)
+        decoded = codec.decode(stream)
+        assert decoded.shape == image.shape
+        assert decoded.dtype == np.uint8
+    np.testing.assert_array_equal(image, before)
+
+
+def test_views_and_read_only_images(codec: Codec, picture: Picture) -> None:
+    image = picture(40, 60)
+    expected = codec.encode(np.ascontiguousarray(image[::2, 10:50][:, ::-1]))
+    view = image[::2, 10:50][:, ::-1]
+    view.flags.writeable = False
+    assert codec.encode(view) == expected
+
+
+def test_the_same_image_gives_the_same_bytes_and_pixels(codec: Codec, picture: Picture) -> None:
+    image = picture(64, 80)
+    stream = codec.encode(image)
+    assert codec.encode(image) == stream
+    assert codec.encode(image, codec.default_quality) == stream
+    np.testing.assert_array_equal(codec.decode(stream), codec.decode(stream))
+
+
+def test_the_decoder_needs_nothing_but_the_bytes(codec: Codec, picture: Picture) -> None:
+    """What was coded or decoded before does not matter."""
+    one, two = picture(50, 60, seed=1), picture(64, 33, seed=2)
+    first, second = codec.encode(one), codec.encode(two, codec.qualities[-1])
+    alone = codec.decode(first)
+    codec.decode(second)
+    np.testing.assert_array_equal(codec.decode(first), alone)
+
+
+def test_more_quality_costs_more_and_looks_better(codec: Codec, picture: Picture) -> None:
+    image = picture(128, 160)
+    streams = [codec.encode(image, codec.qualities[i]) for i in (0, -1)]
+    errors = [np.square(codec.decode(stream).astype(float) - image).mean() for stream in streams]
+    assert len(streams[0]) < len(streams[1])
+    assert errors[0] > errors[1]
+
+
+@pytest.mark.parametrize("quality", [-1e6, 1e6, math.nan, math.inf, -math.inf])
+def test_quality_out_of_range(codec: Codec, picture: Picture, quality: float) -> None:
+    with pytest.raises(UsageError, match="quality") as error:
+        codec.encode(picture(16, 16), quality)
+    assert "\n" not in str(error.value)
+
+
+def test_time_is_charged_to_parts(codec: Codec, picture: Picture) -> None:
+    charged: list[str] = []
+
+    @contextmanager
+    def clock(part: str) -> Iterator[None]:
+        charged.append(part)
+        yield
+
+    stream = codec.encode(picture(32, 32), clock=clock)
+    assert charged and all(isinstance(part, str) and part for part in charged)
+    charged.clear()
+    codec.decode(stream, clock=clock)
+    assert charged and all(isinstance(part, str) and part for part in charged)
+
+
+def test_garbage(codec: Codec) -> None:
+    rng = np.random.default_rng(0)
+    garbage = [b"", b"\0", b"SLC", bytes(64), *(rng.bytes(length) for length in (5, 50, 5000))]
+    for data in garbage:
+        with pytest.raises(StreamError) as error:
+            codec.decode(data)
+        assert "\n" not in str(error.value)
+
+
+def test_half_a_stream_and_a_stream_with_more_behind(codec: Codec, picture: Picture) -> None:
+    stream = codec.encode(picture(64, 64))
+    for data in (stream[: len(stream) // 2], stream[:-1], stream + b"\0"):
+        with pytest.raises(StreamError):
+            codec.decode(data)
+
+
+def test_another_codecs_stream(codec: Codec, tiny_codec: Codec, picture: Picture) -> None:
+    image = picture(48, 48)
+    others = [registry.codecs.get(name)() for name in registry.codecs]
+    for other in [*others, tiny_codec]:
+        if other.digest != codec.digest:
+            with pytest.raises(StreamError):
+                codec.decode(other.encode(image))

@@ -1,0 +1,79 @@
+"""One tree of errors, drawn in its docstring, each with an exit status and one line to say."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from slimcodec import errors
+from slimcodec.errors import (
+    ConfigError,
+    MissingExtraError,
+    SlimcodecError,
+    UnknownNameError,
+    UsageError,
+)
+
+ALL: list[Any] = [getattr(errors, name) for name in errors.__all__]
+
+
+def test_every_error_is_in_the_tree_and_every_class_is_public() -> None:
+    classes = {thing for thing in vars(errors).values() if isinstance(thing, type)}
+    ours = {c for c in classes if c.__module__ == errors.__name__}
+    assert set(ALL) == ours
+    assert all(issubclass(c, SlimcodecError) for c in ours)
+
+
+def test_the_drawing_is_the_tree() -> None:
+    """Indentation is descent: each name stands below its base class."""
+    drawn: list[tuple[int, str]] = [
+        (match.start(1), match[1])
+        for match in re.finditer(r"^[ │├└─]*(\w+Error)", errors.__doc__ or "", re.M)
+    ]
+    lines = (errors.__doc__ or "").splitlines()
+    column = {name: next(x.index(name) for x in lines if name in x) for _, name in drawn}
+    assert set(column) == set(errors.__all__)
+    above: list[str] = []
+    for _, name in drawn:
+        while above and column[above[-1]] >= column[name]:
+            above.pop()
+        expected = getattr(errors, above[-1]) if above else Exception
+        assert getattr(errors, name).__base__ is expected, name
+        above.append(name)
+
+
+def test_exit_statuses() -> None:
+    usage = {c.__name__ for c in ALL if c.exit_status == 2}
+    assert usage == {"UsageError", "UnknownNameError", "ConfigError"}
+    assert {c.exit_status for c in ALL} == {1, 2}
+
+
+def test_unknown_names() -> None:
+    error = UnknownNameError("codec", "jpgg", ["webp", "jpeg", "jpg"])
+    assert str(error) == "unknown codec 'jpgg'; did you mean jpg or jpeg?"
+    assert (error.kind, error.name, error.known) == ("codec", "jpgg", ["jpeg", "jpg", "webp"])
+    assert str(UnknownNameError("codec", "zzz", ["b", "a"])) == "unknown codec 'zzz'; known: a, b"
+    assert str(UnknownNameError("codec", "zzz", [])) == "unknown codec 'zzz'; known: none"
+    assert isinstance(error, UsageError)
+
+
+def test_the_place_of_a_configuration_error() -> None:
+    error = ConfigError("run.toml", "steps must be above 0")
+    assert str(error) == "run.toml: steps must be above 0"
+    assert (error.where, error.what) == ("run.toml", "steps must be above 0")
+
+
+def test_a_missing_extra_names_the_command() -> None:
+    error = MissingExtraError("training", "train")
+    assert str(error) == "training needs an optional part: pip install 'slimcodec[train]'"
+    assert error.extra == "train"
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_they_can_be_caught_as_one(kind: type[SlimcodecError]) -> None:
+    arguments = {UnknownNameError: ("a", "b", []), ConfigError: ("a", "b")}
+    values = arguments.get(kind, ("a", "b") if kind is MissingExtraError else ("a",))
+    with pytest.raises(SlimcodecError):
+        raise kind(*values)

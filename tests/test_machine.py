@@ -1,0 +1,65 @@
+"""What the machine says of itself, and the allocator's setting."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from slimcodec.machine import available_cores, cpu_flags, cpu_name, tune_allocator
+
+
+def test_cores_are_those_of_this_process() -> None:
+    assert 1 <= available_cores() <= (os.cpu_count() or 1)
+    if not hasattr(os, "sched_setaffinity"):
+        pytest.skip("no CPU affinity on this system")
+    before = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(before)})
+        assert available_cores() == 1
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def test_the_processor_has_a_name() -> None:
+    assert cpu_name().strip()
+    assert "\n" not in cpu_name()
+
+
+def test_flags_are_those_that_tell() -> None:
+    flags = cpu_flags()
+    assert len(flags) == len(set(flags))
+    if not os.path.exists("/proc/cpuinfo"):
+        assert flags == ()
+        return
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        words = set(file.read().split())
+    assert set(flags) <= words
+    assert ("avx2" in flags) == ("avx2" in words)
+
+
+PROGRAM = "from slimcodec.machine import tune_allocator as t; print(t(), t())"
+
+
+@pytest.mark.parametrize("choice", ["", "system"])
+def test_the_allocator_is_set_unless_told_otherwise(choice: str) -> None:
+    """In a process of its own: the setting is for good."""
+    result = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        env={**os.environ, "SLIMCODEC_MALLOC": choice},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    first, second = result.stdout.split()
+    assert first == second
+    if choice == "system" or not sys.platform.startswith("linux"):
+        assert first == "False"
+    else:
+        assert first in ("True", "False")  # True with glibc, False with musl
+
+
+def test_asking_again_is_safe() -> None:
+    assert tune_allocator() == tune_allocator()
