@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from functools import cache
 from typing import TypeAlias
+from weakref import WeakKeyDictionary
 
 import constriction
 import numpy as np
@@ -32,14 +33,15 @@ _Model: TypeAlias = "constriction.stream.model.Model"
 class _Models:
     """The coder's model of each table, built when first used and kept."""
 
-    def __init__(self, tables: Tables) -> None:
-        self.tables = tables
-        self.starts = np.concatenate([[0], np.cumsum(2 * tables.reaches.astype(np.int64) + 2)])
+    def __init__(self, frequencies: NDArray[np.uint32], reaches: NDArray[np.int32]) -> None:
+        # The arrays and not the tables: a value that held its key would keep it alive for ever.
+        self.frequencies = frequencies
+        self.starts = np.concatenate([[0], np.cumsum(2 * reaches.astype(np.int64) + 2)])
         self._built: dict[int, _Model] = {}
 
     def __getitem__(self, number: int) -> _Model:
         if number not in self._built:
-            counts = self.tables.frequencies[self.starts[number] : self.starts[number + 1]]
+            counts = self.frequencies[self.starts[number] : self.starts[number + 1]]
             # The coder adds one to every weight to keep it codable, so weights of count - 1 that
             # sum to 2**24 - n become exactly our counts; tests/stream holds it to that.
             weights = counts.astype(np.float64) - 1
@@ -47,13 +49,14 @@ class _Models:
         return self._built[number]
 
 
-_MODELS: dict[int, _Models] = {}
+_MODELS: WeakKeyDictionary[Tables, _Models] = WeakKeyDictionary()
+"""Kept while the tables live: building them costs more than coding an image."""
 
 
 def _models(tables: Tables) -> _Models:
-    models = _MODELS.get(id(tables))
-    if models is None or models.tables is not tables:
-        models = _MODELS[id(tables)] = _Models(tables)
+    models = _MODELS.get(tables)
+    if models is None:
+        models = _MODELS[tables] = _Models(tables.frequencies, tables.reaches)
     return models
 
 

@@ -20,7 +20,7 @@ __all__ = ["TOTAL", "Tables"]
 TOTAL = 1 << 24
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Tables:
     """A numbered set of tables.
 
