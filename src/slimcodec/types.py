@@ -9,10 +9,25 @@ from typing import Protocol, TypeAlias, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Clock", "Codec", "Image", "no_clock"]
+from slimcodec.errors import UsageError
+
+__all__ = ["Clock", "Codec", "Image", "check_image", "no_clock"]
 
 Image: TypeAlias = NDArray[np.uint8]
 """Pixels, ``uint8 [h, w, 3]``, sRGB, rows from the top."""
+
+
+def check_image(image: Image) -> None:
+    """What every codec asks of its input.
+
+    Raises:
+        UsageError: when the array is not ``uint8 [h, w, 3]``, or has no pixels.
+    """
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+        raise UsageError(
+            f"an image must be uint8 [h, w, 3] and not empty, got {image.dtype} {image.shape}"
+        )
+
 
 Clock: TypeAlias = Callable[[str], AbstractContextManager[object]]
 """``with clock("generator"): ...`` charges the time spent inside to that part."""

@@ -99,6 +99,23 @@ def test_files_that_are_no_stores(tmp_path: Path) -> None:
         RowStore(tmp_path / "absent" / "rows.sqlite")
 
 
+def test_a_file_that_is_no_store_is_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[sqlite3.Connection] = []
+    connect = sqlite3.connect
+
+    def remembered(path: Path) -> sqlite3.Connection:
+        opened.append(connect(path))
+        return opened[-1]
+
+    monkeypatch.setattr(sqlite3, "connect", remembered)
+    path = tmp_path / "rows.sqlite"
+    path.write_bytes(b"not a database" * 100)
+    with pytest.raises(SlimcodecError):
+        RowStore(path)
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        opened[0].execute("SELECT 1")
+
+
 def test_tsv(tmp_path: Path, make_row: MakeRow) -> None:
     rows = [
         make_row(),

@@ -128,6 +128,9 @@ STUDIES = {
     "title = 'x'": "codec",
     "codec = 'hific-s'": "[[variant]]",
     "codec = 'hific-s'\n[[variant]]\nnam = 'x'": "name",
+    "codec = 'hific-s'\nrepeats = 'x'\n[[variant]]\nname = 'x'": "repeats",
+    "codec = 'hific-s'\nquality = 'high'\n[[variant]]\nname = 'x'": "quality",
+    "codec = 'hific-s'\ncolumns = 3\n[[variant]]\nname = 'x'": "columns",
     "codec = 'hific-s'\nfoo = 1\n[[variant]]\nname = 'x'": "foo",
     "codec = 'hific-s'\nmetrics = ['psn']\n[[variant]]\nname = 'x'": "psnr",
     "codec = 'hific-s'\n[[variant]]\nname = 'x'\n[[variant]]\nname = 'x'": "another variant",
@@ -214,3 +217,16 @@ def test_the_picture_is_not_overwritten(run, photo):
 
 def test_unknown_verb_is_a_usage_error(run):
     assert run("encod").status == 2
+
+
+def test_rows_of_another_model_are_not_mixed(run, photo, tmp_path):
+    words = ["--images", photo, "--out", tmp_path / "out", "--metrics", "psnr", "--quality", "3"]
+    copies = []
+    for ratio in ("0.1", "0.2"):
+        recipe, small = tmp_path / "recipe.toml", tmp_path / f"{ratio}.slim"
+        recipe.write_text(f'name = "same"\n[[pass]]\npass = "prune"\ngenerator = {ratio}\n')
+        assert run("shrink", "hific-s", "--recipe", recipe, "-o", small).status == 0
+        copies.append(small)
+    assert run("bench", copies[0], *words).status == 0
+    outcome = run("bench", copies[1], *words)
+    assert outcome.status == 2 and "another model" in outcome.err

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slimcodec.errors import StreamError
+from slimcodec.model_file import Model
 from slimcodec.stream import SYMBOL_LIMIT, SymbolDecoder, SymbolEncoder, Tables
 from slimcodec.stream.tables import TOTAL
 
@@ -123,6 +124,19 @@ def test_the_words_are_those_of_the_integer_frequencies(all_puts: list[Put]) -> 
     for symbols, indexes, tables in all_puts:
         slow.put(symbols, indexes, tables)
     assert encoded(*all_puts) == slow.finish()
+
+
+@pytest.mark.parametrize("prefix", ["latent_tables", "hyper_tables"])
+def test_so_are_those_of_a_models_tables(tiny_model: Model, prefix: str) -> None:
+    """Over a hundred tables, some a thousand symbols wide, every place of each drawn alike."""
+    tables = Tables.from_arrays(tiny_model.frozen, prefix)
+    rng = np.random.default_rng(0)
+    indexes = rng.integers(0, len(tables), 3000)
+    reach = tables.reaches[indexes] + 2  # a few beyond, as escapes
+    symbols = tables.centres[indexes] + rng.integers(-reach, reach + 1)
+    slow = SlowCoder()
+    slow.put(symbols, indexes, tables)
+    assert encoded((symbols, indexes, tables)) == slow.finish()
 
 
 def test_golden_words() -> None:

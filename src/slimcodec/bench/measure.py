@@ -18,7 +18,7 @@ import slimcodec
 from slimcodec import registry
 from slimcodec.bench.rows import Row, RowStore, row_key
 from slimcodec.bench.timing import timed
-from slimcodec.errors import MissingExtraError, MissingWeightsError, SlimcodecError
+from slimcodec.errors import MissingExtraError, MissingWeightsError, SlimcodecError, UsageError
 from slimcodec.images import read_image, write_image
 from slimcodec.machine import available_cores, cpu_flags, cpu_name
 from slimcodec.metrics import Metric
@@ -135,6 +135,7 @@ def run_grid(
         pictures: of so many first images, the decoded pictures are kept beside the rows.
         on_progress: called with (done, total, what is next).
     """
+    _refuse_other_models(candidates, store)
     total = len(images) * sum(len(candidate.qualities) for candidate in candidates)
     done = 0
     for number, path in enumerate(images):
@@ -164,6 +165,17 @@ def run_grid(
                     _keep(picture, decoded)
                 store.add(row)
     on_progress(total, total, "done")
+
+
+def _refuse_other_models(candidates: Sequence[Candidate], store: RowStore) -> None:
+    """Rows of two models under one label would be averaged into a figure of neither."""
+    digests = {candidate.variant: candidate.codec.digest for candidate in candidates}
+    for variant, digest in {(row.variant, row.digest) for row in store}:
+        if digests.get(variant, digest) != digest:
+            raise UsageError(
+                f"{store.path} holds rows of another model under the name {variant!r}; "
+                "name another folder with --out"
+            )
 
 
 def picture_name(variant: str, quality: float) -> str:

@@ -94,12 +94,7 @@ class RowStore:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self._db = sqlite3.connect(path)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute(
-                "CREATE TABLE IF NOT EXISTS rows (key TEXT PRIMARY KEY, variant TEXT, image TEXT, "
-                "quality REAL, data TEXT NOT NULL)"
-            )
+            self._db = _opened(path)
         except sqlite3.DatabaseError as error:
             raise SlimcodecError(f"{path} cannot be used for rows: {error}") from error
 
@@ -131,6 +126,20 @@ class RowStore:
     def close(self) -> None:
         """Fold the journal into the file and let go of it."""
         self._db.close()
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path)
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute(
+            "CREATE TABLE IF NOT EXISTS rows (key TEXT PRIMARY KEY, variant TEXT, image TEXT, "
+            "quality REAL, data TEXT NOT NULL)"
+        )
+    except sqlite3.DatabaseError:
+        db.close()
+        raise
+    return db
 
 
 def rows_to_tsv(rows: Sequence[Row], path: Path) -> None:

@@ -122,6 +122,7 @@ class Study:
                 raise ConfigError(
                     place, f"same_size_as = {variant.same_size_as!r} names no variant before it"
                 )
+        _check_types(values, where)
         quality = values.get("quality", ())
         for metric in values.get("metrics", ()):
             try:
@@ -214,6 +215,19 @@ def _variant(table: Any, place: str) -> Variant:
     return Variant(
         table["name"], recipe, codec, table.get("same_size_as"), table.get("published", {})
     )
+
+
+def _check_types(values: Mapping[str, Any], where: str) -> None:
+    quality, repeats = values.get("quality", 1), values.get("repeats", 1)
+    qualities = quality if isinstance(quality, list) else [quality]
+    if not all(isinstance(q, int | float) and not isinstance(q, bool) for q in qualities):
+        raise ConfigError(where, f"quality must be a number or a list of them, got {quality!r}")
+    if not isinstance(repeats, int) or isinstance(repeats, bool) or repeats < 1:
+        raise ConfigError(where, f"repeats must be a whole number from 1, got {repeats!r}")
+    for key in ("metrics", "columns", "notes"):
+        listed = values.get(key, [])
+        if not isinstance(listed, list) or not all(isinstance(item, str) for item in listed):
+            raise ConfigError(where, f"{key} must be a list of texts, got {listed!r}")
 
 
 def _file_name(label: str) -> str:

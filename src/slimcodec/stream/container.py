@@ -85,6 +85,8 @@ def unpack(data: bytes) -> Stream:
     count, at = _from_varint(data, at)
     if not (height and width and height * width <= MAX_PIXELS):
         raise StreamError(f"the stream is damaged: it claims an image of {width}x{height} pixels")
+    if count == 0:
+        raise StreamError("the stream is damaged: it has no sections")
     sections = []
     for number in range(1, count + 1):
         length, at = _from_varint(data, at)

@@ -26,7 +26,7 @@ from slimcodec.errors import StreamError, UsageError, WrongModelError
 from slimcodec.images import crop, pad_to_multiple
 from slimcodec.stream import MAX_PIXELS, Stream, SymbolDecoder, SymbolEncoder, Tables, pack, unpack
 from slimcodec.stream.tables import TOTAL
-from slimcodec.types import Clock, Image, no_clock
+from slimcodec.types import Clock, Image, check_image, no_clock
 
 __all__ = ["QUALITY_STEPS", "Frozen", "HificCodec", "Latents", "gain_at"]
 
@@ -147,6 +147,7 @@ class HificCodec:
         self, image: Image, quality: float | None = None, *, clock: Clock = no_clock
     ) -> bytes:
         """One image to one stream; see ``types.Codec``."""
+        check_image(image)
         height, width, _ = image.shape
         if height * width > MAX_PIXELS:
             raise UsageError(

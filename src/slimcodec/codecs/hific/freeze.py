@@ -23,6 +23,7 @@ from slimcodec.codecs.hific.prior import (
     ScaleGrid,
     grid_to_arrays,
 )
+from slimcodec.errors import ModelFileError
 from slimcodec.stream import Tables
 
 __all__ = ["freeze"]
@@ -84,6 +85,10 @@ def _hyper_tables(density: FactorizedDensity) -> Tables:
         # The difference of whichever tail is the smaller keeps its digits.
         bins = np.where(line[:-1] > 0, above[:-1] - above[1:], below[1:] - below[:-1])
         inside = np.flatnonzero((below[1:] > _TAIL) & (above[:-1] > _TAIL))
+        if not len(inside):
+            raise ModelFileError(
+                f"a hyper-latent's density lies outside ±{_WIDEST_HYPER}; the model is not trained"
+            )
         low, high = int(inside[0]), int(inside[-1])
         centre = (low + high) // 2
         reach = max(high - centre, centre - low, 1)

@@ -25,7 +25,7 @@ import PIL.Image
 
 from slimcodec.errors import ImageError, StreamError, UsageError
 from slimcodec.images import load_picture, open_picture, pixel_limit
-from slimcodec.types import Clock, Image, no_clock
+from slimcodec.types import Clock, Image, check_image, no_clock
 
 __all__ = ["PillowCodec"]
 
@@ -123,10 +123,7 @@ class PillowCodec(ABC):
         return exact
 
     def _check_image(self, image: Image) -> None:
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
-            raise UsageError(
-                f"an image must be uint8 [h, w, 3] and not empty, got {image.dtype} {image.shape}"
-            )
+        check_image(image)
         height, width = image.shape[:2]
         if max(height, width) > self.longest_side:
             raise UsageError(
