@@ -27,9 +27,14 @@ SHAPES = [(1, 1), (1, 50), (50, 1), (2, 3), (15, 16), (17, 33), (64, 200), (129,
 
 
 @pytest.fixture(scope="module")
-def plain_codec(tiny_model: Model) -> HificCodec:
-    """The tiny codec when it rounds to the nearest, as its network does in training."""
-    codec = open_codec(replace(tiny_model, config={**tiny_model.config, "rate_weight": 0.0}))
+def plain_model(tiny_model: Model) -> Model:
+    """The tiny model when it rounds to the nearest, as the published codec does."""
+    return replace(tiny_model, config={**tiny_model.config, "rate_weight": 0.0})
+
+
+@pytest.fixture(scope="module")
+def plain_codec(plain_model: Model) -> HificCodec:
+    codec = open_codec(plain_model)
     assert isinstance(codec, HificCodec)
     return codec
 
@@ -112,7 +117,7 @@ def test_an_image_too_large(tiny_codec: HificCodec) -> None:
 @pytest.mark.parametrize("shape", [(128, 192), (512, 768)])
 @pytest.mark.parametrize("quality", [1, 3, 4.5])
 def test_real_bytes_are_the_ideal_of_the_likelihoods(
-    tiny_model: Model,
+    plain_model: Model,
     plain_codec: HificCodec,
     picture: Picture,
     shape: tuple[int, int],
@@ -120,7 +125,7 @@ def test_real_bytes_are_the_ideal_of_the_likelihoods(
 ) -> None:
     """Half a percent and a header is all that tables, the integer prior and coding cost."""
     image = picture(*shape)
-    network: Any = thaw_network(tiny_model)
+    network: Any = thaw_network(plain_model)
     with torch.no_grad():
         x = torch.from_numpy(image.transpose(2, 0, 1).copy())[None].float() / 255
         decoded, likelihoods = network(x, torch.tensor([quality - 1.0]))
@@ -315,3 +320,23 @@ def test_the_rest_is_not(tiny_network: Any, tiny_model: Model, name: str) -> Non
     model = freeze_network(network, name="tiny", family="hific")
     assert model.stream_id == tiny_model.stream_id
     assert model.digest != tiny_model.digest
+
+
+def test_training_rounds_as_the_encoder_does(
+    tiny_model: Model, tiny_codec: HificCodec, picture: Picture
+) -> None:
+    """One rule in two places: in torch from densities, in numpy from their integer tables."""
+    image = picture(128, 192)
+    network: Any = thaw_network(tiny_model)
+    x = torch.from_numpy(image.transpose(2, 0, 1).copy())[None].float() / 255
+    with torch.no_grad():
+        y = network.encoder(x)
+        z_hat = network.probability.hyper_latents(y).round()
+        gain = network.gain(network.log_gain, torch.tensor([2.0]))
+        centred = (y - network.probability.latent_means(z_hat)) * gain
+        scale = network.probability.latent_scales(z_hat) * gain
+        trained = network.probability.symbols(centred, scale)[0].numpy()
+    coded = tiny_codec.analyse(image, step_of(3)).symbols
+    assert (trained != np.rint(centred[0].numpy())).any()
+    # Neighbouring tables may tip a value that lies on the edge between two symbols.
+    assert (trained == coded).mean() > 0.995

@@ -163,6 +163,7 @@ class Hyperprior(nn.Module):
         latents, hyper = config.latent_channels, config.hyper_channels
         self.likelihood = config.likelihood
         self.log_input = config.hyper_log_input
+        self.rate_weight = config.rate_weight
         self.softplus_scale = config.scale_activation == "softplus"
         self.register_buffer("latent_scale", torch.ones(1, latents, 1, 1))
         self.analysis = Analysis(latents * (2 if self.log_input else 1), hyper)
@@ -173,21 +174,41 @@ class Hyperprior(nn.Module):
     def forward(
         self, y: Float[Tensor, "b m h w"], gain: Float[Tensor, "b m 1 1"]
     ) -> tuple[Float[Tensor, "b m h w"], Likelihoods]:
-        """Decoded latents (still gained) and likelihoods, as in training.
+        """Decoded latents (still gained) and the likelihoods of their symbols.
 
-        In evaluation mode the likelihoods are those of the rounded symbols; in training mode those
-        of noisy ones, whose expectation has a gradient.
+        In training mode the gradient comes from two places. The scale learns from the symbols that
+        will be coded, the latents from noisy ones, whose expectation is smooth: a product whose
+        second factor is one in value and carries only a gradient.
         """
         z = self.hyper_latents(y)
         z_hat = round_through(z)
         mean = self.latent_means(z_hat) * gain
         scale = self.latent_scales(z_hat) * gain
-        symbols = round_through(y * gain - mean)
+        centred = y * gain - mean
+        symbols = self.symbols(centred.detach(), scale.detach())
+        likelihoods = self.likelihoods(symbols, scale, _noise(z) if self.training else z_hat)
         if self.training:
-            likelihoods = self.likelihoods(_noise(y * gain - mean), scale, _noise(z))
-        else:
-            likelihoods = self.likelihoods(symbols, scale, z_hat)
-        return symbols + mean, likelihoods
+            noisy = self.likelihoods(_noise(centred), scale.detach(), z_hat).latents
+            likelihoods = likelihoods._replace(
+                latents=likelihoods.latents * (noisy / noisy.detach())
+            )
+        # Straight through: the generator sees the symbols, the encoder learns as if unrounded.
+        return symbols + (centred - centred.detach()) + mean, likelihoods
+
+    @torch.no_grad()
+    def symbols(
+        self, centred: Float[Tensor, "b m h w"], scale: Float[Tensor, "b m h w"]
+    ) -> Float[Tensor, "b m h w"]:
+        """Integers as the encoder will choose them; ``coding.HificCodec`` says how."""
+        nearest = centred.round()
+        if not self.rate_weight:
+            return nearest
+        magnitude, far = centred.abs(), nearest.abs()
+        near = (far - 1).clamp(min=0)
+        floored = scale.float().clamp(min=SCALE_FLOOR)
+        saved = (self._bin(near, floored) / self._bin(far, floored)).log2()
+        moved = (magnitude - near).square() - (magnitude - far).square()
+        return torch.where(moved < self.rate_weight * saved, near, far).copysign(centred)
 
     def hyper_latents(self, y: Float[Tensor, "b m h w"]) -> Float[Tensor, "b n h4 w4"]:
         """Unrounded hyper-latents. They see latents before any gain, so one z serves all
@@ -215,13 +236,16 @@ class Hyperprior(nn.Module):
         z: Float[Tensor, "b n h4 w4"],
     ) -> Likelihoods:
         """Unit-bin probabilities of centred latents and of hyper-latents."""
-        scale = lower_bound(scale.float(), SCALE_FLOOR)
-        distance = centred.float().abs()
-        latents = self._cdf((0.5 - distance) / scale) - self._cdf((-0.5 - distance) / scale)
+        latents = self._bin(centred.float().abs(), lower_bound(scale.float(), SCALE_FLOOR))
         return Likelihoods(
-            lower_bound(latents, LIKELIHOOD_FLOOR),
+            latents,
             lower_bound(self.density(z.float()), LIKELIHOOD_FLOOR),
         )
+
+    def _bin(self, distance: Tensor, scale: Tensor) -> Tensor:
+        """Probability of the unit bin at a distance from the mean."""
+        inside = self._cdf((0.5 - distance) / scale) - self._cdf((-0.5 - distance) / scale)
+        return lower_bound(inside, LIKELIHOOD_FLOOR)
 
     def _cdf(self, x: Tensor) -> Tensor:
         if self.likelihood == "logistic":
