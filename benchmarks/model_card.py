@@ -39,7 +39,7 @@ def main() -> None:
         store = RowStore(Path(folder) / "rows.sqlite")
         rows = list(store)
         store.close()
-        parts.append(_figures(name, model.name, summarise(rows), rows[0].machine))
+        parts.append(_figures(name, model.name, summarise(rows)))
     if arguments.network_off:
         parts.append(_network_off(json.loads(arguments.network_off.read_text())))
     parts.append(_cautions())
@@ -82,15 +82,15 @@ def _training(model: Model) -> str:
     return "\n".join(lines)
 
 
-def _figures(name: str, model: str, summary: Summary, machine) -> str:
+def _figures(name: str, model: str, summary: Summary) -> str:
     points = [point for point in summary.points if point.variant == model]
     metrics = [metric for metric in LABELS if metric in points[0].metrics]
-    head = ["quality", "bits per pixel", *[LABELS[m] for m in metrics], "encode, ms", "decode, ms"]
+    head = ["quality", "bits per pixel", *[LABELS[m] for m in metrics]]
     lines = [
         f"## On {name}",
         "",
-        f"Real streams, everything included, means over {points[0].images} images; times on "
-        f"{machine['cpu']}, {machine['cores']} cores.",
+        f"Real streams, everything included, means over {points[0].images} images. Times depend on "
+        "the machine: `benchmarks/coding_speed.py` prints them for the one at hand.",
         "",
         "| " + " | ".join(head) + " |",
         "|" + "---:|" * len(head),
@@ -98,7 +98,6 @@ def _figures(name: str, model: str, summary: Summary, machine) -> str:
     for p in points:
         cells = [f"{p.quality:g}", f"{p.bpp:.3f}"]
         cells += [f"{p.metrics[m]:.{2 if m in ('psnr', 'delta-e') else 4}f}" for m in metrics]
-        cells += [f"{p.encode_ms:.0f}", f"{p.decode_ms:.0f}"]
         lines.append("| " + " | ".join(cells) + " |")
     shown = [m for m in metrics if any(m in rates for rates in summary.bd_rate_percent.values())]
     lines += [
