@@ -110,6 +110,19 @@ def test_initial_weights(run: Run, tiny_network: Any, make_network: Any, tmp_pat
         run(tmp_path, 3, init=wrong)
 
 
+def test_trained_networks_take_part_from_the_first_step(
+    run: Run, tiny_network: Any, tmp_path: Path
+) -> None:
+    """The first steps without networks are for a new codec, resumed or not; not for this one."""
+    given = tiny_network.state_dict()
+    name = "generator.stages.0.conv.weight"
+    first = state_of(run(tmp_path / "new", 1))[name]
+    assert torch.equal(first, state_of(run(tmp_path / "new", 2, resume=True))[name])
+    first = state_of(run(tmp_path / "trained", 1, init=given))[name]
+    assert not torch.equal(first, given[name])
+    assert not torch.equal(first, state_of(run(tmp_path / "trained", 2, resume=True))[name])
+
+
 # What goes wrong
 
 

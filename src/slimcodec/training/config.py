@@ -28,7 +28,8 @@ class TrainingConfig:
         preset: which network of the family.
         steps: length of the stretch that starts at ``first_step``.
         first_step: where this stretch began; a later stretch goes on from an annealed one.
-        linear_steps: so many first steps train only the linear path and the probability model.
+        linear_steps: so many first steps train only the linear path and the probability model;
+            none where a run starts from a model's weights.
     """
 
     name: str = "hific-s"

@@ -154,7 +154,10 @@ class _Run:
         self.network, self.optimizer = self.fabric.setup(network, optimizer)
         self.average = {k: v.detach().clone() for k, v in self.plain.state_dict().items()}
         self.step, self.seconds = config.first_step, 0.0
+        # Networks that are trained already must not be left out of the first steps.
+        self.linear_steps = config.linear_steps if init is None else 0
         if state is not None:
+            self.linear_steps = int(state.get("linear_steps", config.linear_steps))
             self.optimizer.load_state_dict(state["optimizer"])
             self.average = {k: v.to(self.average[k].device) for k, v in state["average"].items()}
             self.step, self.seconds = int(state["step"]), float(state["seconds"])
@@ -213,7 +216,7 @@ class _Run:
         for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
             group["lr"] = rate * factor
         torch.manual_seed(int(torch.randint(2**31, (1,), generator=rng)))
-        learned = self.step >= config.linear_steps
+        learned = self.step >= self.linear_steps
         loss = self.objective(self.network, image, quality, learned)
         value = float(loss.total.detach())
         if not np.isfinite(value):
@@ -243,7 +246,7 @@ class _Run:
         """Estimated bits and dB of the averaged weights on the centres of held-out photographs."""
         if not self.validation_images:
             return []
-        learned = self.step > self.config.linear_steps
+        learned = self.step > self.linear_steps
         kept = {k: v.detach().clone() for k, v in self.plain.state_dict().items()}
         self.plain.load_state_dict(self.average)
         self.plain.eval()
@@ -268,6 +271,7 @@ class _Run:
             "average": self.average,
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
+            "linear_steps": self.linear_steps,
             "seconds": self.seconds,
         }
         with atomic_path(self.state_path) as path:
