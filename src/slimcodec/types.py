@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol, TypeAlias, runtime_checkable
 
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from slimcodec.errors import UsageError
 
-__all__ = ["Clock", "Codec", "Image", "check_image", "no_clock"]
+__all__ = ["Clock", "Codec", "Image", "Progressive", "check_image", "no_clock"]
 
 Image: TypeAlias = NDArray[np.uint8]
 """Pixels, ``uint8 [h, w, 3]``, sRGB, rows from the top."""
@@ -29,11 +28,18 @@ def check_image(image: Image) -> None:
         )
 
 
-Clock: TypeAlias = Callable[[str], AbstractContextManager[object]]
-"""``with clock("generator"): ...`` charges the time spent inside to that part."""
+@runtime_checkable
+class Clock(Protocol):
+    """``with clock("generator"): ...`` charges the time spent inside to that part.
+
+    A codec that works in steps says which one, from 1 on: ``with clock("decoder", 3): ...``. What a
+    step needs is charged to it, so the steps up to n together are what it took to get there.
+    """
+
+    def __call__(self, part: str, step: int = 0, /) -> AbstractContextManager[object]: ...
 
 
-def no_clock(part: str) -> AbstractContextManager[object]:
+def no_clock(part: str, step: int = 0, /) -> AbstractContextManager[object]:
     """The clock that measures nothing."""
     return nullcontext()
 
@@ -80,4 +86,20 @@ class Codec(Protocol):
 
         Raises:
             StreamError: when the bytes are damaged, foreign or of another model.
+        """
+
+
+@runtime_checkable
+class Progressive(Codec, Protocol):
+    """A codec whose qualities are steps: a stream of n steps begins with those of all fewer.
+
+    ``qualities`` are whole numbers from 1 on, and ``clock`` is told the step.
+    """
+
+    def cut(self, stream: bytes, quality: float) -> bytes:
+        """The stream as ``encode`` would have written it at a lower quality.
+
+        Raises:
+            UsageError: when the stream does not reach that far, or it is no step.
+            StreamError: as ``decode``.
         """

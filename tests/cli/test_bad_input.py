@@ -5,39 +5,21 @@ from __future__ import annotations
 import dataclasses
 import errno
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
 
 from slimcodec import library
-from slimcodec.cli import main
 from slimcodec.images import write_image
 from slimcodec.stream import pack, unpack
 
 
-class Outcome(NamedTuple):
-    status: int
-    out: str
-    err: str
-
-
 @pytest.fixture()
-def run(monkeypatch, capsys) -> Callable[..., Outcome]:
-    def call(*words: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["slimcodec", *map(str, words)])
-        status = 0
-        try:
-            main()
-        except SystemExit as stop:
-            status = int(stop.code or 0)
-        captured = capsys.readouterr()
-        return Outcome(status, captured.out, captured.err)
-
-    return call
+def run(outcome_of) -> Callable[..., Any]:
+    return outcome_of
 
 
 @pytest.fixture()
@@ -58,7 +40,7 @@ def stream(photo: Path) -> Path:
     return path
 
 
-def assert_one_line(outcome: Outcome, status: int, *words: str) -> None:
+def assert_one_line(outcome: Any, status: int, *words: str) -> None:
     assert outcome.status == status, outcome
     assert outcome.out == ""
     assert outcome.err.strip().count("\n") == 0, outcome.err

@@ -99,11 +99,11 @@ def test_foreign_bytes(data: bytes) -> None:
         unpack(data)
 
 
-@pytest.mark.parametrize("version", [0, 2, 255])
+@pytest.mark.parametrize("version", [0, 3, 255])
 def test_another_version(version: int) -> None:
     data = bytearray(pack(SAMPLE))
     data[3] = version
-    with pytest.raises(StreamError, match=f"format version {version}, .* reads version 1"):
+    with pytest.raises(StreamError, match=f"format version {version}, .* reads versions 1 and 2"):
         unpack(bytes(data))
 
 
@@ -142,7 +142,7 @@ def test_huge_claims_take_no_memory(fields: tuple[int, ...]) -> None:
 
 
 def test_a_field_without_an_end() -> None:
-    with pytest.raises(StreamError, match="header field is too long"):
+    with pytest.raises(StreamError, match="a number in its header is too long"):
         unpack(HEADER + b"\xff" * 40)
 
 

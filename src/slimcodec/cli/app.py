@@ -12,6 +12,7 @@ import typer
 import slimcodec
 from slimcodec.cli import (
     bench,
+    cut,
     decode,
     demo,
     doctor,
@@ -60,6 +61,7 @@ for name, verb, line in (
     ("demo", demo.demo, "The main job on what ships inside."),
     ("encode", encode.encode, "A picture to a stream."),
     ("decode", decode.decode, "A stream to a picture."),
+    ("cut", cut.cut, "A progressive stream to a coarser one."),
     ("shrink", shrink.shrink, "A model and a recipe to a smaller model."),
     ("bench", bench.bench, "Measure codecs on a folder of images."),
     ("study", study.study, "Measure one codec shrunk in many ways."),

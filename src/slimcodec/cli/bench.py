@@ -69,8 +69,12 @@ def run(
     repeats: int,
     pictures: int,
     json: bool,
+    always: tuple[str, ...] = (),
 ) -> None:
-    """Measure, aggregate, write everything, print: what bench, study and demo have in common."""
+    """Measure, aggregate, write everything, print: what bench, study and demo have in common.
+
+    The pictures of images named in ``always`` are kept whatever ``pictures`` says.
+    """
     from slimcodec.bench import (
         RowStore,
         load_metrics,
@@ -92,7 +96,7 @@ def run(
     with progress_bar("measuring") as progress:
         run_grid(
             candidates, found, loaded, store,
-            repeats=repeats, pictures=pictures, on_progress=progress,
+            repeats=repeats, pictures=pictures, always=always, on_progress=progress,
         )  # fmt: skip
     rows = list(store)
     store.close()

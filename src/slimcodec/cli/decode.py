@@ -22,39 +22,79 @@ def decode(
             "--codec", help="The codec that wrote it; a built-in model is found by itself."
         ),
     ] = None,
+    iterations: Annotated[
+        int | None,
+        typer.Option(
+            "--iterations", help="Of a progressive stream, decode only so many, for a coarser look."
+        ),
+    ] = None,
+    partial: Annotated[
+        bool,
+        typer.Option(
+            "--partial",
+            help="Be content with what is whole of a damaged progressive stream: exit status 0.",
+        ),
+    ] = False,
     runtime: RuntimeName = "torch",
     json: Json = False,
 ) -> None:
     """Turn a stream back into a picture.
 
     A stream names the model that wrote it: a built-in one is found, any other is given with
-    --codec.
+    --codec. Of a progressive stream that is damaged or cut short, what is whole is decoded and a
+    warning says how much that is; the exit status is 1 then, or 0 with --partial.
 
     Example: slimcodec decode photo.slc -o photo.png
+
+    Example: slimcodec decode photo.slc --iterations 2 -o coarse.png
     """
     from slimcodec import library
-    from slimcodec.cli.console import print_json
-    from slimcodec.errors import StreamError, UsageError
+    from slimcodec.cli.console import note, print_json
+    from slimcodec.cli.options import naming, read_stream
+    from slimcodec.errors import UsageError
     from slimcodec.images import write_image
+    from slimcodec.stream import is_progressive, section_ends
+    from slimcodec.types import Progressive
 
-    try:
-        data = stream.read_bytes()
-    except OSError as error:
-        raise StreamError(f"{stream} cannot be read: {(error.strerror or '').lower()}") from error
+    data, lost = read_stream(stream)
     target = output or stream.with_suffix(".png")
     if target.exists() and target.samefile(stream):
         raise UsageError(f"{target} is the stream itself; name another picture with -o")
-    try:
+    count = len(section_ends(data)) if is_progressive(data) else None
+    with naming(stream):
         if codec is None:
             opened = library.codec_of_stream(data, runtime)
         else:
             opened = library.load_codec(codec, runtime)
+        if iterations is not None:
+            if not isinstance(opened, Progressive):
+                raise UsageError(
+                    f"{opened.name} has no iterations; decode the whole stream, without "
+                    "--iterations"
+                )
+            # More than the damage left: then all that is left.
+            if not (lost and count and iterations > count):
+                data, lost, count = opened.cut(data, iterations), None, iterations
         image = opened.decode(data)
-    except StreamError as error:
-        raise type(error)(f"{stream}: {error}") from error
     write_image(target, image)
     height, width, _ = image.shape
     if json:
-        print_json({"image": str(target), "width": width, "height": height, "codec": opened.name})
+        print_json(
+            {
+                "image": str(target),
+                "width": width,
+                "height": height,
+                "codec": opened.name,
+                "iterations": count,
+                "partial": lost is not None,
+            }
+        )
     else:
-        print(f"{target}: {width}x{height}, decoded by {opened.name}")
+        steps = f", {count} iteration{'s' * (count != 1)}" if count else ""
+        print(f"{target}: {width}x{height}, decoded by {opened.name}{steps}")
+    if lost:
+        decoded = "it was" if count == 1 else "they were"
+        accept = "" if partial else " (--partial makes this exit status 0)"
+        note(f"{stream}: {lost}; {decoded} decoded{accept}")
+        if not partial:
+            raise typer.Exit(1)

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from slimcodec.types import Codec, Progressive
+
+CODECS = ("hific-s", "toderici-s")
 
 
 def demo(
@@ -13,18 +18,18 @@ def demo(
         Path, typer.Option("--out", metavar="DIR", help="Folder for the results; made afresh.")
     ] = Path("demo-out"),
 ) -> None:
-    """Encode, decode, prune and measure the built-in codec on bundled photographs.
+    """Encode, decode, prune and measure the built-in codecs on bundled photographs.
 
-    Takes a minute or two, ends with a table and a report to open in a browser.
+    Takes two or three minutes, ends with tables and a report to open in a browser.
     """
     import shutil
-    import tempfile
 
     from slimcodec import library
     from slimcodec.bench import Study
     from slimcodec.cli.study import run_study
     from slimcodec.errors import UsageError
-    from slimcodec.images import find_images, read_image, write_image
+    from slimcodec.images import find_images
+    from slimcodec.types import Progressive
 
     here = Path(__file__).parent.parent / "demo"
     photos = find_images(here)
@@ -33,16 +38,41 @@ def demo(
             raise UsageError(f"{out} holds something else; name another folder with --out")
         shutil.rmtree(out)
     out.mkdir(parents=True, exist_ok=True)
-    codec = library.load_codec("hific-s")
-    pixels = read_image(photos[0]).pixels
-    stream = codec.encode(pixels)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "photo.slc"
-        path.write_bytes(stream)
-        write_image(out / f"{photos[0].stem}.decoded.png", codec.decode(path.read_bytes()))
-    print(
-        f"{photos[0].name}: {pixels.nbytes:,} bytes of pixels → {len(stream):,} bytes of stream → "
-        f"{out / (photos[0].stem + '.decoded.png')}"
-    )
+    for codec in map(library.load_codec, CODECS):
+        print(there_and_back(codec, photos[0], out))
+        if isinstance(codec, Progressive):
+            print(cut_short(codec, photos[0], out))
     study = Study.read(here / "demo.toml")
     run_study(study, here, out, pictures=len(photos), runtime="torch", json=False)
+
+
+def there_and_back(codec: Codec, photo: Path, out: Path) -> str:
+    """Write the stream of a photograph, and the picture that comes out of that file; say so."""
+    from slimcodec.images import read_image, write_image
+
+    pixels = read_image(photo).pixels
+    stream = out / f"{photo.stem}.{codec.name}.slc"
+    stream.write_bytes(codec.encode(pixels))
+    picture = stream.with_suffix(".png")
+    write_image(picture, codec.decode(stream.read_bytes()))
+    return (
+        f"{photo.name}: {pixels.nbytes:,} bytes of pixels → {stream.stat().st_size:,} bytes of "
+        f"{codec.name} stream → {picture}"
+    )
+
+
+def cut_short(codec: Progressive, photo: Path, out: Path) -> str:
+    """Write what every beginning of one stream decodes to; say how long each is."""
+    from slimcodec.images import read_image, write_image
+
+    last = codec.qualities[-1]
+    whole = codec.encode(read_image(photo).pixels, last)
+    cuts = []
+    for step in codec.qualities:
+        stream = codec.cut(whole, step) if step < last else whole
+        cuts.append(f"{step:g}: {len(stream):,}")
+        write_image(out / f"{photo.stem}.{codec.name}@{step:g}.png", codec.decode(stream))
+    return (
+        f"{photo.name}: one {codec.name} stream of {last:g} iterations, bytes when cut after "
+        f"{' · '.join(cuts)} → {out / f'{photo.stem}.{codec.name}@N.png'}"
+    )

@@ -23,6 +23,14 @@ def encode(
         float | None,
         typer.Option("--quality", help="In the codec's own scale; hific-s: 1 (small) to 5."),
     ] = None,
+    iterations: Annotated[
+        int | None,
+        typer.Option(
+            "--iterations",
+            help="The quality of a progressive codec, from 1 (small) on; fewer can be decoded "
+            "from the same stream.",
+        ),
+    ] = None,
     background: Annotated[
         str, typer.Option(help="What shows through transparency: a colour name or #rrggbb.")
     ] = "white",
@@ -32,9 +40,12 @@ def encode(
     """Compress a picture into a stream.
 
     The stream holds everything the decoder needs besides the codec: `slimcodec decode` turns it
-    back.
+    back. A progressive codec refines the picture in iterations: a stream of 5 begins with the
+    stream of 3, which `slimcodec cut` and `slimcodec decode --iterations 3` take out of it.
 
     Example: slimcodec encode photo.png --quality 2
+
+    Example: slimcodec encode photo.png --codec toderici-s --iterations 5
     """
     from PIL import ImageColor
 
@@ -44,7 +55,10 @@ def encode(
     from slimcodec.errors import UsageError
     from slimcodec.images import read_image
     from slimcodec.metrics import bits_per_pixel
+    from slimcodec.types import Progressive
 
+    if iterations is not None and quality is not None:
+        raise UsageError("--iterations and --quality both choose the quality; give one of them")
     try:
         colour = ImageColor.getrgb(background)[:3]
     except ValueError:
@@ -53,6 +67,13 @@ def encode(
         ) from None
     read = read_image(image, background=(colour[0], colour[1], colour[2]))
     opened = library.load_codec(codec, runtime)
+    if iterations is not None:
+        if not isinstance(opened, Progressive):
+            raise UsageError(
+                f"{opened.name} has no iterations; choose its quality with --quality, for example "
+                f"--quality {opened.default_quality:g}"
+            )
+        quality = iterations
     suffix = ".slc" if opened.model_bytes else f".{opened.name}"
     target = output or image.with_suffix(suffix)
     if target.exists() and target.samefile(image):

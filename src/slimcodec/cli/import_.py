@@ -9,8 +9,17 @@ import typer
 
 
 def import_(
-    family: Annotated[str, typer.Argument(help="The checkpoint's architecture: hific.")],
-    checkpoint: Annotated[Path, typer.Argument(help="The file as published (.pt).")],
+    family: Annotated[
+        str, typer.Argument(help="The checkpoint's architecture: hific or toderici.")
+    ],
+    checkpoints: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="CHECKPOINT",
+            help="As published (.pt, .pth): hific's one file; toderici's encoder, binarizer and "
+            "decoder, in this order.",
+        ),
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="The new model file (.slim).")],
 ) -> None:
     """Turn a published checkpoint into a model file, without running anything that is in it.
@@ -19,14 +28,19 @@ def import_(
     shape.
 
     Example: slimcodec import hific hific_med.pt -o hific-med.slim
+
+    Example: slimcodec import toderici encoder.pth binarizer.pth decoder.pth -o rnn.slim
     """
     from slimcodec import registry
     from slimcodec.cli.console import note, readable_bytes
+    from slimcodec.codecs.family import by_role
     from slimcodec.model_file import freeze_network, save
 
-    network = registry.families.get(family).read_checkpoint(checkpoint)
+    published = registry.families.get(family)
+    files = by_role(family, published.checkpoint_files, checkpoints)
+    network = published.read_checkpoint(checkpoints)
     note("freezing: rounding to half precision, making integer tables")
-    history = ({"import": family, "file": checkpoint.name},)
+    history = ({"import": family, "files": {role: path.name for role, path in files.items()}},)
     model = freeze_network(network, name=output.stem, family=family, history=history)
     save(model, output)
     total = sum(count for count, _ in model.parameters().values())

@@ -18,7 +18,12 @@ def inspect(
 ) -> None:
     """Show what a model file or a stream says about itself, after checking it.
 
+    A progressive stream is listed section by section, with what the stream up to there costs; one
+    that is damaged or cut short is listed as far as it is whole.
+
     Example: slimcodec inspect hific-s
+
+    Example: slimcodec inspect photo.slc
     """
     from slimcodec.cli.console import print_json
 
@@ -35,27 +40,13 @@ def inspect(
 
 def _facts(name: str) -> dict[str, Any]:
     from slimcodec import library
-    from slimcodec.model_file import read_manifest
-    from slimcodec.stream import unpack
 
     path = Path(name)
     if path.is_file():
         with path.open("rb") as file:
             start = file.read(3)
         if start == b"SLC":
-            stream = unpack(path.read_bytes())
-            known = {read_manifest(p)["stream_id"]: n for n, p in library.built_in_models().items()}
-            stream_id = stream.stream_id.hex()
-            return {
-                "stream": str(path),
-                "bytes": path.stat().st_size,
-                "stream_id": stream_id,
-                "model": known.get(stream_id, "not a built-in one"),
-                "width": stream.width,
-                "height": stream.height,
-                "quality_step": stream.quality,
-                "section_bytes": [len(section) for section in stream.sections],
-            }
+            return _stream_facts(path)
     model = library.load_model(name)
     return {
         "model": model.name,
@@ -70,6 +61,51 @@ def _facts(name: str) -> dict[str, Any]:
         "config": dict(model.config),
         "history": [dict(entry) for entry in model.history],
     }
+
+
+def _stream_facts(path: Path) -> dict[str, Any]:
+    from slimcodec import library
+    from slimcodec.cli.options import naming, read_stream
+    from slimcodec.model_file import read_manifest
+    from slimcodec.stream import unpack
+
+    data, lost = read_stream(path)
+    with naming(path):
+        stream = unpack(data)
+    known = {read_manifest(p)["stream_id"]: n for n, p in library.built_in_models().items()}
+    stream_id = stream.stream_id.hex()
+    facts = {
+        "stream": str(path),
+        "bytes": path.stat().st_size,
+        "stream_id": stream_id,
+        "model": known.get(stream_id, "not a built-in one"),
+        "width": stream.width,
+        "height": stream.height,
+        "quality_step": stream.quality,
+    }
+    if not stream.progressive:
+        return facts | {"section_bytes": [len(section) for section in stream.sections]}
+    facts |= {"progressive": True, "sections": _section_facts(data), "whole": lost is None}
+    return facts if lost is None else facts | {"damage": lost}
+
+
+def _section_facts(data: bytes) -> list[dict[str, Any]]:
+    """What each section costs, and the stream that ends with it."""
+    from slimcodec.metrics import bits_per_pixel
+    from slimcodec.stream import section_ends, unpack
+
+    stream = unpack(data)
+    return [
+        {
+            "section": number,
+            "section_bytes": len(section),
+            "bytes_so_far": end,
+            "bpp_so_far": round(bits_per_pixel(end, stream.height, stream.width), 4),
+        }
+        for number, (section, end) in enumerate(
+            zip(stream.sections, section_ends(data), strict=True), 1
+        )
+    ]
 
 
 def _line(value: Any) -> str:

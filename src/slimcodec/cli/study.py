@@ -1,4 +1,4 @@
-"""slimcodec study: a grid of recipes on one codec."""
+"""slimcodec study: a grid of recipes on learned codecs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def study(
     out: Out,
     codec: Annotated[
         str | None,
-        typer.Option("--codec", help="Shrink this codec instead of the study's own."),
+        typer.Option("--codec", help="Take this codec instead of the study's own."),
     ] = None,
     repeats: Annotated[
         int | None,
@@ -28,12 +28,16 @@ def study(
         ),
     ] = None,
     pictures: Annotated[
-        int, typer.Option(min=0, help="Keep the decoded pictures of so many first images.")
+        int,
+        typer.Option(
+            min=0,
+            help="Keep the decoded pictures of so many first images, and of the study's figure.",
+        ),
     ] = 3,
     runtime: RuntimeName = "torch",
     json: Json = False,
 ) -> None:
-    """Shrink one codec in every way a study lists, and measure each on the same images.
+    """Shrink codecs in every way a study lists, and measure each on the same images.
 
     Interrupted at any moment, the same command goes on where it was.
 
@@ -68,4 +72,6 @@ def run_study(
         candidates = study.candidates(out / "models", runtime, progress)
     description = json_module.dumps(study.describe(), indent=2)
     write_atomically(out / "study.json", description.encode())
-    run(list(candidates), images, out, list(study.metrics), study.repeats, pictures, json)
+    shown = study.figure.get("image")
+    always = (shown,) if isinstance(shown, str) else ()
+    run(list(candidates), images, out, list(study.metrics), study.repeats, pictures, json, always)

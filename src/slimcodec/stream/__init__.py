@@ -1,17 +1,32 @@
 """Streams: integers to bytes and back. No floats cross this border, and no torch lives behind
 it."""
 
-from slimcodec.stream.container import MAX_PIXELS, Stream, pack, unpack
+from slimcodec.stream.container import (
+    MAX_PIXELS,
+    MAX_SECTIONS,
+    Stream,
+    cut,
+    is_progressive,
+    pack,
+    salvage,
+    section_ends,
+    unpack,
+)
 from slimcodec.stream.entropy import SYMBOL_LIMIT, SymbolDecoder, SymbolEncoder
 from slimcodec.stream.tables import Tables
 
 __all__ = [
     "MAX_PIXELS",
+    "MAX_SECTIONS",
     "SYMBOL_LIMIT",
     "Stream",
     "SymbolDecoder",
     "SymbolEncoder",
     "Tables",
+    "cut",
+    "is_progressive",
     "pack",
+    "salvage",
+    "section_ends",
     "unpack",
 ]
