@@ -93,10 +93,11 @@ def stream_change(before: Model, after: Model, recipe: Recipe) -> str:
             "model"
         )
     touched = recipe.touches()
-    if "encoder" in touched and len(touched) == 1:
+    encoding = registry.families.get(before.family).encoding_parts
+    if touched and touched <= encoding:
         return (
-            f"stream id stays {after.stream_id}: only the encoder changed, so every decoder of "
-            f"{before.name} reads the new streams as well"
+            f"stream id stays {after.stream_id}: only the {' and the '.join(sorted(touched))} "
+            f"changed, so every decoder of {before.name} reads the new streams as well"
         )
     return (
         f"stream id stays {after.stream_id}: streams written by {before.name} decode with this "

@@ -84,11 +84,19 @@ codecs = Registry(
     {
         "jpeg": "slimcodec.codecs.peers.jpeg:Jpeg",
         "webp": "slimcodec.codecs.peers.webp:WebP",
+        "avif": "slimcodec.codecs.peers.avif:Avif",
+        "jxl": "slimcodec.codecs.peers.jxl:JpegXl",
     },
 )
 """Codecs that need no model file. Model files add theirs by name or path (``slimcodec.load``)."""
 
-families = Registry("family", {"hific": "slimcodec.codecs.hific:family"})
+families = Registry(
+    "family",
+    {
+        "hific": "slimcodec.codecs.hific:family",
+        "toderici": "slimcodec.codecs.toderici:family",
+    },
+)
 """Learned codecs: what turns a model file's weights into a codec."""
 
 passes = Registry("pass", {"prune": "slimcodec.shrink.prune:Prune"})

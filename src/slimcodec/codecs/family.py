@@ -3,16 +3,17 @@ need not know which one it is."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from slimcodec.errors import UsageError
 from slimcodec.types import Codec
 
-__all__ = ["Arrays", "Family", "Floats"]
+__all__ = ["Arrays", "Family", "Floats", "by_role"]
 
 Floats = NDArray[np.float32]
 Arrays = Mapping[str, NDArray[Any]]
@@ -28,8 +29,14 @@ class Family(Protocol):
     name: str
     parts: tuple[str, ...]
     """Names a recipe may use, in the order of the flow chart."""
+    encoding_parts: frozenset[str]
+    """Parts that only an encoder has: shrinking them leaves every decoder as it was."""
     changes_streams: frozenset[str]
     """Parts whose weights old streams depend on: shrinking one gives a new ``stream_id``."""
+    checkpoint_files: tuple[str, ...]
+    """The role of each file of a published checkpoint, in the order they are given in."""
+    objective: str
+    """What training minimises, a name that ``training.losses`` knows."""
 
     def preset(self, name: str) -> Any:
         """A named config, or ``UnknownNameError``."""
@@ -46,11 +53,17 @@ class Family(Protocol):
     def freeze(self, network: Any) -> dict[str, NDArray[Any]]:
         """Everything integer that coding needs, computed from the network's weights."""
 
-    def graphs(self, network: Any) -> dict[str, Callable[[Any], Any]]:
-        """What a runtime executes: one tensor in, one out, by the name the glue calls it."""
+    def graphs(self, network: Any) -> dict[str, Callable[..., Any]]:
+        """What a runtime executes, by the name the glue calls it: tensors in, a tensor or a tuple
+        of them out. What a recurrent part remembers is among them, so a graph is a pure function.
+        """
 
-    def read_checkpoint(self, path: Path) -> Any:
-        """A network with the weights of a published checkpoint; ``CheckpointError`` otherwise."""
+    def read_checkpoint(self, paths: Sequence[Path]) -> Any:
+        """A network with the weights of a published checkpoint; ``CheckpointError`` otherwise.
+
+        Args:
+            paths: one file for each of ``checkpoint_files``, in that order (see ``by_role``).
+        """
 
     def stream_id(self, weights: Arrays, frozen: Arrays) -> bytes:
         """Identity of the streams that these weights write."""
@@ -58,7 +71,7 @@ class Family(Protocol):
     def codec(
         self,
         config: Any,
-        parts: Mapping[str, Callable[[Floats], Floats]],
+        parts: Mapping[str, Callable[..., Any]],
         weights: Arrays,
         frozen: Arrays,
         *,
@@ -67,3 +80,22 @@ class Family(Protocol):
         model_bytes: int,
     ) -> Codec:
         """The glue over a runtime's parts."""
+
+
+def by_role(name: str, roles: Sequence[str], paths: Sequence[Path]) -> dict[str, Path]:
+    """The files of a published checkpoint, each under its role.
+
+    Args:
+        name: of the family.
+        roles: its ``checkpoint_files``.
+        paths: as a user gave them.
+
+    Raises:
+        UsageError: naming the roles in order, when there are more or fewer files than these.
+    """
+    if len(paths) != len(roles):
+        wanted = "one file" if len(roles) == 1 else f"{len(roles)} files, in this order"
+        raise UsageError(
+            f"a published {name} checkpoint is {wanted}: {', '.join(roles)}; got {len(paths)}"
+        )
+    return dict(zip(roles, paths, strict=True))

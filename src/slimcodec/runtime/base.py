@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from numpy.typing import NDArray
+
 from slimcodec import registry
-from slimcodec.codecs.family import Arrays, Floats
+from slimcodec.codecs.family import Arrays
 from slimcodec.model_file import Model
 from slimcodec.types import Codec
 
@@ -14,9 +16,9 @@ __all__ = ["Part", "Runtime", "open_codec"]
 
 
 class Part(Protocol):
-    """One executable graph: float32 [1, c, h, w] in, float32 [1, d, i, j] out."""
+    """One executable graph: arrays in, an array or a tuple of them out, as the family says."""
 
-    def __call__(self, x: Floats, /) -> Floats: ...
+    def __call__(self, *arrays: NDArray[Any]) -> Any: ...
 
 
 class Runtime(Protocol):

@@ -30,6 +30,10 @@ class TrainingConfig:
         first_step: where this stretch began; a later stretch goes on from an annealed one.
         linear_steps: so many first steps train only the linear path and the probability model;
             none where a run starts from a model's weights.
+        parts: parts that learn, all when empty; the others stay as they are.
+        iterations: of a progressive codec, the last one trained; all when 0.
+        window: of a progressive codec, iterations with a gradient in one step.
+        ms_ssim_weight: of a progressive codec, of 1 - MS-SSIM beside the mean absolute residual.
     """
 
     name: str = "hific-s"
@@ -37,7 +41,11 @@ class TrainingConfig:
     preset: str = "hific-s"
     steps: int = 20_000
     first_step: int = 0
-    linear_steps: int = 2_500
+    linear_steps: int = 0
+    parts: tuple[str, ...] = field(default_factory=tuple)
+    iterations: int = 0
+    window: int = 3
+    ms_ssim_weight: float = 0.0
     batch: int = 4
     crop: int = 192
     learning_rate: float = 5e-4
@@ -84,7 +92,7 @@ class TrainingConfig:
         return config
 
     def _check(self, where: str) -> None:
-        positive = ("steps", "batch", "crop", "learning_rate", "checkpoint_minutes")
+        positive = ("steps", "batch", "crop", "window", "learning_rate", "checkpoint_minutes")
         for key in positive:
             if getattr(self, key) <= 0:
                 raise ConfigError(where, f"{key} must be above 0, got {getattr(self, key)}")

@@ -12,7 +12,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,12 +24,12 @@ from torch import Tensor, nn
 
 from slimcodec import registry
 from slimcodec.atomic import atomic_path
-from slimcodec.errors import MissingExtraError, TrainingError
+from slimcodec.errors import MissingExtraError, TrainingError, UnknownNameError
 from slimcodec.images import read_image
 from slimcodec.machine import cpu_flags, tune_allocator
 from slimcodec.training.config import SMALLEST_CROP, TrainingConfig
 from slimcodec.training.data import Crops, sample_blocks
-from slimcodec.training.losses import RateDistortion
+from slimcodec.training.losses import make_objective
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -128,14 +130,14 @@ class _Run:
         resume: bool,
     ) -> None:
         self.config, self.out = config, out
-        self.fabric = _fabric(config)
+        self.fabric, self.mixed = _fabric(config)
         held_out = [path for path in photos if path.name in config.holdout]
         kept = [path for path in photos if path.name not in config.holdout]
         self.crops = Crops(kept, config.crop, config.seed, config.largest_scale)
         self.validation_images = [_centre(path) for path in held_out[:VALIDATION_PHOTOS]]
         self.family = registry.families.get(config.family)
         shape = self.family.preset(config.preset)
-        self.objective = RateDistortion(shape.lambdas)
+        self.objective = make_objective(self.family.objective, shape, config)
         torch.manual_seed(config.seed)
         network = self.family.build(shape)
         self.state_path = out / STATE_FILE
@@ -148,6 +150,7 @@ class _Run:
             blocks = sample_blocks(self.crops, PCA_BLOCKS, shape.stride)
             self.family.initialise(network, blocks)
         network = network.to(memory_format=torch.channels_last)
+        _leave_alone(network, self.family.parts, config.parts)
         optimizer = torch.optim.Adam(network.parameter_groups(config.learning_rate), fused=True)
         self.base_rates = [group["lr"] for group in optimizer.param_groups]
         self.plain = network
@@ -211,13 +214,12 @@ class _Run:
         rng = torch.Generator().manual_seed(
             (config.seed * 1_000_003 + self.step) * 4_099 + fabric.global_rank
         )
-        quality = self.objective.draw_qualities(config.batch, rng).to(image.device)
         factor = config.learning_rate_factor(self.step)
         for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
             group["lr"] = rate * factor
-        torch.manual_seed(int(torch.randint(2**31, (1,), generator=rng)))
         learned = self.step >= self.linear_steps
-        loss = self.objective(self.network, image, quality, learned)
+        with self.mixed():
+            loss = self.objective.training_loss(self.network, image, rng, learned)
         value = float(loss.total.detach())
         if not np.isfinite(value):
             advice = "start again with a lower learning_rate"
@@ -250,17 +252,13 @@ class _Run:
         kept = {k: v.detach().clone() for k, v in self.plain.state_dict().items()}
         self.plain.load_state_dict(self.average)
         self.plain.eval()
-        count = len(self.objective.lambdas)
-        sums = np.zeros((count, 2))
+        found = []
         for centre in self.validation_images:
             image = self.fabric.to_device(centre).to(memory_format=torch.channels_last)
-            for q in range(count):
-                quality = torch.tensor([float(q)], device=image.device)
-                loss = self.objective(self.plain, image, quality, learned)
-                sums[q] += loss.bpp, loss.psnr_db
+            found.append(self.objective.points(self.plain, image, learned))
         self.plain.load_state_dict(kept)
         self.plain.train()
-        return [(float(b), float(d)) for b, d in sums / len(self.validation_images)]
+        return [(float(b), float(d)) for b, d in np.mean(found, axis=0)]
 
     def _write_state(self) -> None:
         if self.fabric.global_rank:
@@ -294,7 +292,11 @@ class _Run:
         return state
 
 
-def _fabric(config: TrainingConfig) -> Fabric:
+def _fabric(config: TrainingConfig) -> tuple[Fabric, Callable[[], AbstractContextManager[Any]]]:
+    """Where the network runs, and the context of its mixed precision.
+
+    Fabric's own mixed precision would round the image to bfloat16 before the network sees it.
+    """
     try:
         from lightning_fabric import Fabric
     except ImportError as error:
@@ -303,11 +305,20 @@ def _fabric(config: TrainingConfig) -> Fabric:
     if precision == "auto":
         fast_bf16 = torch.cuda.is_available() or {"amx_bf16", "avx512_bf16"} & set(cpu_flags())
         precision = "bf16-mixed" if fast_bf16 else "32-true"
-    fabric = Fabric(
-        accelerator="auto", devices="auto" if torch.cuda.is_available() else 1, precision=precision
-    )
+    fabric = Fabric(accelerator="auto", devices="auto" if torch.cuda.is_available() else 1)
     fabric.launch()
-    return fabric
+    if precision == "32-true":
+        return fabric, nullcontext
+    return fabric, partial(torch.autocast, fabric.device.type, dtype=torch.bfloat16)
+
+
+def _leave_alone(network: nn.Module, parts: Sequence[str], chosen: Sequence[str]) -> None:
+    """Only the chosen parts learn; all when none is chosen."""
+    for name in chosen:
+        if name not in parts:
+            raise UnknownNameError("part", name, parts)
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(not chosen or name.split(".")[0] in chosen)
 
 
 def _load(network: nn.Module, state: Mapping[str, Tensor], where: str) -> None:

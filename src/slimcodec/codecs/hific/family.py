@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from slimcodec.codecs.family import by_role
 from slimcodec.codecs.hific.coding import Frozen, HificCodec
 from slimcodec.codecs.hific.config import HificConfig, hific, hific_s
 from slimcodec.errors import CheckpointError, UnknownNameError
@@ -26,7 +27,10 @@ class HificFamily:
 
     name = "hific"
     parts = ("encoder", "generator", "probability")
+    encoding_parts = frozenset({"encoder"})
     changes_streams = frozenset({"probability"})
+    checkpoint_files = ("checkpoint",)
+    objective = "rate-distortion"
 
     def preset(self, name: str) -> HificConfig:
         if name not in _PRESETS:
@@ -76,13 +80,14 @@ class HificFamily:
     ) -> HificCodec:
         return HificCodec(config, parts, Frozen.from_arrays(weights, frozen), **identity)
 
-    def read_checkpoint(self, path: Path) -> HificNetwork:
+    def read_checkpoint(self, paths: Sequence[Path]) -> HificNetwork:
         """A published checkpoint as a network; see ``checkpoint``."""
         import torch
 
         from slimcodec.codecs.hific.checkpoint import config_from_args, from_published
         from slimcodec.codecs.torch_file import as_settings, read_torch_file
 
+        path = by_role(self.name, self.checkpoint_files, paths)["checkpoint"]
         content = read_torch_file(path)
         state = content.get("model_state_dict")
         if not isinstance(state, Mapping):

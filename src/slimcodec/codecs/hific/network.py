@@ -264,7 +264,7 @@ class HificNetwork(nn.Module):
         """Gains for fractional qualities, interpolated in the logarithm."""
         low = quality.floor().long().clamp(0, table.shape[0] - 1)
         high = (low + 1).clamp(max=table.shape[0] - 1)
-        fraction = (quality - low)[:, None]
+        fraction = (quality - low)[:, None].to(table.dtype)
         return torch.exp(torch.lerp(table[low], table[high], fraction))[:, :, None, None]
 
     def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:

@@ -14,8 +14,8 @@ The last non-linearity (softplus, or none) is monotone, so it becomes a sorted l
 thresholds, made once when a model is frozen. A channel's usual spread and a quality's gain multiply
 the scale: on a logarithmic grid, an integer shift. Decoding evaluates no exp, log or division.
 
-Weights are rounded to 16 bits of the layer's largest, hidden activations to 12 fractional bits;
-both are derived exactly from the model file's half-precision weights.
+``codecs.integers`` says how weights and activations become integers; both are derived exactly from
+the model file's half-precision weights.
 """
 
 from __future__ import annotations
@@ -27,6 +27,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from slimcodec.codecs.integers import (
+    ACTIVATION_LIMIT,
+    FRACTION_BITS,
+    Integers,
+    prove_exact,
+    relu,
+    weight_bits,
+)
 from slimcodec.errors import ModelFileError
 from slimcodec.stream import SYMBOL_LIMIT
 
@@ -40,14 +48,6 @@ TABLE_SCALES = tuple(SCALE_MIN * math.exp(i * _TABLE_STEP) for i in range(TABLE_
 SUBSTEPS = 8
 GRID_STEP = _TABLE_STEP / SUBSTEPS
 """Natural logarithm between neighbours of the fine grid."""
-
-_WEIGHT_BITS = 15
-_FRACTION_BITS = 12
-_ACTIVATION_LIMIT = float(1 << 22)
-_EXACT = float(1 << 53)
-
-Integers = NDArray[np.float64]
-"""float64 holding integers below 2**53."""
 
 
 @dataclass(frozen=True)
@@ -130,9 +130,7 @@ class _Layer:
         out = canvas[p : p + s * height, p : p + s * width] + self.bias
         if self.right_shift is None:
             return out
-        # Scaling by a power of two is exact, so is the floor: rounding, in integers.
-        rounded = np.floor(np.maximum(out, 0) * 2.0**-self.right_shift + 0.5)
-        return np.minimum(rounded, _ACTIVATION_LIMIT)
+        return relu(out, self.right_shift)
 
 
 class IntegerPrior:
@@ -158,7 +156,7 @@ class IntegerPrior:
             _prove_exact(layer, largest)
             self.layers.append(layer)
             if not last:
-                fraction, largest = _FRACTION_BITS, _ACTIVATION_LIMIT
+                fraction, largest = FRACTION_BITS, ACTIVATION_LIMIT
         self.fraction_bits = fraction
         self.grid = grid
 
@@ -216,10 +214,9 @@ def _integer_layer(
 ) -> tuple[_Layer, int]:
     """Round one layer; returns it with its accumulator's fractional bits."""
     inputs, outputs, kernel, _ = weight.shape
-    largest = float(np.abs(weight).max())
-    weight_bits = _WEIGHT_BITS - math.frexp(largest)[1] if largest > 0 else 0
-    accumulator = fraction + weight_bits
-    integers = np.rint(weight.astype(np.float64) * 2.0**weight_bits)
+    bits = weight_bits(weight)
+    accumulator = fraction + bits
+    integers = np.rint(weight.astype(np.float64) * 2.0**bits)
     flat = integers.transpose(0, 2, 3, 1).reshape(inputs, kernel * kernel * outputs)
     layer = _Layer(
         np.ascontiguousarray(flat),
@@ -227,7 +224,7 @@ def _integer_layer(
         kernel,
         stride=1 if kernel == 3 else 2,
         padding=kernel // 2,
-        right_shift=None if last else accumulator - _FRACTION_BITS,
+        right_shift=None if last else accumulator - FRACTION_BITS,
     )
     return layer, accumulator
 
@@ -237,9 +234,4 @@ def _prove_exact(layer: _Layer, largest_input: float) -> None:
     per_output = (
         np.abs(layer.weight).reshape(len(layer.weight), -1, len(layer.bias)).sum(axis=(0, 1))
     )
-    bound = float((per_output * largest_input + np.abs(layer.bias)).max())
-    if not bound < _EXACT:
-        raise ModelFileError(
-            f"the probability model's weights are too large to be exact in integers "
-            f"(an accumulator could reach 2^{math.log2(bound):.1f}, the limit is 2^53)"
-        )
+    prove_exact(float((per_output * largest_input + np.abs(layer.bias)).max()))

@@ -1,0 +1,212 @@
+"""The recurrent codec between an image and a progressive stream, in numpy.
+
+    residual = image - 1/2
+    encode, per iteration   residual ─► encoder ─► binarizer ─► bits ─► bit prior ─► entropy coder
+                            residual ← residual - decoder(bits)         (not after the last one)
+    decode, per iteration   entropy coder ─► bit prior ─► bits ─► decoder ─► added to the picture
+
+Each iteration is a section of its own, so a stream cut at a section's end is the stream of fewer
+iterations. The parts arrive as callables over arrays, their state as arrays that go in and come
+out, so the same glue runs on any runtime. What decides a table is the integer prior, which sees
+bits and nothing else: another runtime's last digits move pixels, never a table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from slimcodec.codecs.toderici.config import STRIDE, TodericiConfig
+from slimcodec.codecs.toderici.prior import BitPrior, Place
+from slimcodec.errors import StreamError, UsageError, WrongModelError
+from slimcodec.images import crop, pad_to_multiple
+from slimcodec.stream import (
+    MAX_PIXELS,
+    Stream,
+    SymbolDecoder,
+    SymbolEncoder,
+    Tables,
+    cut,
+    pack,
+    unpack,
+)
+from slimcodec.types import Clock, Image, check_image, no_clock
+
+__all__ = ["TodericiCodec"]
+
+Floats: TypeAlias = NDArray[np.float32]
+Part: TypeAlias = Callable[..., Any]
+"""Arrays in; one array, or a tuple of them, out."""
+
+
+class TodericiCodec:
+    """A recurrent model as a progressive codec; a quality is a number of iterations.
+
+    Args:
+        config: the network's shape.
+        parts: ``encoder`` (residual [1, 3, h, w], *state) -> (features, *state); ``binarizer``
+            (features, iteration) -> code ±1 [1, n, h/16, w/16]; ``decoder`` (code, iteration,
+            *state) -> (output [1, 3, h, w], *state). Iterations are int64 scalars from 0.
+        prior: the bit model in integers.
+        tables: what it chooses from.
+        name: for tables and plots.
+        digest: of the model file.
+        model_bytes: size of the model file.
+    """
+
+    def __init__(
+        self,
+        config: TodericiConfig,
+        parts: Mapping[str, Part],
+        prior: BitPrior,
+        tables: Tables,
+        *,
+        name: str,
+        digest: str,
+        model_bytes: int,
+    ) -> None:
+        self.config, self.parts, self.prior, self.tables = config, parts, prior, tables
+        self.name, self.digest, self.model_bytes = name, digest, model_bytes
+        self.stream_id = prior.stream_id(tables)
+        self.qualities = config.qualities
+        self.default_quality = float(min(config.default_iterations, config.iterations))
+
+    def encode(
+        self, image: Image, quality: float | None = None, *, clock: Clock = no_clock
+    ) -> bytes:
+        """One image to one stream of ``quality`` iterations; see ``types.Codec``."""
+        check_image(image)
+        height, width, _ = image.shape
+        if height * width > MAX_PIXELS:
+            raise UsageError(
+                f"{width}x{height} is more than {MAX_PIXELS} pixels; cut it into tiles"
+            )
+        count = self._iterations(quality)
+        sections: list[bytes] = []
+        code = np.empty(0, np.float32)
+        encoder_state: tuple[Floats, ...] = ()
+        decoder_state: tuple[Floats, ...] = ()
+        with clock("encoder", 1):
+            padded = pad_to_multiple(image, STRIDE, STRIDE)
+            residual = padded.transpose(2, 0, 1)[None].astype(np.float32) / np.float32(255)
+            residual -= np.float32(0.5)
+            known = self.prior.start(*self._grid(height, width))
+        for number in range(count):
+            iteration = np.array(number, np.int64)
+            if number:
+                # What the last iteration wrote is taken off only now: after the last of all,
+                # nobody would look at what is left.
+                with clock("decoder", number + 1):
+                    last = np.array(number - 1, np.int64)
+                    output, *rest = self.parts["decoder"](code, last, *decoder_state)
+                    decoder_state = tuple(rest)
+                    residual = residual - output
+            with clock("encoder", number + 1):
+                features, *rest = self.parts["encoder"](residual, *encoder_state)
+                encoder_state = tuple(rest)
+            with clock("binarizer", number + 1):
+                code = self.parts["binarizer"](features, iteration)
+            with clock("entropy", number + 1):
+                coder = SymbolEncoder()
+                bits = code[0].transpose(1, 2, 0).astype(np.int32)
+                _, known = self.prior.iterate(number, known, self._writer(coder, bits))
+                sections.append(coder.finish())
+        return pack(Stream(self.stream_id, height, width, 0, tuple(sections), progressive=True))
+
+    def decode(self, stream: bytes, *, clock: Clock = no_clock) -> Image:
+        """One stream to one image, of all its iterations; see ``types.Codec``."""
+        header = self._header(stream)
+        height, width = self._grid(header.height, header.width)
+        known = self.prior.start(height, width)
+        picture = np.full((1, 3, STRIDE * height, STRIDE * width), 0.5, np.float32)
+        state: tuple[Floats, ...] = ()
+        for number, section in enumerate(header.sections):
+            with clock("entropy", number + 1):
+                bits, known = self._read_section(number, section, known)
+            with clock("decoder", number + 1):
+                code = np.ascontiguousarray(bits.transpose(2, 0, 1)[None], dtype=np.float32)
+                output, *rest = self.parts["decoder"](code, np.array(number, np.int64), *state)
+                state = tuple(rest)
+                picture += output
+        with clock("decoder", len(header.sections)):
+            pixels = np.rint(np.clip(picture[0], 0, 1) * np.float32(255)).astype(np.uint8)
+            image = crop(pixels.transpose(1, 2, 0), header.height, header.width)
+            return np.ascontiguousarray(image)
+
+    def cut(self, stream: bytes, quality: float) -> bytes:
+        """The stream of fewer iterations; see ``types.Progressive``."""
+        self._header(stream)
+        return cut(stream, self._iterations(quality))
+
+    def read(self, stream: bytes) -> NDArray[np.int8]:
+        """The bits of a stream, ±1 [iterations, h/16, w/16, n], every check made."""
+        header = self._header(stream)
+        known = self.prior.start(*self._grid(header.height, header.width))
+        codes = []
+        for number, section in enumerate(header.sections):
+            bits, known = self._read_section(number, section, known)
+            codes.append(bits)
+        return np.stack(codes)
+
+    def _header(self, stream: bytes) -> Stream:
+        """
+        Raises:
+            StreamError: when the stream is damaged or foreign.
+            WrongModelError: when another model wrote it.
+        """
+        header = unpack(stream)
+        if header.stream_id != self.stream_id:
+            raise WrongModelError(
+                f"the stream was written by another model (stream id {header.stream_id.hex()}, "
+                f"{self.name} has {self.stream_id.hex()}); decode it with the model that wrote it"
+            )
+        if not header.progressive or header.quality:
+            raise StreamError("the stream is damaged: this model writes progressive ones only")
+        if len(header.sections) > self.config.iterations:
+            raise StreamError(
+                f"the stream is damaged: {len(header.sections)} iterations, {self.name} writes at "
+                f"most {self.config.iterations}"
+            )
+        return header
+
+    def _read_section(
+        self, number: int, section: bytes, known: Any
+    ) -> tuple[NDArray[np.int8], Any]:
+        coder = SymbolDecoder(section)
+
+        def take(tables: NDArray[np.int16], place: Place) -> NDArray[np.int32]:
+            bits = coder.take(tables, self.tables)
+            if (np.abs(bits) != 1).any():
+                raise StreamError("the stream is damaged: it holds a symbol that is no bit")
+            return bits
+
+        read = self.prior.iterate(number, known, take)
+        coder.finish()
+        return read
+
+    def _writer(
+        self, coder: SymbolEncoder, bits: NDArray[np.int32]
+    ) -> Callable[[NDArray[np.int16], Place], NDArray[np.int32]]:
+        def give(tables: NDArray[np.int16], place: Place) -> NDArray[np.int32]:
+            own = bits[place.rows, place.columns, place.start : place.stop]
+            coder.put(own, tables, self.tables)
+            return own
+
+        return give
+
+    def _iterations(self, quality: float | None) -> int:
+        quality = self.default_quality if quality is None else quality
+        if not 1 <= quality <= self.config.iterations or quality != int(quality):
+            raise UsageError(
+                f"the iterations (the quality) of {self.name} must be a whole number from 1 to "
+                f"{self.config.iterations}, got {quality:g}"
+            )
+        return int(quality)
+
+    @staticmethod
+    def _grid(height: int, width: int) -> tuple[int, int]:
+        """Code positions of an image, down and across."""
+        return -(-height // STRIDE), -(-width // STRIDE)

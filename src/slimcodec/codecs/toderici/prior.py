@@ -1,0 +1,260 @@
+"""The bit model in integers: which table codes each bit, the same on every machine.
+
+The twin of ``probability.BitModel``, in numpy, on integers held in float64 (``codecs.integers``
+says why that is exact). A bit's last accumulator is its logit on a fixed-point grid; rounded to
+quarters and clipped to ±8, it is the number of one of 65 frozen tables. Memory and bits enter as
+integers too, so nothing that decides a table has ever been a float.
+
+    known = (memory, bits of the iteration before)
+    one iteration: context once, then per group: accumulate ─► table numbers ─► exchange ─► bits
+
+``BitPrior.iterate`` walks the groups and, for each, exchanges table numbers for bits: an encoder
+gives the bits it has and writes them, a decoder reads them. Both run the same lines.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from slimcodec.codecs.integers import (
+    ACTIVATION_LIMIT,
+    FRACTION_BITS,
+    Integers,
+    prove_exact,
+    relu,
+    weight_bits,
+)
+from slimcodec.stream import Tables
+
+__all__ = ["BitPrior", "Exchange", "Known", "Place", "bit_tables"]
+
+_LOGIT_STEPS = 4
+"""Tables per unit of logit: at most a thousandth of a bit is lost to the rounding."""
+_LARGEST_LOGIT = 8
+_MIDDLE = _LARGEST_LOGIT * _LOGIT_STEPS
+_MEMORY_FRACTION = 10
+
+Weights = Mapping[str, NDArray[np.float32]]
+
+
+def bit_tables() -> Tables:
+    """Bernoulli tables over the symbols -1 and +1, from logit -8 to +8 in quarters.
+
+    A table also holds the symbol 0 and the escape, at the least frequency of 2**-24: a decoder
+    that meets one reads damaged bytes.
+    """
+    logits = np.arange(-_MIDDLE, _MIDDLE + 1) / _LOGIT_STEPS
+    plus = [1 / (1 + math.exp(-logit)) for logit in logits]
+    return Tables.from_probabilities(
+        [0] * len(plus), [np.array([1 - p, 0.0, p], np.float64) for p in plus]
+    )
+
+
+@dataclass(frozen=True)
+class Place:
+    """A group's bits: channels ``start`` to ``stop`` at positions (``rows``, ``columns``)."""
+
+    start: int
+    stop: int
+    rows: NDArray[np.intp]
+    columns: NDArray[np.intp]
+
+
+Exchange = Callable[[NDArray[np.int16], Place], NDArray[np.int32]]
+"""Table numbers [positions, channels] of a place for its bits, ±1 in the same shape."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known before an iteration: memory [h, w, c] in fixed point, and the bits [h, w, n] of
+    the iteration before."""
+
+    memory: Integers
+    code: Integers
+
+
+@dataclass(frozen=True)
+class _Linear:
+    """Weights [taps, c_in, c_out] and bias [c_out] in accumulator units, and what brings the
+    accumulator back to the next layer's fraction."""
+
+    weight: Integers
+    bias: Integers
+    right_shift: int
+
+    def bound(self, largest_inputs: NDArray[np.float64]) -> float:
+        """The largest accumulator that inputs within ± these, [c_in], can reach."""
+        reach = np.abs(self.weight).sum(axis=0) * largest_inputs[:, None]
+        return float((reach.sum(axis=0) + np.abs(self.bias)).max())
+
+
+@dataclass(frozen=True)
+class _Group:
+    """One slice in one colour; ``seen`` is None where no bit is known."""
+
+    start: int
+    stop: int
+    second: bool
+    mix: _Linear
+    seen: Integers | None
+    out: _Linear
+
+
+class BitPrior:
+    """All iterations' models.
+
+    Args:
+        weights: the part's arrays by the names of ``probability.BitModel``, without its prefix.
+
+    Raises:
+        ModelFileError: when the weights are too large for sums to be exact.
+    """
+
+    def __init__(self, weights: Weights) -> None:
+        memory = weights["memory"].astype(np.float64)
+        self._memory = np.rint(memory * 2.0**_MEMORY_FRACTION).transpose(0, 2, 1)
+        self.iterations, self.bits, self.memory_channels = self._memory.shape
+        largest = np.abs(self._memory).sum(axis=(0, 1))
+        self._contexts: list[_Linear] = []
+        self._groups: list[list[_Group]] = []
+        for number in range(self.iterations):
+            prefix = f"iterations.{number}."
+            context = _context(weights, prefix, self.memory_channels)
+            prove_exact(context.bound(np.concatenate([largest, np.ones(self.bits)])))
+            self._contexts.append(context)
+            self._groups.append(list(_groups(weights, prefix, self.bits)))
+
+    @classmethod
+    def from_weights(cls, weights: Weights) -> BitPrior:
+        """From all of a model file's weights."""
+        prefix = "probability."
+        return cls({k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)})
+
+    def start(self, height: int, width: int) -> Known:
+        """Before the first iteration nothing is known."""
+        return Known(
+            np.zeros((height, width, self.memory_channels)), np.zeros((height, width, self.bits))
+        )
+
+    def iterate(
+        self, number: int, known: Known, exchange: Exchange
+    ) -> tuple[NDArray[np.int8], Known]:
+        """Code the bits of one iteration, counted from 0.
+
+        Returns:
+            the bits, ±1 [h, w, n], and what is known after them.
+        """
+        height, width, _ = known.code.shape
+        context = relu(
+            _convolve(self._contexts[number], np.concatenate([known.memory, known.code], axis=2)),
+            self._contexts[number].right_shift,
+        )
+        now = np.zeros((height + 2, width + 2, self.bits))
+        colours = [np.nonzero(np.indices((height, width)).sum(axis=0) % 2 == c) for c in (0, 1)]
+        for group in self._groups[number]:
+            rows, columns = colours[group.second]
+            if len(rows) == 0:
+                continue
+            accumulator = context[rows, columns] @ group.mix.weight[0] + group.mix.bias
+            if group.seen is not None:
+                channels = group.seen.shape[1]
+                for tap, weight in enumerate(group.seen):
+                    i, j = divmod(tap, 3)
+                    accumulator += now[rows + i, columns + j, :channels] @ weight
+            hidden = relu(accumulator, group.mix.right_shift)
+            logits = hidden @ group.out.weight[0] + group.out.bias
+            quarters = np.floor(logits * 2.0**-group.out.right_shift + 0.5)
+            tables = (np.clip(quarters, -_MIDDLE, _MIDDLE) + _MIDDLE).astype(np.int16)
+            place = Place(group.start, group.stop, rows, columns)
+            now[rows + 1, columns + 1, group.start : group.stop] = exchange(tables, place)
+        code = np.ascontiguousarray(now[1:-1, 1:-1])
+        return code.astype(np.int8), Known(known.memory + code @ self._memory[number], code)
+
+    def stream_id(self, tables: Tables) -> bytes:
+        """Digest of everything that a stream's meaning depends on, 8 bytes."""
+        digest = hashlib.sha256(b"toderici/1")
+        digest.update(np.array(self._memory.shape, "<i8").tobytes())
+        digest.update(self._memory.astype("<i8").tobytes())
+        for context, groups in zip(self._contexts, self._groups, strict=True):
+            _digest(digest, context)
+            for group in groups:
+                _digest(digest, group.mix)
+                _digest(digest, group.out)
+                if group.seen is not None:
+                    digest.update(group.seen.astype("<i8").tobytes())
+        digest.update(tables.frequencies.astype("<u4").tobytes())
+        return digest.digest()[:8]
+
+
+def _digest(digest: hashlib._Hash, layer: _Linear) -> None:
+    for array in (layer.weight, layer.bias, np.array([layer.right_shift])):
+        digest.update(array.astype("<i8").tobytes())
+
+
+def _convolve(layer: _Linear, x: Integers) -> Integers:
+    """A zero-padded 3x3 convolution, [h, w, c_in] to [h, w, c_out]."""
+    height, width, channels = x.shape
+    around = np.zeros((height + 2, width + 2, channels))
+    around[1:-1, 1:-1] = x
+    out = np.broadcast_to(layer.bias, (height * width, len(layer.bias))).copy()
+    for tap, weight in enumerate(layer.weight):
+        i, j = divmod(tap, 3)
+        out += around[i : i + height, j : j + width].reshape(height * width, channels) @ weight
+    return out.reshape(height, width, -1)
+
+
+def _rounded(weight: NDArray[np.float32], bits: int) -> Integers:
+    """Torch's [c_out, c_in, k, k] to integers [k · k, c_in, c_out]."""
+    integers = np.rint(weight.astype(np.float64) * 2.0**bits)
+    outputs, inputs, _, _ = weight.shape
+    return np.ascontiguousarray(integers.reshape(outputs, inputs, -1).transpose(2, 1, 0))
+
+
+def _bias(bias: NDArray[np.float32], fraction: int) -> Integers:
+    return np.rint(bias.astype(np.float64) * 2.0**fraction)
+
+
+def _context(weights: Weights, prefix: str, memory_channels: int) -> _Linear:
+    """Memory has its own fraction, bits have none: theirs is in their weights."""
+    weight = weights[f"{prefix}context.weight"]
+    bits = weight_bits(weight)
+    integers = _rounded(weight, bits)
+    integers[:, memory_channels:] *= 2.0**_MEMORY_FRACTION
+    fraction = bits + _MEMORY_FRACTION
+    bias = _bias(weights[f"{prefix}context.bias"], fraction)
+    return _Linear(integers, bias, fraction - FRACTION_BITS)
+
+
+def _groups(weights: Weights, prefix: str, bits: int) -> Iterator[_Group]:
+    count = 0
+    while f"{prefix}groups.{count}.out.weight" in weights:
+        count += 1
+    size = 2 * bits // count
+    for number in range(count):
+        own = f"{prefix}groups.{number}."
+        mix, seen = weights[f"{own}mix.weight"], weights.get(f"{own}seen.weight")
+        both = weight_bits(mix) if seen is None else weight_bits(mix, seen)
+        fraction = both + FRACTION_BITS
+        bias = _bias(weights[f"{own}mix.bias"], fraction)
+        hidden = _Linear(_rounded(mix, both), bias, fraction - FRACTION_BITS)
+        taps = None if seen is None else _rounded(seen, both) * 2.0**FRACTION_BITS
+        reach = 0.0 if taps is None else float(np.abs(taps).sum(axis=(0, 1)).max())
+        prove_exact(hidden.bound(np.full(mix.shape[1], ACTIVATION_LIMIT)) + reach)
+
+        out = weights[f"{own}out.weight"]
+        own_bits = weight_bits(out)
+        fraction = own_bits + FRACTION_BITS
+        logits = _Linear(
+            _rounded(out, own_bits),
+            _bias(weights[f"{own}out.bias"], fraction),
+            fraction - int(math.log2(_LOGIT_STEPS)),
+        )
+        prove_exact(logits.bound(np.full(out.shape[1], ACTIVATION_LIMIT)))
+        start = number // 2 * size
+        yield _Group(start, start + size, number % 2 == 1, hidden, taps, logits)
