@@ -6,7 +6,6 @@ python benchmarks/coding_speed.py hific-s --image kodim05.png --threads 2
 from __future__ import annotations
 
 import argparse
-import statistics
 from pathlib import Path
 
 import torch
@@ -29,15 +28,13 @@ def main() -> None:
     print(f"{image.shape[1]}x{image.shape[0]}, {arguments.threads} threads, ms (median)")
     for quality in codec.qualities:
         codec.decode(codec.encode(image, quality))
-        stream, encode_ms, encode = timed(
+        stream, encoding = timed(
             lambda clock, q=quality: codec.encode(image, q, clock=clock), arguments.repeats
         )
-        _, decode_ms, decode = timed(
-            lambda clock, s=stream: codec.decode(s, clock=clock), arguments.repeats
-        )
-        for verb, total, parts in (("encode", encode_ms, encode), ("decode", decode_ms, decode)):
-            shown = "  ".join(f"{name} {ms:.1f}" for name, ms in parts.items())
-            print(f"quality {quality:g} {verb}: {statistics.median(total):.0f} whole;  {shown}")
+        _, decoding = timed(lambda clock, s=stream: codec.decode(s, clock=clock), arguments.repeats)
+        for verb, timing in (("encode", encoding), ("decode", decoding)):
+            shown = "  ".join(f"{name} {ms:.1f}" for name, ms in timing.parts_ms.items())
+            print(f"quality {quality:g} {verb}: {timing.median_ms:.0f} whole;  {shown}")
 
 
 if __name__ == "__main__":

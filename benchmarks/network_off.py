@@ -20,10 +20,18 @@ from slimcodec.model_file import Model, thaw_network
 from slimcodec.runtime import open_codec
 
 VARIANTS = {
-    "as it is": (),
-    "encoder network off": ("encoder.head.weight", "encoder.head.bias"),
-    "generator network off": ("generator.out.weight", "generator.out.bias"),
+    "hific": {
+        "as it is": (),
+        "encoder network off": ("encoder.head.weight", "encoder.head.bias"),
+        "generator network off": ("generator.out.weight", "generator.out.bias"),
+    },
+    "toderici": {
+        "as it is": (),
+        "encoder network off": ("binarizer.conv.weight",),
+        "decoder network off": ("decoder.out.weight", "decoder.out.bias"),
+    },
 }
+"""Family to what is zeroed: the last layer of each network."""
 
 
 def without(model: Model, names: tuple[str, ...]) -> Model:
@@ -45,7 +53,7 @@ def main() -> None:
     torch.set_grad_enabled(False)
     psnr, ms_ssim = Psnr(), MsSsim()
     results = {}
-    for label, names in VARIANTS.items():
+    for label, names in VARIANTS[model.family].items():
         codec = open_codec(without(model, names))
         rows = []
         for path in find_images(arguments.images):

@@ -1,7 +1,7 @@
 """The README's picture and tables, from the rows of `slimcodec demo` and of a bench.
 
     slimcodec demo --out demo-out
-    slimcodec bench hific-s jpeg webp --images KODAK --out results/kodak
+    slimcodec bench hific-s toderici-s jpeg webp --images KODAK --out results/kodak
     python benchmarks/readme.py demo-out --model-rows results/kodak
 
 Writes docs/pruned.png and the tables between the README's markers.
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
@@ -46,23 +47,24 @@ def _rows(folder: Path) -> list[Row]:
 def _picture(folder: Path, rows) -> None:
     shown = [row for row in rows if Path(row.image).stem == SHOWN]
     pictures = folder / "pictures" / SHOWN
-    cells = [("original", "", pictures / "original.png")]
+    # The original and the peers on one line, then one for each learned codec and its variants.
+    lines = {"": [("original", "", pictures / "original.png")]}
     for row in shown:
         words = f"{row.stream_bytes:,} B, {row.metrics['psnr']:.1f} dB"
-        name = picture_name(row.variant, row.quality)
-        cells.append((row.variant, words, pictures / f"{name}.png"))
+        path = pictures / f"{picture_name(row.variant, row.quality)}.png"
+        line = lines.setdefault(row.base if row.model_bytes else "", [])
+        line.append((row.variant, words, path))
     side = CROP[2] - CROP[0]
-    columns = 4
-    lines = -(-len(cells) // columns)
-    size = (columns * (side + 8) - 8, lines * (side + LABEL_HEIGHT + 8) - 8)
+    columns = max(map(len, lines.values()))
+    size = (columns * (side + 8) - 8, len(lines) * (side + LABEL_HEIGHT + 8) - 8)
     sheet = Image.new("RGB", size, "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(15)
-    for number, (label, words, path) in enumerate(cells):
-        left = number % columns * (side + 8)
-        top = number // columns * (side + LABEL_HEIGHT + 8)
-        sheet.paste(Image.open(path).crop(CROP), (left, top))
-        draw.text((left + 2, top + side + 3), label, "black", font)
-        draw.text((left + 2, top + side + 22), words, "#555555", font)
+    for down, line in enumerate(lines.values()):
+        for across, (label, words, path) in enumerate(line):
+            left, top = across * (side + 8), down * (side + LABEL_HEIGHT + 8)
+            sheet.paste(Image.open(path).crop(CROP), (left, top))
+            draw.text((left + 2, top + side + 3), label, "black", font)
+            draw.text((left + 2, top + side + 22), words, "#555555", font)
     sheet.save(ROOT / "docs" / "pruned.png", optimize=True)
 
 
@@ -83,21 +85,30 @@ def _demo_table(rows: list[Row]) -> list[str]:
 
 def _model_table(rows: list[Row]) -> list[str]:
     summary = summarise(rows, "jpeg")
-    learned = next(p.variant for p in summary.points if p.model_bytes)
-    points = [p for p in summary.points if p.variant == learned]
-    rates = summary.bd_rate_percent[learned]
-    lines = [
-        f"`{learned}`, one model file of {points[0].model_bytes / 1e6:.1f} MB, on the "
-        f"{points[0].images} Kodak pictures, real streams. BD-rate against Pillow's JPEG (4:2:0, "
-        f"optimized): {rates['psnr']:+.1f} % in PSNR, {rates['ms-ssim']:+.1f} % in MS-SSIM.",
-        "",
-        "| quality | bits per pixel | PSNR, dB | MS-SSIM |",
-        "|---:|---:|---:|---:|",
-    ]
-    for p in points:
-        m = p.metrics
-        lines.append(f"| {p.quality:g} | {p.bpp:.3f} | {m['psnr']:.2f} | {m['ms-ssim']:.4f} |")
+    learned = dict.fromkeys(p.variant for p in summary.points if p.model_bytes)
+    lines = []
+    for variant in learned:
+        points = [p for p in summary.points if p.variant == variant]
+        rates = summary.bd_rate_percent.get(variant, {})
+        steps = any(p.steps_ms for p in points)
+        lines += [
+            *([""] if lines else []),
+            f"`{variant}`, one model file of {points[0].model_bytes / 1e6:.1f} MB, on the "
+            f"{points[0].images} Kodak pictures, real streams. BD-rate against Pillow's JPEG "
+            f"(4:2:0, optimized): {_rate(rates, 'psnr')} in PSNR, {_rate(rates, 'ms-ssim')} in "
+            "MS-SSIM.",
+            "",
+            f"| {'iterations' if steps else 'quality'} | bits per pixel | PSNR, dB | MS-SSIM |",
+            "|---:|---:|---:|---:|",
+        ]
+        for p in points:
+            m = p.metrics
+            lines.append(f"| {p.quality:g} | {p.bpp:.3f} | {m['psnr']:.2f} | {m['ms-ssim']:.4f} |")
     return lines
+
+
+def _rate(rates: Mapping[str, float], metric: str) -> str:
+    return f"{rates[metric]:+.1f} %" if metric in rates else "none (no common range)"
 
 
 def _replace(marker: str, lines: list[str]) -> None:

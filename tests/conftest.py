@@ -28,6 +28,7 @@ install_import_hook([*CHECKED, *TRAINING], "shape_check.check")
 
 from slimcodec import registry  # noqa: E402
 from slimcodec.codecs.hific.config import HificConfig, hific_s  # noqa: E402
+from slimcodec.codecs.toderici.config import toderici_s  # noqa: E402
 from slimcodec.model_file import Model, freeze_network  # noqa: E402
 from slimcodec.runtime import open_codec  # noqa: E402
 from slimcodec.types import Codec, Image  # noqa: E402
@@ -80,10 +81,8 @@ def shared() -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def tiny_config() -> HificConfig:
-    """hific-s with a dozen channels instead of hundreds."""
-    return replace(
+TINY = {
+    "hific": replace(
         hific_s(),
         latent_channels=12,
         hyper_channels=8,
@@ -91,24 +90,55 @@ def tiny_config() -> HificConfig:
         trunk_width=12,
         residual_blocks=1,
         generator_widths=(8, 8, 8, 3),
-    )
+    ),
+    "toderici": replace(
+        toderici_s(),
+        iterations=5,
+        stem_width=8,
+        encoder_widths=(8, 8, 12),
+        head_width=12,
+        decoder_widths=(12, 8, 8, 8),
+        linear_components=24,
+        memory_channels=8,
+        context_channels=8,
+        hidden_channels=8,
+    ),
+}
+"""Each family's small network with a dozen channels instead of hundreds."""
+
+
+def make_tiny(family_name: str, seed: int) -> Any:
+    """A tiny network that is a working linear codec."""
+    import torch
+
+    family = registry.families.get(family_name)
+    config = TINY[family_name]
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = family.build(config)
+        family.initialise(network, blocks(2000, config.stride, seed))
+    return network.eval()
 
 
 @pytest.fixture(scope="session")
-def make_network(tiny_config: HificConfig) -> Callable[[int], Any]:
-    """``make_network(seed)``: a tiny network that is a working linear transform codec."""
+def tiny_models() -> dict[str, Model]:
+    """A tiny model of every family, by its name."""
+    return {
+        name: freeze_network(make_tiny(name, 0), name=f"tiny-{name}", family=name)
+        for name in registry.families
+    }
 
-    def make(seed: int) -> Any:
-        import torch
 
-        family = registry.families.get("hific")
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            network = family.build(tiny_config)
-            family.initialise(network, blocks(2000, tiny_config.stride, seed))
-        return network.eval()
+@pytest.fixture(scope="session")
+def tiny_config() -> HificConfig:
+    """hific-s with a dozen channels instead of hundreds."""
+    return TINY["hific"]
 
-    return make
+
+@pytest.fixture(scope="session")
+def make_network() -> Callable[[int], Any]:
+    """``make_network(seed)``: a tiny HiFiC network that is a working linear transform codec."""
+    return lambda seed: make_tiny("hific", seed)
 
 
 @pytest.fixture(scope="session")

@@ -11,23 +11,29 @@ import pytest
 
 from slimcodec import registry
 from slimcodec.errors import MissingExtraError, StreamError, UsageError
-from slimcodec.types import Codec, Image
+from slimcodec.model_file import Model
+from slimcodec.runtime import open_codec
+from slimcodec.types import Codec, Image, Progressive
 
 Picture = Callable[..., Image]
 
-LEARNED = "a learned codec"
+Models = dict[str, Model]
 
 
-@pytest.fixture(scope="module", params=[*registry.codecs, LEARNED])
-def codec(request: pytest.FixtureRequest) -> Codec:
-    if request.param == LEARNED:
-        learned: Codec = request.getfixturevalue("tiny_codec")
-        return learned
+def opened(name: str, tiny_models: Models) -> Codec:
+    """A peer, or the tiny model of a learned family."""
+    if name in registry.families:
+        return open_codec(tiny_models[name])
+    peer: Codec = registry.codecs.get(name)()
+    return peer
+
+
+@pytest.fixture(scope="module", params=[*registry.codecs, *registry.families])
+def codec(request: pytest.FixtureRequest, tiny_models: Models) -> Codec:
     try:
-        peer: Codec = registry.codecs.get(request.param)()
+        return opened(request.param, tiny_models)
     except MissingExtraError as error:
         pytest.skip(str(error))
-    return peer
 
 
 def test_identity(codec: Codec) -> None:
@@ -101,7 +107,8 @@ def test_time_is_charged_to_parts(codec: Codec, picture: Picture) -> None:
     charged: list[str] = []
 
     @contextmanager
-    def clock(part: str) -> Iterator[None]:
+    def clock(part: str, step: int = 0, /) -> Iterator[None]:
+        assert isinstance(step, int) and step >= 0
         charged.append(part)
         yield
 
@@ -128,10 +135,55 @@ def test_half_a_stream_and_a_stream_with_more_behind(codec: Codec, picture: Pict
             codec.decode(data)
 
 
-def test_another_codecs_stream(codec: Codec, tiny_codec: Codec, picture: Picture) -> None:
+def test_another_codecs_stream(codec: Codec, tiny_models: Models, picture: Picture) -> None:
     image = picture(48, 48)
-    others = [registry.codecs.get(name)() for name in registry.codecs]
-    for other in [*others, tiny_codec]:
+    for name in (*registry.codecs, *registry.families):
+        try:
+            other = opened(name, tiny_models)
+        except MissingExtraError:
+            continue
         if other.digest != codec.digest:
             with pytest.raises(StreamError):
                 codec.decode(other.encode(image))
+
+
+# Codecs whose qualities are steps
+
+
+@pytest.fixture
+def progressive(codec: Codec) -> Progressive:
+    if not isinstance(codec, Progressive):
+        pytest.skip(f"{codec.name} is not progressive")
+    return codec
+
+
+def test_every_cut_is_the_encode_of_fewer_steps(progressive: Progressive, picture: Picture) -> None:
+    image = picture(50, 70)
+    whole = progressive.encode(image, progressive.qualities[-1])
+    for quality in progressive.qualities:
+        piece = progressive.cut(whole, quality)
+        assert piece == progressive.encode(image, quality)
+        assert whole.startswith(piece)
+        assert progressive.decode(piece).shape == image.shape
+
+
+def test_a_cut_beyond_the_end_or_before_the_start(
+    progressive: Progressive, picture: Picture
+) -> None:
+    stream = progressive.encode(picture(32, 32), progressive.qualities[1])
+    for quality in (0, -1, progressive.qualities[-1], 1e6, math.nan, 1.5):
+        with pytest.raises(UsageError) as error:
+            progressive.cut(stream, quality)
+        assert "\n" not in str(error.value)
+
+
+def test_steps_are_charged(progressive: Progressive, picture: Picture) -> None:
+    charged: set[int] = set()
+
+    @contextmanager
+    def clock(part: str, step: int = 0) -> Iterator[None]:
+        charged.add(step)
+        yield
+
+    progressive.decode(progressive.encode(picture(32, 32), 3, clock=clock), clock=clock)
+    assert charged == {1, 2, 3}

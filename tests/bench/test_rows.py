@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -31,6 +32,25 @@ def test_rows_come_back_as_they_were(store: RowStore, make_row: MakeRow) -> None
     assert row.key in store
     assert list(store) == [row]
     assert next(iter(store)).bpp == 8 * 1000 / (100 * 80) == 1.0
+
+
+def test_steps_come_back(store: RowStore, make_row: MakeRow) -> None:
+    row = make_row(steps_ms={"encode.encoder": [1.5, 2.5]}, base="b" * 64)
+    store.add(row)
+    assert list(store) == [row]
+
+
+def test_rows_of_old_are_read(store: RowStore, make_row: MakeRow) -> None:
+    """As they were written before rows had steps and said what they were made from."""
+    store.add(make_row())
+    with sqlite3.connect(store.path) as old:
+        (data,) = old.execute("SELECT data FROM rows").fetchone()
+        values = json.loads(data)
+        del values["steps_ms"], values["base"]
+        old.execute("UPDATE rows SET data = ?", (json.dumps(values),))
+    old.close()
+    (row,) = store
+    assert (row.steps_ms, row.base) == ({}, "")
 
 
 def test_rows_outlive_the_store(tmp_path: Path, make_row: MakeRow) -> None:
@@ -119,7 +139,13 @@ def test_a_file_that_is_no_store_is_let_go(tmp_path: Path, monkeypatch: pytest.M
 def test_tsv(tmp_path: Path, make_row: MakeRow) -> None:
     rows = [
         make_row(),
-        make_row(variant="tab\there", metrics={"psnr": 31.5}, parts_ms={"encode.prior": 0.25}),
+        make_row(
+            variant="tab\there",
+            metrics={"psnr": 31.5},
+            parts_ms={"encode.prior": 0.25},
+            steps_ms={"encode.prior": [0.125, 0.25]},
+            base="b" * 64,
+        ),
     ]
     rows_to_tsv(rows, tmp_path / "rows.tsv")
     with (tmp_path / "rows.tsv").open(newline="") as file:
@@ -134,6 +160,9 @@ def test_tsv(tmp_path: Path, make_row: MakeRow) -> None:
     assert second["variant"] == "tab\there"
     assert second["ssim"] == ""
     assert float(second["encode.prior_ms"]) == 0.25
+    assert (first["encode.prior_steps_ms"], first["base"]) == ("", "")
+    assert second["encode.prior_steps_ms"] == "0.125 0.250"
+    assert second["base"] == "b" * 16
     assert set(first) >= {"image", "width", "height", "decode_ms", "read_ms", "model_bytes"}
 
 

@@ -30,6 +30,18 @@ def test_points_are_means_over_images(make_row: MakeRow) -> None:
     assert (high.quality, high.images, dict(high.settings)) == (70.0, 1, {"x": 1})
 
 
+def test_steps_are_means_over_images(make_row: MakeRow) -> None:
+    rows = [
+        make_row(image="a", steps_ms={"encode.encoder": [1.0, 3.0], "x": [1.0]}, base="b"),
+        make_row(image="b", steps_ms={"encode.encoder": [2.0, 5.0]}, base="b"),
+    ]
+    (point,) = summarise(rows).points
+    assert point.steps_ms == {"encode.encoder": [1.5, 4.0]}  # only what every image has
+    assert point.base == "b"
+    assert summarise(rows).to_dict()["points"][0]["steps_ms"] == point.steps_ms
+    assert summarise([make_row()]).points[0].steps_ms == {}
+
+
 def curve(make_row: MakeRow, variant: str, factor: float, shift_db: float = 0) -> list[Row]:
     """Five qualities of one picture; the bytes follow the quality exponentially."""
     return [

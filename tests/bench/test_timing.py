@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from slimcodec.bench.timing import PartClock, timed
+from slimcodec.bench.timing import PartClock, Timing, timed
 from slimcodec.types import Clock
 
 
@@ -45,7 +45,53 @@ def test_repeats_give_totals_and_medians_per_part(ticks: list[float]) -> None:
         ticks[0] += 0.001
         return seconds
 
-    result, totals, parts = timed(work, 3)
+    result, timing = timed(work, 3)
     assert result == 0.003
-    assert totals == pytest.approx([11, 3, 4])
-    assert parts == pytest.approx({"encoder": 3})
+    assert timing.totals_ms == pytest.approx([11, 3, 4])
+    assert timing.median_ms == pytest.approx(4)
+    assert timing.parts_ms == pytest.approx({"encoder": 3})
+    assert timing.steps_ms == {}
+    assert timing.up_to(1) == timing  # nothing here belongs to a later step
+
+
+@pytest.fixture
+def stepwise(ticks: list[float]) -> Timing:
+    """Three steps, each fed back through the decoder but the first; 1 ms belongs to no part.
+
+    Repeats take one, two and nine times as long.
+    """
+    factors = iter([1, 2, 9])
+
+    def work(clock: Clock) -> None:
+        unit = 0.001 * next(factors)
+        ticks[0] += unit
+        with clock("padding"):
+            ticks[0] += unit
+        for step in (1, 2, 3):
+            if step > 1:
+                with clock("decoder", step):
+                    ticks[0] += 10 * unit
+            for _ in range(2):
+                with clock("encoder", step):
+                    ticks[0] += step * unit
+
+    return timed(work, 3)[1]
+
+
+def test_steps_are_told_apart(stepwise: Timing) -> None:
+    assert stepwise.totals_ms == pytest.approx([34, 68, 306])
+    assert stepwise.parts_ms == pytest.approx({"padding": 2, "encoder": 24, "decoder": 40})
+    assert list(stepwise.steps_ms) == ["encoder", "decoder"]
+    assert stepwise.steps_ms["encoder"] == pytest.approx([4, 8, 12])
+    assert stepwise.steps_ms["decoder"] == pytest.approx([0, 20, 20])  # as many as the encoder
+
+
+def test_work_that_ends_after_a_step_loses_what_later_steps_took(stepwise: Timing) -> None:
+    two = stepwise.up_to(2)
+    assert two.totals_ms == pytest.approx([18, 36, 162])
+    assert two.parts_ms == pytest.approx({"padding": 2, "encoder": 12, "decoder": 20})
+    assert two.steps_ms["encoder"] == pytest.approx([4, 8])
+    one = stepwise.up_to(1)
+    assert one.totals_ms == pytest.approx([4, 8, 36])  # with what belongs to no step, or no part
+    assert one.parts_ms == pytest.approx({"padding": 2, "encoder": 4})
+    assert stepwise.up_to(3).totals_ms == pytest.approx(stepwise.totals_ms)

@@ -124,6 +124,47 @@ def bench_rows() -> list[Row]:
     return rows
 
 
+def two_codec_rows() -> list[Row]:
+    """A study of a codec with iterations and one without, each as it is and pruned, and a peer."""
+    rows = []
+    for image in IMAGES:
+        for variant, settings in (
+            ("RNN", {}),
+            ("RNN decoder 30 %", {"decoder": 0.3}),
+            ("RNN probability 30 %", {"probability": 0.3}),
+        ):
+            rows.append(stepped_row(variant, 3, image=image, settings=settings))
+        rows.append(make_row(image=image, variant="HiFiC", base="hific"))
+        slim = {"variant": "HiFiC generator 30 %", "settings": {"generator": 0.3}}
+        rows.append(
+            make_row(image=image, base="hific", stream_bytes=11_000, decode_ms=90.0, **slim)
+        )
+        rows.append(make_row(image=image, variant="jpeg", base="jpeg", model_bytes=0, parts_ms={}))
+    return rows
+
+
+def stepped_row(variant: str, iterations: int, **changes: Any) -> Row:
+    """Iteration n takes n times as long as the first; the first needs no decoder to encode."""
+    steps = {
+        "encode.encoder": [10.0 * n for n in range(1, iterations + 1)],
+        "encode.decoder": [0.0, *[5.0 * n for n in range(2, iterations + 1)]],
+        "decode.entropy": [1.0 * n for n in range(1, iterations + 1)],
+        "decode.decoder": [5.0 * n for n in range(1, iterations + 1)],
+    }
+    parts = {name: sum(each) for name, each in steps.items()}
+    plain = {
+        "codec": "toderici-s",
+        "base": "toderici",
+        "quality": float(iterations),
+        "stream_bytes": 6000 * iterations,
+        "parts_ms": parts,
+        "steps_ms": steps,
+        "encode_ms": sum(ms for name, ms in parts.items() if name.startswith("encode.")) + 1,
+        "decode_ms": sum(ms for name, ms in parts.items() if name.startswith("decode.")) + 1,
+    }
+    return make_row(variant=variant, **{**plain, **changes})
+
+
 def draw(seed: int) -> PIL.Image.Image:
     """Flat on the left, grainy from (160, 96) on to the right and down."""
     pixels = np.full((HEIGHT, WIDTH, 3), 90 + seed, dtype=np.uint8)
@@ -166,6 +207,16 @@ def _study_rows() -> list[Row]:
 @pytest.fixture(name="bench_rows")
 def _bench_rows() -> list[Row]:
     return bench_rows()
+
+
+@pytest.fixture(name="two_codec_rows")
+def _two_codec_rows() -> list[Row]:
+    return two_codec_rows()
+
+
+@pytest.fixture(name="stepped_row")
+def _stepped_row() -> Callable[..., Row]:
+    return stepped_row
 
 
 @pytest.fixture(name="study")

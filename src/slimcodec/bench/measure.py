@@ -8,23 +8,25 @@ from __future__ import annotations
 import hashlib
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import slimcodec
 from slimcodec import registry
 from slimcodec.bench.rows import Row, RowStore, row_key
-from slimcodec.bench.timing import timed
+from slimcodec.bench.timing import Timing, timed
 from slimcodec.errors import MissingExtraError, MissingWeightsError, SlimcodecError, UsageError
 from slimcodec.images import read_image, write_image
 from slimcodec.machine import available_cores, cpu_flags, cpu_name
 from slimcodec.metrics import Metric
-from slimcodec.types import Codec, Image
+from slimcodec.types import Codec, Image, Progressive
 
-__all__ = ["Candidate", "load_metrics", "measure", "picture_name", "run_grid"]
+__all__ = ["Candidate", "load_metrics", "measure", "measure_curve", "picture_name", "run_grid"]
+
+T = TypeVar("T")
 
 PICTURES = "pictures"
 
@@ -39,6 +41,7 @@ class Candidate:
         variant: its label.
         runtime: what executes it; empty for a peer.
         settings: for tables.
+        base: digest of the codec that this one was made from; empty for itself.
     """
 
     codec: Codec
@@ -46,6 +49,7 @@ class Candidate:
     variant: str
     runtime: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
+    base: str = ""
 
 
 def load_metrics(names: Sequence[str]) -> tuple[list[Metric], list[str]]:
@@ -70,47 +74,97 @@ def measure(
     read_ms: float,
 ) -> tuple[Row, Image]:
     """Encode, decode and compare one image; the row and the decoded picture."""
+    curve = measure_curve(candidate, (quality,), path, image, metrics, repeats, read_ms)
+    return next(curve)
+
+
+def measure_curve(
+    candidate: Candidate,
+    qualities: Sequence[float],
+    path: Path,
+    image: Image,
+    metrics: Sequence[Metric],
+    repeats: int,
+    read_ms: float,
+) -> Iterator[tuple[Row, Image]]:
+    """``measure`` at several qualities, each when it is asked for.
+
+    One encode of a ``Progressive`` codec, at the highest of them, gives the whole curve: the stream
+    of a lower quality is cut from its stream, and the encode time there is the sum of that one
+    encode's steps up to it, with whatever was charged to no step. Every quality's decode is run
+    and timed by itself.
+    """
     codec = candidate.codec
+    for quality, stream, encoding in _streams(codec, qualities, path.name, image, repeats):
+        decoded, decoding = _decode(codec, stream, repeats)
+        if decoded.shape != image.shape:
+            raise SlimcodecError(
+                f"{codec.name} decoded {path.name} to {decoded.shape}, not {image.shape}"
+            )
+        both = [a + b for a, b in zip(encoding.totals_ms, decoding.totals_ms, strict=True)]
+        row = Row(
+            codec=codec.name,
+            variant=candidate.variant,
+            digest=codec.digest,
+            base=candidate.base or codec.digest,
+            runtime=candidate.runtime,
+            quality=float(quality),
+            image=path.name,
+            image_digest=_digest(image),
+            height=image.shape[0],
+            width=image.shape[1],
+            stream_bytes=len(stream),
+            model_bytes=codec.model_bytes,
+            encode_ms=encoding.median_ms,
+            decode_ms=decoding.median_ms,
+            read_ms=read_ms,
+            parts_ms=_both_ways(encoding.parts_ms, decoding.parts_ms),
+            steps_ms=_both_ways(encoding.steps_ms, decoding.steps_ms),
+            spread=(max(both) - min(both)) / statistics.median(both),
+            metrics={metric.name: float(metric(image, decoded)) for metric in metrics},
+            settings=candidate.settings,
+            machine=_machine(),
+        )
+        yield row, decoded
+
+
+def _streams(
+    codec: Codec, qualities: Sequence[float], name: str, image: Image, repeats: int
+) -> Iterator[tuple[float, bytes, Timing]]:
+    """Each quality with its stream and what encoding to it takes."""
+    if isinstance(codec, Progressive) and len(qualities) > 1:
+        highest = max(qualities)
+        whole, timing = _encode(codec, highest, name, image, repeats)
+        for quality in qualities:
+            if quality == highest:
+                yield quality, whole, timing
+            else:
+                yield quality, codec.cut(whole, quality), timing.up_to(int(quality))
+    else:
+        for quality in qualities:
+            yield quality, *_encode(codec, quality, name, image, repeats)
+
+
+def _encode(
+    codec: Codec, quality: float, name: str, image: Image, repeats: int
+) -> tuple[bytes, Timing]:
     # Untimed first: caches fill, memory comes, and a codec that searches does so once.
     stream = codec.encode(image, quality)
     codec.decode(stream)
-    again, encode_ms, encode_parts = timed(
-        lambda clock: codec.encode(image, quality, clock=clock), repeats
-    )
-    decoded, decode_ms, decode_parts = timed(
-        lambda clock: codec.decode(stream, clock=clock), repeats
-    )
+    again, timing = timed(lambda clock: codec.encode(image, quality, clock=clock), repeats)
     if again != stream:
-        raise SlimcodecError(f"{codec.name} encoded {path.name} to other bytes the second time")
-    if decoded.shape != image.shape:
-        raise SlimcodecError(
-            f"{codec.name} decoded {path.name} to {decoded.shape}, not {image.shape}"
-        )
-    both = [a + b for a, b in zip(encode_ms, decode_ms, strict=True)]
-    parts = {f"encode.{name}": ms for name, ms in encode_parts.items()}
-    parts |= {f"decode.{name}": ms for name, ms in decode_parts.items()}
-    row = Row(
-        codec=codec.name,
-        variant=candidate.variant,
-        digest=codec.digest,
-        runtime=candidate.runtime,
-        quality=float(quality),
-        image=path.name,
-        image_digest=_digest(image),
-        height=image.shape[0],
-        width=image.shape[1],
-        stream_bytes=len(stream),
-        model_bytes=codec.model_bytes,
-        encode_ms=statistics.median(encode_ms),
-        decode_ms=statistics.median(decode_ms),
-        read_ms=read_ms,
-        parts_ms=parts,
-        spread=(max(both) - min(both)) / statistics.median(both),
-        metrics={metric.name: float(metric(image, decoded)) for metric in metrics},
-        settings=candidate.settings,
-        machine=_machine(),
-    )
-    return row, decoded
+        raise SlimcodecError(f"{codec.name} encoded {name} to other bytes the second time")
+    return stream, timing
+
+
+def _decode(codec: Codec, stream: bytes, repeats: int) -> tuple[Image, Timing]:
+    return timed(lambda clock: codec.decode(stream, clock=clock), repeats)
+
+
+def _both_ways(encode: Mapping[str, T], decode: Mapping[str, T]) -> dict[str, T]:
+    """``encoder`` of an encode as ``encode.encoder``, and so on."""
+    ways = {"encode": encode, "decode": decode}
+    return {f"{way}.{part}": value for way, parts in ways.items() for part, value in parts.items()}
 
 
 def run_grid(
@@ -121,6 +175,7 @@ def run_grid(
     *,
     repeats: int = 3,
     pictures: int = 3,
+    always: Collection[str] = (),
     on_progress: Callable[[int, int, str], None] = lambda done, total, what: None,
 ) -> None:
     """Measure every candidate at each of its qualities on every image; skip rows that are there.
@@ -133,6 +188,7 @@ def run_grid(
         store: where rows go.
         repeats: timed runs of each encode and decode.
         pictures: of so many first images, the decoded pictures are kept beside the rows.
+        always: file names of images whose pictures are kept as well.
         on_progress: called with (done, total, what is next).
     """
     _refuse_other_models(candidates, store)
@@ -142,29 +198,42 @@ def run_grid(
         started = time.perf_counter()
         image = read_image(path).pixels
         read_ms = 1e3 * (time.perf_counter() - started)
-        keep = number < pictures
+        digest = _digest(image)
+        keep = number < pictures or path.name in always
         folder = store.path.parent / PICTURES / path.stem
         if keep:
             _keep(folder / "original.png", image)
         for candidate in candidates:
+            kept = folder if keep else None
+            missing = [
+                q for q in candidate.qualities if _is_missing(candidate, q, digest, store, kept)
+            ]
+            curve = measure_curve(candidate, missing, path, image, metrics, repeats, read_ms)
             for quality in candidate.qualities:
                 on_progress(done, total, f"{path.name} · {candidate.variant} · {quality:g}")
                 done += 1
-                picture = folder / f"{picture_name(candidate.variant, quality)}.png"
-                key = row_key(
-                    candidate.variant,
-                    candidate.codec.digest,
-                    candidate.runtime,
-                    quality,
-                    _digest(image),
-                )
-                if key in store and (picture.exists() or not keep):
+                if quality not in missing:
                     continue
-                row, decoded = measure(candidate, quality, path, image, metrics, repeats, read_ms)
+                row, decoded = next(curve)
                 if keep:
-                    _keep(picture, decoded)
+                    _keep(_picture(folder, candidate, quality), decoded)
                 store.add(row)
     on_progress(total, total, "done")
+
+
+def _is_missing(
+    candidate: Candidate, quality: float, digest: str, store: RowStore, kept: Path | None
+) -> bool:
+    """Whether the row is not there, or the picture in the folder where pictures are kept."""
+    codec = candidate.codec
+    key = row_key(candidate.variant, codec.digest, candidate.runtime, quality, digest)
+    if key not in store:
+        return True
+    return kept is not None and not _picture(kept, candidate, quality).exists()
+
+
+def _picture(folder: Path, candidate: Candidate, quality: float) -> Path:
+    return folder / f"{picture_name(candidate.variant, quality)}.png"
 
 
 def _refuse_other_models(candidates: Sequence[Candidate], store: RowStore) -> None:

@@ -45,6 +45,10 @@ class Row:
         metrics: by registry name; a metric that was not to be had is absent.
         settings: what the variant changed, for tables: for example ``{"generator": 0.3}``.
         machine: where it was measured.
+        steps_ms: medians per part and step, named as in ``parts_ms``, first step first; empty for
+            a codec without steps.
+        base: digest of the codec that the variant was made from, its own where it was made from
+            none; empty in rows of old.
     """
 
     codec: str
@@ -66,6 +70,8 @@ class Row:
     metrics: Mapping[str, float]
     settings: Mapping[str, Any] = field(default_factory=dict)
     machine: Mapping[str, Any] = field(default_factory=dict)
+    steps_ms: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    base: str = ""
 
     @property
     def bpp(self) -> float:
@@ -143,9 +149,14 @@ def _opened(path: Path) -> sqlite3.Connection:
 
 
 def rows_to_tsv(rows: Sequence[Row], path: Path) -> None:
-    """All rows as tab-separated text, one column per metric and part."""
+    """All rows as tab-separated text, one column per metric and part.
+
+    Times per step stand in one column per part as well, separated by spaces: a column for each
+    step would make most of the file empty.
+    """
     metrics = sorted({name for row in rows for name in row.metrics})
     parts = sorted({name for row in rows for name in row.parts_ms})
+    steps = sorted({name for row in rows for name in row.steps_ms})
     plain = ["variant", "codec", "quality", "image", "width", "height", "stream_bytes"]
     times = ["encode_ms", "decode_ms", "read_ms"]
     out = io.StringIO()
@@ -157,9 +168,11 @@ def rows_to_tsv(rows: Sequence[Row], path: Path) -> None:
             *metrics,
             *times,
             *[f"{p}_ms" for p in parts],
+            *[f"{p}_steps_ms" for p in steps],
             "model_bytes",
             "runtime",
             "digest",
+            "base",
         ]
     )
     for row in rows:
@@ -170,9 +183,11 @@ def rows_to_tsv(rows: Sequence[Row], path: Path) -> None:
                 *[_cell(row.metrics.get(name), 6) for name in metrics],
                 *[_cell(getattr(row, name), 3) for name in times],
                 *[_cell(row.parts_ms.get(name), 3) for name in parts],
+                *[" ".join(_cell(ms, 3) for ms in row.steps_ms.get(name, ())) for name in steps],
                 row.model_bytes,
                 row.runtime,
                 row.digest[:16],
+                row.base[:16],
             ]
         )
     write_atomically(path, out.getvalue().encode())

@@ -1,4 +1,4 @@
-"""Studies: a grid of recipes on one codec, beside peers, as a TOML file.
+"""Studies: a grid of recipes on codecs, beside peers, as a TOML file.
 
     title = "Pruning HiFiC by part"
     codec = "hific-s"
@@ -19,8 +19,9 @@
     codec = "jpeg"
     same_size_as = "baseline"
 
-The first variant is what changes are counted from. ``published`` holds figures printed elsewhere,
-to stand beside ours as shapes of change.
+A variant may name another codec, a learned one also with passes, and its own ``quality``. Changes
+are counted from the first variant of the same codec at the same quality, never across codecs.
+``published`` holds figures printed elsewhere, to stand beside ours as shapes of change.
 """
 
 from __future__ import annotations
@@ -34,10 +35,9 @@ from slimcodec import library, registry
 from slimcodec.bench.measure import Candidate
 from slimcodec.bench.same_size import SameSize
 from slimcodec.errors import ConfigError, SlimcodecError
-from slimcodec.model_file import save
+from slimcodec.model_file import Model, save
 from slimcodec.settings import read_toml, refuse_unknown
 from slimcodec.shrink import Recipe
-from slimcodec.types import Codec
 
 __all__ = ["Study", "Variant"]
 
@@ -46,19 +46,21 @@ _KEYS = {
     "name", "title", "codec", "quality", "metrics", "repeats", "columns", "notes", "variant",
     "published_source", "figure",
 }  # fmt: skip
-_VARIANT_KEYS = {"name", "codec", "pass", "published", "same_size_as"}
+_VARIANT_KEYS = {"name", "codec", "quality", "pass", "published", "same_size_as"}
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One line of a study: the study's codec after a recipe, or another codec.
+    """One line of a study: the study's codec or another one, as it is or after a recipe.
 
     Attributes:
         name: its label.
-        recipe: passes on the study's codec; empty for the codec as it is.
-        codec: another codec instead.
+        recipe: passes on the codec; empty for the codec as it is.
+        codec: another codec than the study's.
         same_size_as: variant whose stream length that codec is to match, image by image.
         published: figures printed elsewhere for it.
+        quality: where to measure it; empty for where the variant it is matched with is measured,
+            else the study's qualities, else the codec's default.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Variant:
     codec: str | None = None
     same_size_as: str | None = None
     published: Mapping[str, float] = field(default_factory=dict)
+    quality: tuple[float, ...] = ()
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -123,7 +126,6 @@ class Study:
                     place, f"same_size_as = {variant.same_size_as!r} names no variant before it"
                 )
         _check_types(values, where)
-        quality = values.get("quality", ())
         for metric in values.get("metrics", ()):
             try:
                 registry.metrics.target(metric)
@@ -134,9 +136,7 @@ class Study:
             title=str(values.get("title", values.get("name", "study"))),
             codec=values["codec"],
             variants=variants,
-            quality=tuple(quality)
-            if isinstance(quality, list)
-            else ((quality,) if quality else ()),
+            quality=_qualities(values, where),
             metrics=tuple(values.get("metrics", DEFAULT_METRICS)),
             repeats=int(values.get("repeats", 3)),
             columns=tuple(values.get("columns", ())),
@@ -170,35 +170,46 @@ class Study:
             runtime: what executes them.
             on_progress: called with (done, total, variant).
         """
-        base = library.load_model(self.codec)
+        bases = self._bases()
         models.mkdir(parents=True, exist_ok=True)
-        opened: dict[str, Codec] = {}
-        candidates = []
+        made: dict[str, Candidate] = {}
         for number, variant in enumerate(self.variants):
             on_progress(number, len(self.variants), variant.name)
-            if variant.codec is not None:
-                codec = library.load_codec(variant.codec, runtime)
-                if variant.same_size_as is not None:
-                    codec = SameSize(codec, opened[variant.same_size_as])
-            elif variant.recipe.passes:
+            name = variant.codec or self.codec
+            base = ""
+            matched = made.get(variant.same_size_as or "")
+            if variant.recipe.passes:
+                base = bases[name].digest
                 path = models / f"{_file_name(variant.name)}.slim"
-                save(library.shrink_model(base, variant.recipe), path)
+                save(library.shrink_model(bases[name], variant.recipe), path)
                 codec = library.load_codec(path, runtime)
             else:
-                codec = library.load_codec(self.codec, runtime)
-            opened[variant.name] = codec
-            learned = codec.model_bytes > 0
-            candidates.append(
-                Candidate(
-                    codec,
-                    self.quality or (opened[self.variants[0].name].default_quality,),
-                    variant.name,
-                    runtime if learned else "",
-                    variant.settings,
-                )
+                codec = library.load_codec(name, runtime)
+            if matched is not None:
+                codec = SameSize(codec, matched.codec)
+            made[variant.name] = Candidate(
+                codec,
+                variant.quality
+                or (matched.qualities if matched else self.quality)
+                or (codec.default_quality,),
+                variant.name,
+                runtime if codec.model_bytes else "",
+                variant.settings,
+                base,
             )
         on_progress(len(self.variants), len(self.variants), "ready")
-        return candidates
+        return list(made.values())
+
+    def _bases(self) -> dict[str, Model]:
+        """Every model that is to be shrunk, by name; each recipe is checked before the first."""
+        bases: dict[str, Model] = {}
+        for variant in self.variants:
+            if variant.recipe.passes:
+                name = variant.codec or self.codec
+                if name not in bases:
+                    bases[name] = library.load_model(name)
+                variant.recipe.check(registry.families.get(bases[name].family))
+        return bases
 
 
 def _variant(table: Any, place: str) -> Variant:
@@ -208,20 +219,33 @@ def _variant(table: Any, place: str) -> Variant:
     passes = {"pass": table["pass"]} if "pass" in table else {}
     recipe = Recipe.from_dict({"name": _file_name(table["name"]), **passes}, place)
     codec = table.get("codec")
-    if codec is not None and recipe.passes:
-        raise ConfigError(place, "has both a codec and passes; shrink the study's own codec")
-    if table.get("same_size_as") is not None and codec is None:
-        raise ConfigError(place, "same_size_as goes with a peer: say codec as well")
+    if not isinstance(codec, str | None):
+        raise ConfigError(place, f"codec must be a name or a path, got {codec!r}")
+    if codec in registry.codecs and recipe.passes:
+        raise ConfigError(place, f"{codec} has no model that passes could shrink")
+    if table.get("same_size_as") is not None and (codec is None or recipe.passes):
+        raise ConfigError(place, "same_size_as goes with a peer: say its codec, and no passes")
     return Variant(
-        table["name"], recipe, codec, table.get("same_size_as"), table.get("published", {})
+        table["name"],
+        recipe,
+        codec,
+        table.get("same_size_as"),
+        table.get("published", {}),
+        _qualities(table, place),
     )
 
 
-def _check_types(values: Mapping[str, Any], where: str) -> None:
-    quality, repeats = values.get("quality", 1), values.get("repeats", 1)
+def _qualities(values: Mapping[str, Any], where: str) -> tuple[float, ...]:
+    """``quality = 3`` or ``quality = [1, 2, 3]``; empty where nothing is said."""
+    quality = values.get("quality", [])
     qualities = quality if isinstance(quality, list) else [quality]
     if not all(isinstance(q, int | float) and not isinstance(q, bool) for q in qualities):
         raise ConfigError(where, f"quality must be a number or a list of them, got {quality!r}")
+    return tuple(qualities)
+
+
+def _check_types(values: Mapping[str, Any], where: str) -> None:
+    repeats = values.get("repeats", 1)
     if not isinstance(repeats, int) or isinstance(repeats, bool) or repeats < 1:
         raise ConfigError(where, f"repeats must be a whole number from 1, got {repeats!r}")
     for key in ("metrics", "columns", "notes"):

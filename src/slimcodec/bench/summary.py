@@ -37,6 +37,10 @@ class Point:
     parts_ms: Mapping[str, float]
     model_bytes: int
     settings: Mapping[str, Any] = field(default_factory=dict)
+    steps_ms: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """Per part, first step first; empty for a codec without steps."""
+    base: str = ""
+    """Digest of the codec that the variant was made from; empty in rows of old."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,19 @@ def _point(group: Sequence[Row]) -> Point:
         parts_ms={n: fmean(row.parts_ms.get(n, 0.0) for row in group) for n in parts},
         model_bytes=first.model_bytes,
         settings=first.settings,
+        steps_ms=_mean_steps(group),
+        base=first.base,
     )
+
+
+def _mean_steps(group: Sequence[Row]) -> dict[str, list[float]]:
+    """Of the parts that every image has steps for, in the order of the first row."""
+    means = {}
+    for name in group[0].steps_ms:
+        steps = [row.steps_ms[name] for row in group if name in row.steps_ms]
+        if len(steps) == len(group):
+            means[name] = [fmean(each) for each in zip(*steps, strict=True)]
+    return means
 
 
 def _bd_rates(reference: Sequence[Point], curve: Sequence[Point]) -> dict[str, float]:

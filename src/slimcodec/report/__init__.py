@@ -12,24 +12,18 @@ charts and crops side by side, as in a paper's figure. Three rules make it trust
   times the weight of everything else here, for two kinds of chart.
 
 The rooms: `text` (numbers and names as a reader wants them), `selection` (which points stand for a
-variant), `tables` (plain rows of words, for the page and the command line alike), `study` (what
-a study says of itself), `sentences` (what
-the tables amount to), `figures` (geometry), `pictures` (crops and copies), `page` (all of it into
-one template, aside and renamed).
+variant, and what it is a change of), `columns` (what a table is), `tables`, `changes` and `steps`
+(plain rows of words, for the page and the command line alike), `study` (what a study says of
+itself), `sentences` (what the tables amount to), `figures` (geometry), `pictures` (crops and
+copies), `page` (all of it into one template, aside and renamed).
 """
 
+from slimcodec.report.changes import change_table, speed_table
+from slimcodec.report.columns import Column, Table
 from slimcodec.report.page import build_report
+from slimcodec.report.steps import steps_table
 from slimcodec.report.study import study_tables
-from slimcodec.report.tables import (
-    Column,
-    Table,
-    bd_rate_table,
-    change_table,
-    points_table,
-    rows_table,
-    speed_table,
-    study_table,
-)
+from slimcodec.report.tables import bd_rate_table, points_table, rows_table, study_table
 
 __all__ = [
     "Column",
@@ -40,6 +34,7 @@ __all__ = [
     "points_table",
     "rows_table",
     "speed_table",
+    "steps_table",
     "study_table",
     "study_tables",
 ]

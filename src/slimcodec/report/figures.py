@@ -15,7 +15,12 @@ from dataclasses import dataclass
 
 from slimcodec.bench.rows import Row
 from slimcodec.bench.summary import Point, Summary
-from slimcodec.report.selection import by_variant, is_ladder, middle_points
+from slimcodec.report.selection import (
+    by_variant,
+    has_several_qualities,
+    is_ladder,
+    middle_points,
+)
 from slimcodec.report.tables import part_order
 from slimcodec.report.text import (
     metric_heading,
@@ -133,11 +138,11 @@ def time_bars(summary: Summary, rows: Sequence[Row]) -> tuple[list[BarGroup], li
     points = middle_points(summary)
     parts = part_order(points, rows)
     longest = max(max(_whole(point, way) for way in _WAYS) for point in points) or 1.0
-    ladder = is_ladder(summary.points)
+    needs_quality = has_several_qualities(summary.points)
     groups = [
         BarGroup(
             point.variant,
-            f"quality {plain(point.quality)}" if ladder else "",
+            f"quality {plain(point.quality)}" if needs_quality else "",
             [_bar(point, way, parts, longest) for way in _WAYS],
         )
         for point in points

@@ -21,18 +21,13 @@ from slimcodec.bench.rows import Row, RowStore
 from slimcodec.bench.summary import Summary, summarise
 from slimcodec.errors import MissingExtraError, SlimcodecError
 from slimcodec.report import figures
+from slimcodec.report.changes import change_table, speed_table
 from slimcodec.report.pictures import make_plates, remove_stale
 from slimcodec.report.selection import by_variant, is_ladder, leader
 from slimcodec.report.sentences import absent_metrics, facts, headline
+from slimcodec.report.steps import steps_table
 from slimcodec.report.study import read_study
-from slimcodec.report.tables import (
-    bd_rate_table,
-    change_table,
-    points_table,
-    rows_table,
-    speed_table,
-    study_table,
-)
+from slimcodec.report.tables import bd_rate_table, points_table, rows_table, study_table
 from slimcodec.report.text import join_words, plural
 
 __all__ = ["build_report"]
@@ -123,12 +118,14 @@ def _tables(
     summary: Summary, rows: Sequence[Row], study: dict[str, Any] | None
 ) -> dict[str, object]:
     speed = speed_table(summary)
+    steps = steps_table(summary)
     rates = bd_rate_table(summary)
     ladder = is_ladder(summary.points) and len(by_variant(summary.points)) > 1
     tables: dict[str, object] = {
         "rates": rates if rates.rows else None,
         "rates_missing": ladder and not rates.rows,
         "speed": speed if speed.rows else None,
+        "steps": steps if steps.rows else None,
         "everything": rows_table(rows),
         "changes": None,
     }

@@ -15,12 +15,14 @@ from slimcodec.bench.rows import Row
 from slimcodec.bench.summary import Point, Summary
 
 __all__ = [
+    "akin",
     "by_variant",
+    "changed_points",
+    "has_several_qualities",
     "is_ladder",
     "leader",
     "middle_points",
     "nearest_in_rate",
-    "same_kind",
 ]
 
 
@@ -37,6 +39,11 @@ def is_ladder(points: Sequence[Point]) -> bool:
     return any(len(group) > 1 for group in by_variant(points).values())
 
 
+def has_several_qualities(points: Sequence[Point]) -> bool:
+    """Whether a quality needs saying: a ladder, or variants measured at one quality each."""
+    return len({point.quality for point in points}) > 1
+
+
 def middle_points(summary: Summary) -> list[Point]:
     """One point per variant: its middle quality, the lower of two."""
     return [group[(len(group) - 1) // 2] for group in by_variant(summary.points).values()]
@@ -48,9 +55,26 @@ def leader(summary: Summary) -> Point:
     return next((point for point in points if point.model_bytes), points[0])
 
 
-def same_kind(point: Point, first: Point) -> bool:
-    """Whether two points can be compared as variants of one thing: both learned, or neither."""
-    return (point.model_bytes > 0) == (first.model_bytes > 0)
+def akin(point: Point, other: Point) -> bool:
+    """Whether two points are of learned variants that were made from the same codec."""
+    return point.model_bytes > 0 and other.model_bytes > 0 and point.base == other.base
+
+
+def changed_points(summary: Summary) -> list[tuple[Point, Point]]:
+    """Each variant's middle point beside the point that it is a change of.
+
+    That is the first variant made from the same codec and measured at the same quality. A distance
+    between two codecs, or from a codec to a peer, is no change that a pass made: variants that are
+    the first of theirs are left out, and so are peers.
+    """
+    pairs = []
+    for point in middle_points(summary):
+        for first in summary.points:
+            if akin(point, first) and point.quality == first.quality:
+                if point.variant != first.variant:
+                    pairs.append((point, first))
+                break
+    return pairs
 
 
 def nearest_in_rate(rows: Sequence[Row], bpp: float) -> Row:

@@ -11,7 +11,7 @@ from typing import Any
 
 from slimcodec.bench.rows import Row
 from slimcodec.bench.summary import Point, Summary
-from slimcodec.report.selection import by_variant, leader, middle_points, same_kind
+from slimcodec.report.selection import by_variant, changed_points, leader
 from slimcodec.report.text import (
     USUAL_METRICS,
     join_words,
@@ -31,12 +31,15 @@ _TELLING = ("ms-ssim", "psnr", "lpips", "ssim", "delta-e")
 
 
 def headline(summary: Summary, *, is_study: bool) -> str:
-    """The result in one sentence: of a study its changes, of a bench its BD-rates or its range."""
+    """The result in a sentence: of a study the changes of each codec, of a bench its BD-rates or
+    its range."""
     if is_study:
-        points = middle_points(summary)
-        others = [p for p in points[1:] if same_kind(p, points[0])]
-        if others:
-            return _changes(points[0], others)
+        changed: dict[str, tuple[Point, list[Point]]] = {}
+        for point, first in changed_points(summary):
+            changed.setdefault(first.variant, (first, []))[1].append(point)
+        if changed:
+            whose = "its" if len(changed) > 1 else "the"
+            return " ".join(_changes(first, others, whose) for first, others in changed.values())
     subject = leader(summary).variant
     rates = summary.bd_rate_percent
     if rates:
@@ -93,7 +96,7 @@ def _said(rows: Sequence[Row], key: str) -> list[str]:
     return list(dict.fromkeys(texts))
 
 
-def _changes(first: Point, others: Sequence[Point]) -> str:
+def _changes(first: Point, others: Sequence[Point], whose: str) -> str:
     points = [first, *others]
     quality = next((m for m in ("ssim", *_TELLING) if all(m in p.metrics for p in points)), None)
     clauses = [_percent_clause("the average stream", first, others, "stream_bytes")]
@@ -102,10 +105,9 @@ def _changes(first: Point, others: Sequence[Point]) -> str:
         label, digits = metric_label(quality), 2 if quality in ("psnr", "delta-e") else 3
         clauses.append(f"{label} by {_between([signed(g, digits) for g in _ends(gaps)])}")
     clauses.append(_percent_clause("the total time", first, others, "total_s"))
-    subject = (
-        others[0].variant if len(others) == 1 else f"the {plural(len(others), 'other variant')}"
-    )
-    verb = "changes" if len(others) == 1 else "change"
+    is_one = len(others) == 1
+    subject = others[0].variant if is_one else f"{whose} {plural(len(others), 'other variant')}"
+    verb = "changes" if is_one else "change"
     return f"Against {first.variant}, {subject} {verb} {join_words(clauses)}."
 
 

@@ -13,7 +13,9 @@ from typing import Any
 
 from slimcodec.bench.summary import Summary
 from slimcodec.errors import SlimcodecError
-from slimcodec.report.tables import Table, change_table, speed_table, study_table
+from slimcodec.report.changes import change_table, speed_table
+from slimcodec.report.columns import Table
+from slimcodec.report.tables import study_table
 
 __all__ = ["read_study", "study_tables"]
 

@@ -1,0 +1,161 @@
+"""Curves of a codec that works in steps: one encode, cut; a killed run still resumes."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from planes import BitPlanes
+
+from slimcodec.bench import Candidate, Row, RowStore, load_metrics, measure, run_grid
+from slimcodec.bench.measure import measure_curve
+from slimcodec.errors import SlimcodecError
+from slimcodec.images import read_image
+from slimcodec.types import Image, Progressive
+
+Picture = Callable[..., Image]
+
+LADDER = (1.0, 2.0, 5.0, 8.0)
+
+
+def curve_of(
+    codec: BitPlanes, image: Image, qualities: Sequence[float], repeats: int = 2
+) -> list[tuple[Row, Image]]:
+    candidate = Candidate(codec, tuple(qualities), "planes", "torch")
+    return list(measure_curve(candidate, qualities, Path("a.png"), image, [], repeats, 0.0))
+
+
+def test_one_encode_gives_the_whole_curve(picture: Picture) -> None:
+    codec, image = BitPlanes(), picture(40, 56)
+    assert isinstance(codec, Progressive)
+    curve = curve_of(codec, image, LADDER)
+    # One encode to warm up and two timed; the highest quality is the stream as it is.
+    assert codec.calls == {"encode": 3, "cut": 3, "decode": 1 + 2 * len(LADDER)}
+    assert [row.quality for row, _ in curve] == list(LADDER)
+    for row, decoded in curve:
+        alone, pixels = measure(
+            Candidate(codec, LADDER, "planes", "torch"), row.quality, Path("a.png"), image, [], 1, 0
+        )
+        assert without_times(row) == without_times(alone)
+        np.testing.assert_array_equal(decoded, pixels)
+
+
+def without_times(row: Row) -> Row:
+    parts = dict.fromkeys(row.parts_ms, 0.0)
+    steps = {part: [0.0] * len(steps) for part, steps in row.steps_ms.items()}
+    return replace(row, encode_ms=0.0, decode_ms=0.0, spread=0.0, parts_ms=parts, steps_ms=steps)
+
+
+def test_a_lower_quality_takes_the_steps_up_to_it(picture: Picture) -> None:
+    rows = {row.quality: row for row, _ in curve_of(BitPlanes(), picture(40, 56), LADDER, 1)}
+    whole = rows[8.0]
+    names = ["encode.encoder", "encode.entropy", "decode.entropy", "decode.decoder"]
+    for quality, row in rows.items():
+        assert list(row.steps_ms) == names
+        for name in names:
+            assert len(row.steps_ms[name]) == quality
+            assert row.parts_ms[name] == pytest.approx(sum(row.steps_ms[name]))
+        for name in names[:2]:
+            assert row.steps_ms[name] == whole.steps_ms[name][: int(quality)]
+        later = sum(sum(whole.steps_ms[name][int(quality) :]) for name in names[:2])
+        assert row.encode_ms == pytest.approx(whole.encode_ms - later)
+        assert row.encode_ms >= sum(row.parts_ms[name] for name in names[:2])
+    assert rows[1.0].encode_ms < rows[5.0].encode_ms < whole.encode_ms
+
+
+class Restless(BitPlanes):
+    """Another stream each time."""
+
+    def encode(self, *args: object, **more: object) -> bytes:
+        stream = super().encode(*args, **more)  # type: ignore[arg-type]
+        return stream + bytes(self.calls["encode"])
+
+
+class Lost(BitPlanes):
+    """Its beginnings decode to another shape."""
+
+    def cut(self, stream: bytes, quality: float) -> bytes:
+        return super().encode(np.zeros((3, 3, 3), np.uint8), quality)
+
+
+@pytest.mark.parametrize(
+    ("codec", "words"), [(Restless(), "other bytes the second time"), (Lost(), r"to \(3, 3, 3\)")]
+)
+def test_a_progressive_codec_that_breaks_the_contract(
+    codec: BitPlanes, words: str, picture: Picture
+) -> None:
+    with pytest.raises(SlimcodecError, match=words):
+        curve_of(codec, picture(20, 20), LADDER)
+
+
+class Stop(Exception):
+    """As if killed."""
+
+
+def grid(
+    codec: BitPlanes, photos: list[Path], folder: Path, die_at: int = -1
+) -> tuple[list[Row], list[str]]:
+    """Rows, and what was announced; stopped before the n-th measurement is begun."""
+    folder.mkdir(exist_ok=True)
+    said: list[str] = []
+
+    def progress(done: int, total: int, what: str) -> None:
+        assert total == len(photos) * len(LADDER)
+        if done == die_at:
+            raise Stop
+        said.append(what)
+
+    store = RowStore(folder / "rows.sqlite")
+    with contextlib.suppress(Stop):
+        run_grid(
+            [Candidate(codec, LADDER, "planes", "torch")], photos, load_metrics(["psnr"])[0], store,
+            repeats=1, pictures=1, on_progress=progress,
+        )  # fmt: skip
+    rows = list(store)
+    store.close()
+    return rows, said
+
+
+def test_a_stopped_curve_resumes_where_it_was(photos: list[Path], tmp_path: Path) -> None:
+    whole, said = grid(BitPlanes(), photos, tmp_path / "whole")
+    assert [what for what in said if "photo1" in what] == [
+        f"photo1.png · planes · {quality:g}" for quality in LADDER
+    ]
+    codec, folder = BitPlanes(), tmp_path / "stopped"
+    before, _ = grid(codec, photos, folder, die_at=6)
+    assert len(before) == 6
+    codec.calls.clear()
+    after, _ = grid(codec, photos, folder)
+    # Of the second photo two qualities are missing, of the third all; nothing of the first.
+    assert codec.calls == {"encode": 2 * 2, "cut": 1 + 3, "decode": 2 + 2 + 4}
+    assert [without_reading(row) for row in after] == [without_reading(row) for row in whole]
+    assert all(row in after for row in before)
+    codec.calls.clear()
+    assert grid(codec, photos, folder)[0] == after
+    assert not codec.calls
+
+
+def without_reading(row: Row) -> Row:
+    return replace(without_times(row), read_ms=0.0)
+
+
+def test_pictures_of_a_curve_are_of_its_qualities(photos: list[Path], tmp_path: Path) -> None:
+    codec = BitPlanes()
+    grid(codec, photos, tmp_path)
+    image = read_image(photos[0]).pixels
+    for quality in LADDER:
+        kept = read_image(tmp_path / "pictures" / "photo0" / f"planes@{quality:g}.png").pixels
+        np.testing.assert_array_equal(kept, codec.decode(codec.encode(image, quality)))
+
+
+def test_a_named_image_keeps_its_pictures(photos: list[Path], tmp_path: Path) -> None:
+    store = RowStore(tmp_path / "rows.sqlite")
+    candidates = [Candidate(BitPlanes(), (2.0,), "planes")]
+    run_grid(candidates, photos, [], store, repeats=1, pictures=1, always=("photo2.png",))
+    store.close()
+    kept = sorted(path.name for path in (tmp_path / "pictures").iterdir())
+    assert kept == ["photo0", "photo2"]

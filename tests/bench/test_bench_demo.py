@@ -1,0 +1,36 @@
+"""What the demo says and writes of one photograph, on a codec that needs no weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from planes import BitPlanes
+
+from slimcodec.cli.demo import cut_short, there_and_back
+from slimcodec.images import read_image
+
+
+def test_there_and_back_goes_through_files(photos: list[Path], tmp_path: Path) -> None:
+    codec = BitPlanes()
+    line = there_and_back(codec, photos[0], tmp_path)
+    image = read_image(photos[0]).pixels
+    stream = (tmp_path / "photo0.planes.slc").read_bytes()
+    assert stream == codec.encode(image)
+    shown = read_image(tmp_path / "photo0.planes.png").pixels
+    np.testing.assert_array_equal(shown, codec.decode(stream))
+    assert f"{image.nbytes:,} bytes of pixels → {len(stream):,} bytes of planes stream" in line
+
+
+def test_one_stream_cut_everywhere(photos: list[Path], tmp_path: Path) -> None:
+    codec = BitPlanes()
+    line = cut_short(codec, photos[0], tmp_path)
+    assert codec.calls["encode"] == 1
+    image = read_image(photos[0]).pixels
+    streams = [codec.encode(image, quality) for quality in codec.qualities]
+    assert "one planes stream of 8 iterations, bytes when cut after 1: " in line
+    assert " · ".join(f"{step}: {len(stream):,}" for step, stream in enumerate(streams, 1)) in line
+    assert "\n" not in line
+    for quality, stream in zip(codec.qualities, streams, strict=True):
+        shown = read_image(tmp_path / f"photo0.planes@{quality:g}.png").pixels
+        np.testing.assert_array_equal(shown, codec.decode(stream))

@@ -1,0 +1,137 @@
+"""Studies: what TOML says, and the candidates that come of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slimcodec import library
+from slimcodec.bench import SameSize, Study
+from slimcodec.errors import ConfigError, UnknownNameError
+from slimcodec.model_file import freeze_network, save
+
+ROOT = Path(__file__).resolve().parents[2]
+STUDIES = [
+    *sorted((ROOT / "studies").glob("*.toml")),
+    Path(library.__file__).parent / "demo" / "demo.toml",
+]
+
+
+@pytest.fixture(scope="module")
+def models(
+    make_network: Callable[[int], Any], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, str]:
+    """Two different models in files."""
+    folder = tmp_path_factory.mktemp("models")
+    paths = []
+    for seed in (0, 1):
+        path = folder / f"tiny{seed}.slim"
+        save(freeze_network(make_network(seed), name="tiny", family="hific"), path)
+        paths.append(str(path))
+    return paths[0], paths[1]
+
+
+def pruned(name: str, **more: Any) -> dict[str, Any]:
+    return {"name": name, "pass": [{"pass": "prune", "generator": 0.5}], **more}
+
+
+def test_a_study_of_two_learned_codecs(models: tuple[str, str], tmp_path: Path) -> None:
+    one, two = models
+    study = Study.from_dict(
+        {
+            "codec": one,
+            "quality": 2,
+            "variant": [
+                {"name": "one"},
+                pruned("one, pruned"),
+                {"name": "two", "codec": two, "quality": [1, 4]},
+                pruned("two, pruned", codec=two),
+                {"name": "jpeg like two", "codec": "jpeg", "same_size_as": "two"},
+                {"name": "jpeg", "codec": "jpeg", "quality": 40},
+            ],
+        },
+        "here",
+    )
+    made = {candidate.variant: candidate for candidate in study.candidates(tmp_path / "models")}
+    digests = [library.load_model(path).digest for path in models]
+    assert [made[name].codec.digest for name in ("one", "two")] == digests
+    assert [made[name].base for name in ("one, pruned", "two, pruned")] == digests
+    assert [made[name].base for name in ("one", "two", "jpeg")] == ["", "", ""]
+    assert len({candidate.codec.digest for candidate in made.values()}) == len(made)
+    assert made["two, pruned"].settings == {"generator": 0.5}
+    assert {name: candidate.qualities for name, candidate in made.items()} == {
+        "one": (2,), "one, pruned": (2,), "two": (1, 4), "two, pruned": (2,),
+        "jpeg like two": (1, 4), "jpeg": (40,),
+    }  # fmt: skip
+    assert isinstance(made["jpeg like two"].codec, SameSize)
+    assert made["jpeg like two"].codec.reference is made["two"].codec
+    assert [made[name].runtime for name in ("two, pruned", "jpeg")] == ["torch", ""]
+
+
+def test_without_a_quality_each_codec_has_its_own(models: tuple[str, str], tmp_path: Path) -> None:
+    variants = [{"name": "one"}, {"name": "jpeg", "codec": "jpeg"}]
+    study = Study.from_dict({"codec": models[0], "variant": variants}, "here")
+    for candidate in study.candidates(tmp_path):
+        assert candidate.qualities == (candidate.codec.default_quality,)
+
+
+def test_every_recipe_is_checked_before_the_first_is_applied(
+    models: tuple[str, str], tmp_path: Path
+) -> None:
+    wrong = {"name": "wrong", "codec": models[1], "pass": [{"pass": "prune", "binarizer": 0.3}]}
+    study = Study.from_dict({"codec": models[0], "variant": [pruned("x"), wrong]}, "here")
+    with pytest.raises(UnknownNameError, match="binarizer"):
+        study.candidates(tmp_path / "models")
+    assert not (tmp_path / "models").exists()
+
+
+@pytest.mark.parametrize(
+    ("variant", "words"),
+    [
+        (pruned("x", codec="jpeg"), "here, variant 2: jpeg has no model that passes could shrink"),
+        (pruned("x", codec="some.slim", same_size_as="first"), "and no passes"),
+        ({"name": "x", "same_size_as": "first"}, "say its codec"),
+        ({"name": "x", "quality": "high"}, "here, variant 2: quality must be a number"),
+        ({"name": "x", "quality": [1, True]}, "quality must be a number or a list"),
+        ({"name": "x", "codec": ["jpeg"]}, "codec must be a name or a path"),
+    ],
+)
+def test_variants_that_make_no_sense(variant: dict[str, Any], words: str) -> None:
+    values = {"codec": "hific-s", "variant": [{"name": "first"}, variant]}
+    with pytest.raises(ConfigError, match=words):
+        Study.from_dict(values, "here")
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_studies_that_ship_are_read(path: Path) -> None:
+    study = Study.read(path)
+    named = {setting for variant in study.variants for setting in variant.settings}
+    assert set(study.columns) == named
+    assert study.describe()["title"] == study.title
+    # The first variant of each codec is the codec as it is: changes are counted from it.
+    firsts: dict[str | None, bool] = {}
+    for variant in study.variants:
+        firsts.setdefault(variant.codec, not variant.recipe.passes)
+    assert all(firsts.values())
+
+
+def test_table_1_holds_what_the_paper_printed(shared: Path) -> None:
+    lines = (shared / "references" / "paper_table1_rnn.csv").read_text().splitlines()[1:]
+    study = Study.read(ROOT / "studies" / "paper_table1.toml")
+    ours = {
+        (v.settings.get("encoder", 0), v.settings.get("decoder", 0)): v.published
+        for v in study.variants
+        if v.published
+    }
+    assert len(ours) == len(lines) == 4
+    for line in lines:
+        encoder, decoder, time, ssim, size = line.split(",")
+        hours, minutes, seconds = map(int, time.split(":"))
+        assert ours[float(encoder), float(decoder)] == {
+            "total_time_s": 3600 * hours + 60 * minutes + seconds,
+            "ssim": float(ssim),
+            "average_bytes": float(size),
+        }
