@@ -42,7 +42,7 @@ def main() -> None:
         parts.append(_figures(name, model.name, summarise(rows)))
     if arguments.network_off:
         parts.append(_network_off(json.loads(arguments.network_off.read_text())))
-    parts.append(_cautions())
+    parts.append(_cautions(model.family))
     arguments.output.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
@@ -67,11 +67,13 @@ def _training(model: Model) -> str:
     for entry in model.history:
         if "train" not in entry:
             continue
+        objective = entry.get("objective") or (
+            f"rate-distortion loss at {len(model.config['lambdas'])} qualities at once"
+        )
         lines.append(
             f"{entry['steps']:,} steps, {entry['hours']:.1f} hours on {entry['hardware']}, from "
-            f"{entry['photographs']} photographs; rate-distortion loss at "
-            f"{len(model.config['lambdas'])} qualities at once, exponential moving average of "
-            "the weights."
+            f"{entry['photographs']} photographs; {objective}; exponential moving average of the "
+            "weights."
         )
     lines += [
         "",
@@ -131,13 +133,20 @@ def _network_off(results) -> str:
     return "\n".join(lines)
 
 
-def _cautions() -> str:
+CAUTIONS = {
+    "hific": "It aims at mean squared error, so fine texture is smoothed away at low rates "
+    "rather than invented.",
+    "toderici": "Its first iterations spend their bits on the means of 16x16 blocks, so blocks "
+    "show at one or two iterations; each iteration adds less than the one before.",
+}
+
+
+def _cautions(family: str) -> str:
     return (
         "## Weaknesses\n\n"
         "Trained for hours on two cores, not for days on accelerators: larger published codecs "
-        "compress better. Photographs only; line art, screenshots and text were not trained on. It "
-        "aims at mean squared error, so fine texture is smoothed away at low rates rather than "
-        "invented."
+        "compress better. Photographs only; line art, screenshots and text were not trained on. "
+        + CAUTIONS[family]
     )
 
 

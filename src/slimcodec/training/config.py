@@ -16,6 +16,8 @@ __all__ = ["TrainingConfig"]
 
 SMALLEST_CROP = 128
 """Reflection padding inside a hyperprior needs eight latents on a side."""
+SMALLEST_MS_SSIM_CROP = 192
+"""Of multiples of 64 the first whose fifth scale still holds the window of 11."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class TrainingConfig:
         iterations: of a progressive codec, the last one trained; all when 0.
         window: of a progressive codec, iterations with a gradient in one step.
         ms_ssim_weight: of a progressive codec, of 1 - MS-SSIM beside the mean absolute residual.
+        rate_weight: of a progressive codec, of the bits per pixel of an iteration beside these.
     """
 
     name: str = "hific-s"
@@ -46,6 +49,7 @@ class TrainingConfig:
     iterations: int = 0
     window: int = 3
     ms_ssim_weight: float = 0.0
+    rate_weight: float = 0.0
     batch: int = 4
     crop: int = 192
     learning_rate: float = 5e-4
@@ -99,6 +103,14 @@ class TrainingConfig:
         if self.crop % 64 or self.crop < SMALLEST_CROP:
             raise ConfigError(
                 where, f"crop must be a multiple of 64 from {SMALLEST_CROP} on, got {self.crop}"
+            )
+        for key in ("iterations", "ms_ssim_weight", "rate_weight"):
+            if getattr(self, key) < 0:
+                raise ConfigError(where, f"{key} must be 0 or above, got {getattr(self, key)}")
+        if self.ms_ssim_weight and self.crop < SMALLEST_MS_SSIM_CROP:
+            raise ConfigError(
+                where,
+                f"ms_ssim_weight needs a crop of {SMALLEST_MS_SSIM_CROP} or more, got {self.crop}",
             )
         if self.precision not in ("auto", "32-true", "bf16-mixed"):
             raise ConfigError(

@@ -65,6 +65,8 @@ class Trained:
     step: int
     train_seconds: float
     validation: Sequence[tuple[float, float]]
+    objective: str
+    """What was minimised, in words."""
 
 
 class _MeanSince:
@@ -200,7 +202,13 @@ class _Run:
             validation = self._validate()
             _show(writer, on_progress, means.report(self.step, last_step, validation))
         self.plain.load_state_dict(self.average)
-        return Trained(self.plain.cpu().eval(), self.step, self.seconds, validation)
+        return Trained(
+            self.plain.cpu().eval(),
+            self.step,
+            self.seconds,
+            validation,
+            self.objective.describe(),
+        )
 
     def _crops_of(self, step: int) -> Any:
         mine = self.config.batch

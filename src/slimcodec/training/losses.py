@@ -7,7 +7,8 @@ quality of its own. Large λ would drown the small ones in gradient, so an image
 ``progressive`` is what each iteration leaves, ``mean |residual|``, and a share of ``1 - MS-SSIM``
 (Toderici et al. 2016 train on the first alone). Behind many iterations a gradient costs more than
 it tells: a step runs some first iterations without one and a window of them with one, at a place
-drawn anew each time. The bit model learns beside them from bits that it does not influence.
+drawn anew each time. The bit model learns beside them; as far as the rate has a weight, the codec
+learns to write what the model expects.
 """
 
 from __future__ import annotations
@@ -39,6 +40,9 @@ class Loss:
 class Objective(Protocol):
     """What the loop asks of a loss."""
 
+    def describe(self) -> str:
+        """The loss in words, for a model's history."""
+
     def training_loss(
         self, network: nn.Module, image: Tensor, rng: torch.Generator, learned: bool
     ) -> Loss:
@@ -67,6 +71,10 @@ class RateDistortion:
     def __init__(self, lambdas: tuple[float, ...]) -> None:
         self.lambdas = torch.tensor(lambdas)
         self.weights = (self.lambdas.mean() / self.lambdas).sqrt()
+
+    def describe(self) -> str:
+        """See ``Objective``."""
+        return f"rate-distortion loss at {len(self.lambdas)} qualities at once"
 
     def draw_qualities(self, count: int, rng: torch.Generator) -> Float[Tensor, " b"]:
         """Distinct qualities for a batch as far as there are enough, for a calmer gradient."""
@@ -129,21 +137,31 @@ class Progressive:
         deepest: the last iteration that is trained, counted from 1.
         window: iterations with a gradient in one step.
         ms_ssim_weight: of ``1 - MS-SSIM`` beside the mean absolute residual, both in [0, 1].
+        rate_weight: of an iteration's bits per pixel, as far as the codec can change them.
     """
 
     FROM_THE_START = 0.5
     """Share of the steps whose window begins at the first iteration: everyone needs those."""
     POINTS = 8
 
-    def __init__(self, deepest: int, window: int, ms_ssim_weight: float) -> None:
+    def __init__(
+        self, deepest: int, window: int, ms_ssim_weight: float = 0.0, rate_weight: float = 0.0
+    ) -> None:
         self.deepest, self.window = deepest, min(window, deepest)
-        self.ms_ssim_weight = ms_ssim_weight
+        self.ms_ssim_weight, self.rate_weight = ms_ssim_weight, rate_weight
         if ms_ssim_weight:
             try:
                 from pytorch_msssim import MS_SSIM
             except ImportError as error:
                 raise MissingExtraError("training with MS-SSIM", "train") from error
             self.ms_ssim: Any = MS_SSIM(data_range=1.0, size_average=False)
+
+    def describe(self) -> str:
+        """See ``Objective``."""
+        terms = ["mean absolute residual"]
+        terms += [f"{self.ms_ssim_weight:g} (1 - MS-SSIM)"] if self.ms_ssim_weight else []
+        terms += [f"{self.rate_weight:g} bpp"] if self.rate_weight else []
+        return f"{' + '.join(terms)} over windows of {self.window} of {self.deepest} iterations"
 
     def draw_skip(self, rng: torch.Generator) -> int:
         """Iterations before the window."""
@@ -158,11 +176,14 @@ class Progressive:
         rng: torch.Generator,
         learned: bool = True,
     ) -> Loss:
-        """See ``Objective``; ``network(image, skip, count) -> Iterations``."""
+        """See ``Objective``; ``network(image, skip, count, rate_share) -> Iterations``.
+
+        The bit model learns from the whole of the rate, whatever weight it has for the codec.
+        """
         if not learned:
             raise TrainingError("a progressive codec has no linear stage; set linear_steps = 0")
         skip = self.draw_skip(rng)
-        residuals, bits = network(image, skip, self.window)
+        residuals, bits = network(image, skip, self.window, self.rate_weight)
         pixels = image[:, 0].numel()
         left = residuals.abs().mean()
         rate = bits[skip:].sum() / (pixels * self.window)
@@ -191,7 +212,7 @@ def make_objective(kind: str, shape: Any, config: TrainingConfig) -> Objective:
         return RateDistortion(shape.lambdas)
     if kind == "progressive":
         deepest = min(config.iterations or shape.iterations, shape.iterations)
-        return Progressive(deepest, config.window, config.ms_ssim_weight)
+        return Progressive(deepest, config.window, config.ms_ssim_weight, config.rate_weight)
     raise TrainingError(f"no objective named {kind!r}; known: progressive, rate-distortion")
 
 

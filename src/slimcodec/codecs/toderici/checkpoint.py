@@ -78,7 +78,9 @@ def read_published(paths: Sequence[Path]) -> TodericiNetwork:
     files = {}
     for role, path in named.items():
         content = read_torch_file(path)
-        files[role] = {k: v.numpy() for k, v in content.items() if isinstance(v, torch.Tensor)}
+        files[role] = {
+            k: v.detach().float().numpy() for k, v in content.items() if isinstance(v, torch.Tensor)
+        }
     try:
         config, ours = from_published(files)
     except CheckpointError as error:
@@ -102,6 +104,12 @@ def _check_role(role: str, arrays: Arrays) -> None:
     wanted = set(published_names(role))
     missing, unknown = sorted(wanted - set(arrays)), sorted(set(arrays) - wanted)
     if not missing and not unknown:
+        for name, array in arrays.items():
+            if array.ndim != 4:
+                raise CheckpointError(
+                    f"the file given as {role} is none: its {name} must have 4 dimensions, as a "
+                    f"convolution's weights have, got {array.ndim}"
+                )
         return
     for other in ROLES:
         if set(arrays) == set(published_names(other)):

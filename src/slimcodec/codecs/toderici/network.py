@@ -238,13 +238,22 @@ class TodericiNetwork(nn.Module):
         self.decoder = Decoder(config)
         self.probability = BitModel(config)
 
-    def forward(self, image: Float[Tensor, "b 3 h w"], skip: int = 0, count: int = 3) -> Iterations:
+    def forward(
+        self,
+        image: Float[Tensor, "b 3 h w"],
+        skip: int = 0,
+        count: int = 3,
+        rate_share: float = 0.0,
+    ) -> Iterations:
         """Iterations as in training.
 
         Args:
             image: values in [0, 1]; sides are multiples of 16.
             skip: so many first iterations run without a gradient.
             count: so many follow with one.
+            rate_share: how much of the gradient of ``bits`` reaches the bits themselves, and so
+                the encoder. At 0 only the bit model learns from it; above, doubtful bits come to
+                fall as the model expects.
         """
         learns = torch.is_grad_enabled()
         codec_learns = learns and any(
@@ -264,7 +273,8 @@ class TodericiNetwork(nn.Module):
                 code = self.binarizer(features, iteration)
                 output, *decoder_state = self.decoder(code, iteration, *decoder_state)
                 residual = residual - output
-            codes.append(code.detach())
+            fixed = code.detach()
+            codes.append(fixed + rate_share * (code - fixed) if rate_share else fixed)
             if number >= skip:
                 residuals.append(residual)
         return Iterations(torch.stack(residuals), self.probability(codes, skip))
