@@ -22,6 +22,8 @@ class Jpeg(PillowCodec):
     default_quality = 75
     quality_range = (1, 95)
     longest_side = 65500  # libjpeg's limit; the format's own is 65535
+    most_pixels_per_byte = 1024
+    """One bit for each block of 8 x 8 and its share of chroma is about 340 pixels a byte."""
 
     def library(self) -> str:
         """libjpeg-turbo where Pillow was built with it."""

@@ -21,6 +21,8 @@ class WebP(PillowCodec):
     default_quality = 75
     quality_range = (0, 100)
     longest_side = 16383
+    most_pixels_per_byte = 1024
+    """Two and a half bits a macroblock are about 800 pixels a byte."""
 
     def library(self) -> str:
         """The version of libwebp."""
