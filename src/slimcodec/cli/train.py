@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -59,14 +60,18 @@ def train(
     if not resume and (out / "state.ckpt").exists():
         raise UsageError(f"{out} holds a run already; go on with --resume or name another --out")
     weights = None
+    history: tuple[Mapping[str, Any], ...] = ()
     if init is not None:
-        weights = {k: torch.from_numpy(v) for k, v in library.load_model(init).weights.items()}
+        start = library.load_model(init)
+        weights = {k: torch.from_numpy(v) for k, v in start.weights.items()}
+        history = start.history
     if threads is not None:
         torch.set_num_threads(threads)
     with _shown(run) as on_progress:
         trained = run_training(
-            run, photos, out, init=weights, resume=resume, minutes=minutes, on_progress=on_progress
-        )
+            run, photos, out,
+            init=weights, history=history, resume=resume, minutes=minutes, on_progress=on_progress,
+        )  # fmt: skip
     _save(run, trained, len(photos), out)
 
 
@@ -84,7 +89,8 @@ def _save(run: TrainingConfig, trained: Trained, photos: int, out: Path) -> None
         "hardware": cpu_name(),
         "validation_bpp_db": [[round(b, 4), round(d, 3)] for b, d in trained.validation],
     }
-    model = freeze_network(trained.network, name=run.name, family=run.family, history=(record,))
+    history = (*trained.history, record)
+    model = freeze_network(trained.network, name=run.name, family=run.family, history=history)
     path = out / f"{run.name}.slim"
     out.mkdir(parents=True, exist_ok=True)
     save(model, path)

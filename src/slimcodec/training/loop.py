@@ -67,6 +67,8 @@ class Trained:
     validation: Sequence[tuple[float, float]]
     objective: str
     """What was minimised, in words."""
+    history: tuple[Mapping[str, Any], ...]
+    """Of the model that the run started from."""
 
 
 class _MeanSince:
@@ -98,6 +100,7 @@ def train(
     out: Path,
     *,
     init: Mapping[str, Tensor] | None = None,
+    history: Sequence[Mapping[str, Any]] = (),
     resume: bool = False,
     minutes: float | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
@@ -109,6 +112,7 @@ def train(
         photos: every photograph at hand; held-out ones are left out by name.
         out: folder of the run's state and scalars; made when missing.
         init: weights to start from instead of nothing.
+        history: of those weights; it is kept with the run.
         resume: go on from the state in ``out``.
         minutes: stop, with the state saved, after so long; 0 only loads.
         on_progress: called every few seconds.
@@ -118,7 +122,7 @@ def train(
             good state stays).
     """
     tune_allocator()
-    run = _Run(config, photos, out, init, resume)
+    run = _Run(config, photos, out, init, tuple(history), resume)
     return run.go(minutes, on_progress)
 
 
@@ -129,6 +133,7 @@ class _Run:
         photos: Sequence[Path],
         out: Path,
         init: Mapping[str, Tensor] | None,
+        history: tuple[Mapping[str, Any], ...],
         resume: bool,
     ) -> None:
         self.config, self.out = config, out
@@ -158,7 +163,7 @@ class _Run:
         self.plain = network
         self.network, self.optimizer = self.fabric.setup(network, optimizer)
         self.average = {k: v.detach().clone() for k, v in self.plain.state_dict().items()}
-        self.step, self.seconds = config.first_step, 0.0
+        self.step, self.seconds, self.history = config.first_step, 0.0, history
         # Networks that are trained already must not be left out of the first steps.
         self.linear_steps = config.linear_steps if init is None else 0
         if state is not None:
@@ -166,6 +171,7 @@ class _Run:
             self.optimizer.load_state_dict(state["optimizer"])
             self.average = {k: v.to(self.average[k].device) for k, v in state["average"].items()}
             self.step, self.seconds = int(state["step"]), float(state["seconds"])
+            self.history = tuple(state.get("history", ()))
 
     def go(self, minutes: float | None, on_progress: Callable[[Progress], None]) -> Trained:
         config = self.config
@@ -208,6 +214,7 @@ class _Run:
             self.seconds,
             validation,
             self.objective.describe(),
+            self.history,
         )
 
     def _crops_of(self, step: int) -> Any:
@@ -279,6 +286,7 @@ class _Run:
             "step": self.step,
             "linear_steps": self.linear_steps,
             "seconds": self.seconds,
+            "history": [dict(entry) for entry in self.history],
         }
         with atomic_path(self.state_path) as path:
             torch.save(state, path)

@@ -47,10 +47,11 @@ class TodericiConfig:
     any, a constant must be learned through the code."""
     linear_components: int = 0
     """So many principal components of 16x16 blocks as a linear path beside the networks: the
-    encoder adds their coefficients to the binarizer's input, as successive decisions on signs, the
-    decoder adds steps along them to its output. 0 for none, as published. From nothing, a network
-    of this size stood at 19 dB after eight minutes, since brightness must first be learned through
-    sign bits; three iterations of the linear path alone give 24.2 dB with nothing learned."""
+    encoder adds their coefficients to the binarizer's input, as successive decisions on signs; the
+    decoder adds steps along them to its output, corrected by its first ConvLSTM. 0 for none, as
+    published. From nothing, a network of this size stood at 19 dB after eight minutes, since
+    brightness must first be learned through sign bits; three iterations of the linear path alone
+    give 24.2 dB with nothing learned."""
     linear_rounds: int = 0
     """The most bits that one iteration spends on one component, each deciding on what the earlier
     ones left."""

@@ -79,6 +79,7 @@ def initialise(network: TodericiNetwork, blocks: NDArray[np.float32]) -> None:
     if network.config.linear_components:
         network.binarizer.conv.weight *= 0.1
         network.decoder.out.weight *= 0.01
+        nn.init.zeros_(network.decoder.correction.weight)
         _set_linear_path(network, blocks)
 
 

@@ -25,6 +25,10 @@ from slimcodec.codecs.toderici.probability import BitModel
 
 __all__ = ["Binarizer", "ConvLstm", "Decoder", "Encoder", "Iterations", "TodericiNetwork"]
 
+CORRECTION = 0.2
+"""Unit of the network's corrections to a coefficient, in usual spreads of that coefficient: about
+what an early iteration moves it by."""
+
 State = tuple[Tensor, ...]
 """Hidden and cell of each ConvLSTM in turn; empty before the first iteration."""
 
@@ -199,19 +203,27 @@ class Decoder(nn.Module):
         if components:
             self.linear = nn.ConvTranspose2d(components, 3, STRIDE, stride=STRIDE, bias=False)
             self.steps = nn.Parameter(torch.zeros(config.iterations, components, config.bits))
+            self.correction = nn.Conv2d(
+                config.decoder_widths[0], components, 1, bias=config.gate_bias
+            )
             self.register_buffer("spread", torch.ones(1, components, 1, 1))
 
     def forward(
         self, code: Float[Tensor, "b n h w"], iteration: Int[Tensor, ""], *state: Tensor
     ) -> tuple[Tensor, ...]:
         """The output [b, 3, 16h, 16w] of an iteration, counted from 0; then the new state, which
-        with a linear path begins with the coefficients decoded so far."""
-        features, after = code, []
+        with a linear path begins with the coefficients decoded so far.
+
+        A bit moves a coefficient by the same step wherever it stands. What the first ConvLSTM knows
+        of the place (a smooth one, an edge, what the neighbours say) corrects the coefficients
+        before they become pixels.
+        """
+        features = code
+        after: list[Tensor] = []
         if self.linear is not None:
             step = _per_iteration(self.steps, iteration, code)
-            decoded = step + state[0] if state else step
-            features = torch.cat([code, decoded / self.spread], dim=1)
-            state, after = state[1:], [decoded]
+            decoded, state = (state[0], state[1:]) if state else (torch.zeros_like(step), ())
+            features = torch.cat([code, (decoded + step) / self.spread], dim=1)
         x = self.head(features)
         for number, cell in enumerate(self.cells):
             x, memory = cell(x, state[2 * number : 2 * number + 2])
@@ -222,7 +234,9 @@ class Decoder(nn.Module):
             x = torch.tanh(x) / 2
         x = x.float() / self.scale
         if self.linear is not None:
+            step = step + CORRECTION * self.spread * in_float32(self.correction, after[0])
             x = x + in_float32(self.linear, step)
+            after.insert(0, decoded + step)
         return x, *after
 
 
