@@ -20,13 +20,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from slimcodec.codecs.checks import check_encodable, check_model
 from slimcodec.codecs.hific.config import HificConfig
 from slimcodec.codecs.hific.prior import IntegerPrior, grid_from_arrays
-from slimcodec.errors import StreamError, UsageError, WrongModelError
+from slimcodec.errors import StreamError, UsageError
 from slimcodec.images import crop, pad_to_multiple
-from slimcodec.stream import MAX_PIXELS, Stream, SymbolDecoder, SymbolEncoder, Tables, pack, unpack
+from slimcodec.stream import Stream, SymbolDecoder, SymbolEncoder, Tables, pack, unpack
 from slimcodec.stream.tables import TOTAL
-from slimcodec.types import Clock, Image, check_image, no_clock
+from slimcodec.types import Clock, Image, no_clock
 
 __all__ = ["QUALITY_STEPS", "Frozen", "HificCodec", "Latents", "gain_at"]
 
@@ -147,12 +148,8 @@ class HificCodec:
         self, image: Image, quality: float | None = None, *, clock: Clock = no_clock
     ) -> bytes:
         """One image to one stream; see ``types.Codec``."""
-        check_image(image)
+        check_encodable(image)
         height, width, _ = image.shape
-        if height * width > MAX_PIXELS:
-            raise UsageError(
-                f"{width}x{height} is more than {MAX_PIXELS} pixels; cut it into tiles"
-            )
         step = self._quality_step(quality)
         latents = self.analyse(image, step, clock)
         with clock("entropy"):
@@ -194,13 +191,12 @@ class HificCodec:
             WrongModelError: when another model wrote it.
         """
         header = unpack(stream)
-        if header.stream_id != self.stream_id:
-            raise WrongModelError(
-                f"the stream was written by another model (stream id {header.stream_id.hex()}, "
-                f"{self.name} has {self.stream_id.hex()}); decode it with the model that wrote it"
+        check_model(header, self.stream_id, self.name)
+        if header.progressive or len(header.sections) != 1:
+            raise StreamError(
+                f"a HiFiC stream has one section and is not progressive, this has "
+                f"{len(header.sections)}"
             )
-        if len(header.sections) != 1:
-            raise StreamError(f"a HiFiC stream has one section, this has {len(header.sections)}")
         if header.quality > QUALITY_STEPS * (len(self.qualities) - 1):
             raise StreamError(f"the stream is damaged: quality step {header.quality}")
         hyper_shape, shape = self._shapes(header.height, header.width)

@@ -19,12 +19,12 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from slimcodec.codecs.checks import check_encodable, check_model
 from slimcodec.codecs.toderici.config import STRIDE, TodericiConfig
 from slimcodec.codecs.toderici.prior import BitPrior, Place
-from slimcodec.errors import StreamError, UsageError, WrongModelError
+from slimcodec.errors import StreamError, UsageError
 from slimcodec.images import crop, pad_to_multiple
 from slimcodec.stream import (
-    MAX_PIXELS,
     Stream,
     SymbolDecoder,
     SymbolEncoder,
@@ -33,7 +33,7 @@ from slimcodec.stream import (
     pack,
     unpack,
 )
-from slimcodec.types import Clock, Image, check_image, no_clock
+from slimcodec.types import Clock, Image, no_clock
 
 __all__ = ["TodericiCodec"]
 
@@ -78,12 +78,8 @@ class TodericiCodec:
         self, image: Image, quality: float | None = None, *, clock: Clock = no_clock
     ) -> bytes:
         """One image to one stream of ``quality`` iterations; see ``types.Codec``."""
-        check_image(image)
+        check_encodable(image)
         height, width, _ = image.shape
-        if height * width > MAX_PIXELS:
-            raise UsageError(
-                f"{width}x{height} is more than {MAX_PIXELS} pixels; cut it into tiles"
-            )
         count = self._iterations(quality)
         sections: list[bytes] = []
         code = np.empty(0, np.float32)
@@ -158,11 +154,7 @@ class TodericiCodec:
             WrongModelError: when another model wrote it.
         """
         header = unpack(stream)
-        if header.stream_id != self.stream_id:
-            raise WrongModelError(
-                f"the stream was written by another model (stream id {header.stream_id.hex()}, "
-                f"{self.name} has {self.stream_id.hex()}); decode it with the model that wrote it"
-            )
+        check_model(header, self.stream_id, self.name)
         if not header.progressive or header.quality:
             raise StreamError("the stream is damaged: this model writes progressive ones only")
         if len(header.sections) > self.config.iterations:
