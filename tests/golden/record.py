@@ -1,43 +1,69 @@
-"""Record a golden stream: what every later version must decode to the same symbols.
+"""Record a golden stream: what every later version must decode to the same integers.
 
     python tests/golden/record.py NAME MODEL IMAGE [QUALITY]
 
-writes NAME.slc (the stream) and NAME.npz (symbols, hyper-latents, pixels, and which model decodes
-it: a file in this folder or a built-in name). ``tiny.slim`` never changes; streams of a shipped
-model are recorded again when its weights change, because a new model has a new stream id.
+writes NAME.slc (the stream) and NAME.npz (every integer that the entropy decoder gives, by name;
+the pixels; and which model decodes it: a file in this folder or a built-in name). ``tiny.slim`` and
+``tiny-rnn.slim`` never change; streams of a shipped model are recorded again when its weights
+change, because a new model has a new stream id.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from functools import singledispatch
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from slimcodec import library
 from slimcodec.codecs.hific.coding import HificCodec
+from slimcodec.codecs.toderici.coding import TodericiCodec
 from slimcodec.images import read_image
 
 HERE = Path(__file__).parent
 
 
-def record(name: str, model: str, image: Path, quality: float) -> None:
-    local = HERE / model
-    codec = library.load_codec(local if local.exists() else model)
-    assert isinstance(codec, HificCodec)
+@singledispatch
+def integers_of(codec: Any, stream: bytes) -> Mapping[str, np.ndarray]:
+    """What the entropy decoder gives for a stream, by the names in the recorded files."""
+    raise TypeError(f"no golden streams of {type(codec).__name__} yet; say what its integers are")
+
+
+@integers_of.register
+def _(codec: HificCodec, stream: bytes) -> Mapping[str, np.ndarray]:
+    _, latents = codec.read(stream)
+    return {"symbols": latents.symbols, "hyper_latents": latents.hyper_latents}
+
+
+@integers_of.register
+def _(codec: TodericiCodec, stream: bytes) -> Mapping[str, np.ndarray]:
+    return {"bits": codec.read(stream)}
+
+
+def model_of(recorded: Mapping[str, np.ndarray]) -> str:
+    """What a recorded file says about its model, as ``library.load_codec`` takes it."""
+    name = str(recorded["model"])
+    local = HERE / name
+    return str(local) if local.exists() else name
+
+
+def record(name: str, model: str, image: Path, quality: float | None) -> None:
+    codec = library.load_codec(model_of({"model": np.array(model)}))
     stream = codec.encode(read_image(image).pixels, quality)
-    header, latents = codec.read(stream)
+    integers = integers_of(codec, stream)
     (HERE / f"{name}.slc").write_bytes(stream)
     np.savez_compressed(
         HERE / f"{name}.npz",
         model=np.array(model),
-        symbols=latents.symbols.astype(np.int16),
-        hyper_latents=latents.hyper_latents.astype(np.int16),
-        pixels=codec.synthesise(latents, header),
+        pixels=codec.decode(stream),
+        **{key: array.astype(np.int16) for key, array in integers.items()},
     )
     print(f"{name}: {len(stream)} bytes")
 
 
 if __name__ == "__main__":
-    quality = float(sys.argv[4]) if len(sys.argv) > 4 else 3.0
+    quality = float(sys.argv[4]) if len(sys.argv) > 4 else None
     record(sys.argv[1], sys.argv[2], Path(sys.argv[3]), quality)

@@ -1,4 +1,4 @@
-"""Streams written once decode to the recorded symbols exactly, and to the recorded pixels within
+"""Streams written once decode to the recorded integers exactly, and to the recorded pixels within
 one level, whatever CPU, thread count, process or version reads them."""
 
 from __future__ import annotations
@@ -10,54 +10,80 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from record import integers_of, model_of
 
-from slimcodec import library
+from slimcodec import library, registry
+from slimcodec.stream import cut, is_progressive, section_ends
 
 HERE = Path(__file__).parent
 NAMES = sorted(path.stem for path in HERE.glob("*.slc"))
 
 
-def codec_of(name: str):
-    recorded = np.load(HERE / f"{name}.npz")
-    model = str(recorded["model"])
-    local = HERE / model
-    return library.load_codec(local if local.exists() else model), recorded
+def recorded(name: str) -> dict[str, np.ndarray]:
+    with np.load(HERE / f"{name}.npz") as file:
+        return dict(file)
 
 
-def test_there_are_golden_streams():
-    assert NAMES
+def stream_of(name: str) -> bytes:
+    return (HERE / f"{name}.slc").read_bytes()
+
+
+def test_there_are_golden_streams_of_every_family():
+    models = {model_of(recorded(name)) for name in NAMES}
+    assert {library.load_model(model).family for model in models} == set(registry.families)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_symbols_exactly_and_pixels_within_one_level(name):
-    codec, recorded = codec_of(name)
-    header, latents = codec.read((HERE / f"{name}.slc").read_bytes())
-    assert np.array_equal(latents.symbols, recorded["symbols"])
-    assert np.array_equal(latents.hyper_latents, recorded["hyper_latents"])
-    pixels = codec.synthesise(latents, header).astype(int)
-    assert np.abs(pixels - recorded["pixels"]).max() <= 1
+def test_integers_exactly_and_pixels_within_one_level(name):
+    expected = recorded(name)
+    codec = library.load_codec(model_of(expected))
+    integers = integers_of(codec, stream_of(name))
+    assert set(expected) == {"model", "pixels", *integers}
+    for key, array in integers.items():
+        assert np.array_equal(array, expected[key]), key
+    pixels = codec.decode(stream_of(name)).astype(int)
+    assert np.abs(pixels - expected["pixels"]).max() <= 1
+
+
+def test_a_cut_is_the_recorded_cut():
+    assert cut(stream_of("tiny-rnn-odd"), 2) == stream_of("tiny-rnn-cut")
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if is_progressive(stream_of(name))])
+def test_every_beginning_still_decodes(name):
+    expected = recorded(name)
+    codec = library.load_codec(model_of(expected))
+    for count in range(1, len(section_ends(stream_of(name))) + 1):
+        for key, array in integers_of(codec, codec.cut(stream_of(name), count)).items():
+            assert len(array) == count
+            assert np.array_equal(array, expected[key][:count])
 
 
 CHILD = """
 import sys, hashlib, numpy as np, torch
 torch.set_num_threads(int(sys.argv[1]))
+from record import integers_of
 from slimcodec import library
-codec = library.load_codec(sys.argv[2])
-_, latents = codec.read(open(sys.argv[3], "rb").read())
-print(hashlib.sha256(latents.symbols.astype("<i4").tobytes()).hexdigest())
+integers = integers_of(library.load_codec(sys.argv[2]), open(sys.argv[3], "rb").read())
+digest = hashlib.sha256()
+for name, array in sorted(integers.items()):
+    digest.update(name.encode() + array.astype("<i4").tobytes())
+print(digest.hexdigest())
 """
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_new_processes_at_one_and_two_threads_agree(name):
-    recorded = np.load(HERE / f"{name}.npz")
-    model = str(recorded["model"])
-    local = HERE / model
     printed = set()
     for threads in ("1", "2"):
-        environment = {**os.environ, "OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
-        words = [sys.executable, "-c", CHILD, threads, str(local if local.exists() else model)]
+        environment = {
+            **os.environ,
+            "OMP_NUM_THREADS": threads,
+            "OPENBLAS_NUM_THREADS": threads,
+            "PYTHONPATH": str(HERE),
+        }
+        words = [sys.executable, "-c", CHILD, threads, model_of(recorded(name))]
         done = subprocess.run(
             [*words, str(HERE / f"{name}.slc")],
             env=environment,
@@ -74,21 +100,12 @@ def test_the_command_line_decodes_to_the_recorded_pixels(name, tmp_path, monkeyp
     from slimcodec.cli import main
     from slimcodec.images import read_image
 
-    recorded = np.load(HERE / f"{name}.npz")
-    model = str(recorded["model"])
-    local = HERE / model
+    expected = recorded(name)
     target = tmp_path / "back.png"
-    words = [
-        "decode",
-        HERE / f"{name}.slc",
-        "-o",
-        target,
-        "--codec",
-        local if local.exists() else model,
-    ]
+    words = ["decode", HERE / f"{name}.slc", "-o", target, "--codec", model_of(expected)]
     monkeypatch.setattr(sys, "argv", ["slimcodec", *map(str, words)])
     with pytest.raises(SystemExit) as stop:
         main()
         raise SystemExit(0)
     assert not stop.value.code
-    assert np.abs(read_image(target).pixels.astype(int) - recorded["pixels"]).max() <= 1
+    assert np.abs(read_image(target).pixels.astype(int) - expected["pixels"]).max() <= 1

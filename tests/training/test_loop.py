@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import torch
 
+from slimcodec import registry
 from slimcodec.codecs.hific.config import HificConfig
-from slimcodec.codecs.hific.family import HificFamily
-from slimcodec.errors import TrainingError
-from slimcodec.images import write_image
-from slimcodec.model_file import freeze_network
+from slimcodec.errors import TrainingError, UnknownNameError
+from slimcodec.images import read_image, write_image
+from slimcodec.model_file import Model, freeze_network, thaw_network
 from slimcodec.runtime import open_codec
 from slimcodec.training import Progress, Trained, TrainingConfig, loop, train
 from slimcodec.training.loop import average_weights
@@ -23,20 +23,32 @@ from slimcodec.types import Image
 Run = Callable[..., Trained]
 
 
+FAMILIES = {
+    "hific": {"linear_steps": 2},
+    "toderici": {"family": "toderici", "linear_steps": 0, "window": 2},
+}
+"""What a run of each family is told."""
+each_family = pytest.mark.parametrize("name", FAMILIES)
+
+
 @pytest.fixture
 def run(
-    photos: list[Path], tiny_config: HificConfig, monkeypatch: pytest.MonkeyPatch
+    photos: list[Path], tiny_models: dict[str, Model], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Trained]:
-    """``run(out, steps, **settings)`` trains the tiny network; the last photograph is held out."""
-    monkeypatch.setattr(HificFamily, "preset", lambda self, name: tiny_config)
+    """``run(out, steps, **settings)`` trains a tiny network, hific's when not told; the last
+    photograph is held out."""
+    for name, model in tiny_models.items():
+        family = registry.families.get(name)
+        shape = family.config(model.config)
+        monkeypatch.setattr(family, "preset", lambda name, shape=shape: shape)
     monkeypatch.setattr(loop, "PCA_BLOCKS", 600)
 
     def go(out: Path, steps: int, resume: bool = False, **more: Any) -> Trained:
         names = TrainingConfig.__dataclass_fields__
         settings = {name: more.pop(name) for name in list(more) if name in names}
         values: dict[str, Any] = {
+            **FAMILIES["hific"],
             "steps": steps,
-            "linear_steps": 2,
             "batch": 2,
             "crop": 128,
             "warmup_steps": 2,
@@ -54,10 +66,12 @@ def state_of(trained: Trained) -> dict[str, torch.Tensor]:
     return dict(trained.network.state_dict())
 
 
-def test_a_resumed_run_gives_the_same_weights(run: Run, tmp_path: Path) -> None:
-    whole = run(tmp_path / "whole", 6)
-    run(tmp_path / "parts", 3)
-    resumed = run(tmp_path / "parts", 6, resume=True)
+@each_family
+def test_a_resumed_run_gives_the_same_weights(run: Run, tmp_path: Path, name: str) -> None:
+    settings, parts = FAMILIES[name], registry.families.get(name).parts
+    whole = run(tmp_path / "whole", 6, **settings)
+    run(tmp_path / "parts", 3, **settings)
+    resumed = run(tmp_path / "parts", 6, resume=True, **settings)
     assert whole.step == resumed.step == 6
     one, other = state_of(whole), state_of(resumed)
     for name, tensor in one.items():
@@ -70,22 +84,65 @@ def test_a_resumed_run_gives_the_same_weights(run: Run, tmp_path: Path) -> None:
     for name, tensor in states[0].items():
         torch.testing.assert_close(states[1][name], tensor, rtol=1e-5, atol=1e-5)
     # And it is not that nothing moved.
-    start = state_of(run(tmp_path / "none", 6, minutes=0))
+    start = state_of(run(tmp_path / "none", 6, minutes=0, **settings))
     moved = [name for name in one if not torch.allclose(one[name], start[name], atol=1e-6)]
-    assert {name.split(".")[0] for name in moved} >= {"encoder", "generator", "probability"}
+    assert {name.split(".")[0] for name in moved} >= set(parts)
 
 
-def test_what_comes_out_is_a_codec(run: Run, tmp_path: Path, picture: Callable[..., Image]) -> None:
+@each_family
+def test_a_killed_run_goes_on_from_its_state(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """What was done since the state was written is done again, on the same crops."""
+    settings = FAMILIES[name]
+    drawn: list[int] = []
+    batch = loop.Crops.batch
+
+    def watched(self: Any, start: int, count: int) -> Any:
+        drawn.append(start)
+        return batch(self, start, count)
+
+    def kill(progress: Progress) -> None:
+        if progress.step == 4:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop.Crops, "batch", watched)
+    whole = run(tmp_path / "whole", 5, **settings)
+    assert drawn[-6:] == [0, 2, 4, 6, 8, 10]
+    run(tmp_path / "killed", 2, **settings)
+    with pytest.raises(KeyboardInterrupt):
+        run(
+            tmp_path / "killed",
+            5,
+            resume=True,
+            on_progress=kill,
+            validate_minutes=0.0,
+            checkpoint_minutes=1e6,
+            **settings,
+        )
+    drawn.clear()
+    resumed = run(tmp_path / "killed", 5, resume=True, **settings)
+    assert drawn == [4, 6, 8, 10]  # the last is fetched ahead, as in the whole run
+    assert resumed.step == 5
+    for key, tensor in state_of(whole).items():
+        torch.testing.assert_close(state_of(resumed)[key], tensor, rtol=1e-5, atol=1e-5)
+
+
+@each_family
+def test_what_comes_out_is_a_codec(
+    run: Run, tmp_path: Path, picture: Callable[..., Image], name: str
+) -> None:
     seen: list[Progress] = []
-    trained = run(tmp_path, 2, on_progress=seen.append)
+    trained = run(tmp_path, 2, on_progress=seen.append, **FAMILIES[name])
     assert [progress.step for progress in seen] == [2]
     assert seen[0].last_step == 2
     assert seen[0].loss > 0
     assert 0 < seen[0].bpp < 50
-    assert len(trained.validation) == 5
     assert all(0 < bpp < 50 and 5 < psnr_db < 60 for bpp, psnr_db in trained.validation)
+    assert [bpp for bpp, _ in trained.validation] == sorted(bpp for bpp, _ in trained.validation)
     assert not trained.network.training
-    codec = open_codec(freeze_network(trained.network, name="new", family="hific"))
+    codec = open_codec(freeze_network(trained.network, name="new", family=name))
+    assert len(trained.validation) == len(codec.qualities)
     image = picture(70, 50)
     assert codec.decode(codec.encode(image)).shape == image.shape
 
@@ -121,6 +178,48 @@ def test_trained_networks_take_part_from_the_first_step(
     first = state_of(run(tmp_path / "trained", 1, init=given))[name]
     assert not torch.equal(first, given[name])
     assert not torch.equal(first, state_of(run(tmp_path / "trained", 2, resume=True))[name])
+
+
+# A part alone
+
+
+def test_the_bit_model_alone(
+    run: Run, tiny_models: dict[str, Model], photos: list[Path], tmp_path: Path
+) -> None:
+    """Nothing else moves, so the pictures stay as they are while the bits fall."""
+    network = thaw_network(tiny_models["toderici"])
+    given = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    settings = {**FAMILIES["toderici"], "parts": ["probability"], "iterations": 2}
+    trained = run(tmp_path, 25, init=given, learning_rate=3e-3, **settings)
+    raw = torch.load(tmp_path / "state.ckpt", weights_only=True)["network"]
+    for state in (state_of(trained), raw):
+        for name, tensor in given.items():
+            if not name.startswith("probability."):
+                assert torch.equal(state[name], tensor), name
+
+    pixels = read_image(photos[0]).pixels[:128, :192].transpose(2, 0, 1)
+    image = torch.from_numpy(pixels.copy())[None].float() / 255
+    with torch.no_grad():
+        before = network(image, 0, 2)
+        network.load_state_dict(raw)
+        after = network(image, 0, 2)
+    assert torch.equal(after.residuals, before.residuals)
+    tosses = torch.full_like(before.bits, 32 * 8 * 12)
+    torch.testing.assert_close(before.bits, tosses)  # each bit is one before any training
+    assert (after.bits < 0.97 * before.bits).all()
+
+
+def test_a_part_that_there_is_not(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match=r"part 'probabilty'.*probability") as error:
+        run(tmp_path, 2, parts=["probabilty"], **FAMILIES["toderici"])
+    assert "\n" not in str(error.value)
+    with pytest.raises(UnknownNameError, match="binarizer"):
+        run(tmp_path, 2, parts=["binarizer"])
+
+
+def test_a_linear_stage_of_a_progressive_codec(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="set linear_steps = 0"):
+        run(tmp_path, 2, **{**FAMILIES["toderici"], "linear_steps": 1})
 
 
 # What goes wrong
@@ -167,7 +266,7 @@ def test_a_state_of_another_network(
 ) -> None:
     run(tmp_path, 1)
     wider = replace(tiny_config, trunk_width=16)
-    monkeypatch.setattr(HificFamily, "preset", lambda self, name: wider)
+    monkeypatch.setattr(registry.families.get("hific"), "preset", lambda name: wider)
     with pytest.raises(TrainingError, match="weights of another network"):
         run(tmp_path, 3, resume=True)
 

@@ -1,15 +1,26 @@
-"""The loss is the formula it says: bits per pixel and weighted squared error, image by image."""
+"""The losses are the formulas they say: bits per pixel and weighted squared error, image by image;
+what a window of iterations leaves, and the bits of their codes."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from slimcodec.codecs.hific.hyperprior import Likelihoods
-from slimcodec.training.losses import RateDistortion
+from slimcodec.codecs.toderici.config import toderici
+from slimcodec.codecs.toderici.network import Iterations
+from slimcodec.errors import TrainingError
+from slimcodec.metrics.ssim import MsSsim
+from slimcodec.model_file import Model, thaw_network
+from slimcodec.training import TrainingConfig
+from slimcodec.training.losses import Progressive, RateDistortion, make_objective
+from slimcodec.types import Image
 
 
 class Fixed(nn.Module):
@@ -51,3 +62,163 @@ def test_a_batch_has_distinct_qualities_as_far_as_there_are_enough() -> None:
         RateDistortion((1.0, 2.0, 3.0)).draw_qualities(3, again),
         RateDistortion((1.0, 2.0, 3.0)).draw_qualities(3, torch.Generator().manual_seed(0)),
     )
+
+
+# Progressive
+
+
+class Halving(nn.Module):
+    """A codec with known outputs: the n-th iteration, from 1, leaves 2**-n everywhere and spends n
+    bits on each pixel. It remembers what it was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[tuple[int, int, float]] = []
+
+    def forward(
+        self, image: torch.Tensor, skip: int, count: int, rate_share: float = 0.0
+    ) -> Iterations:
+        self.asked.append((skip, count, rate_share))
+        left = [torch.full_like(image, 2.0**-n) for n in range(skip + 1, skip + count + 1)]
+        spent = torch.arange(1.0, skip + count + 1) * image[0, 0].numel()
+        return Iterations(torch.stack(left), spent[:, None].expand(-1, len(image)))
+
+
+def test_a_window_is_drawn_in_range_and_from_the_seed() -> None:
+    objective = Progressive(deepest=12, window=3)
+    skips = [objective.draw_skip(torch.Generator().manual_seed(seed)) for seed in range(600)]
+    assert set(skips) == set(range(10))  # the last window ends with the twelfth iteration
+    assert 0.45 < skips.count(0) / len(skips) < 0.65
+    assert skips == [objective.draw_skip(torch.Generator().manual_seed(s)) for s in range(600)]
+
+
+@pytest.mark.parametrize(("deepest", "window"), [(3, 3), (2, 3), (1, 1)])
+def test_a_window_as_deep_as_the_codec_has_one_place(deepest: int, window: int) -> None:
+    objective = Progressive(deepest, window)
+    rng = torch.Generator().manual_seed(0)
+    assert {objective.draw_skip(rng) for _ in range(20)} == {0}
+    network = Halving()
+    objective.training_loss(network, torch.rand(1, 3, 16, 16), rng)
+    assert network.asked == [(0, deepest, 0.0)]
+
+
+def test_what_a_window_leaves_and_its_bits() -> None:
+    objective, network = Progressive(deepest=6, window=2, rate_weight=0.25), Halving()
+    seen = set()
+    for seed in range(20):
+        rng = torch.Generator().manual_seed(seed)
+        loss = objective.training_loss(network, torch.rand(2, 3, 16, 32), rng)
+        skip, count, share = network.asked[-1]
+        assert (count, share) == (2, 0.25)
+        window = (skip + 1, skip + 2)
+        left = sum(2.0**-n for n in window) / 2
+        rate = sum(window) / 2  # of an iteration, a pixel's bits; whatever weight the codec gives
+        assert float(loss.total) == pytest.approx(left + rate)
+        assert loss.bpp == pytest.approx(sum(range(1, skip + 3)))  # of the stream so far
+        assert loss.psnr_db == pytest.approx(20 * (skip + 2) * math.log10(2), abs=1e-3)
+        seen.add(skip)
+    assert len(seen) > 2
+
+
+def test_ms_ssim_beside_the_residuals(picture: Callable[..., Image]) -> None:
+    """By as much as the metric says of the pictures."""
+    originals = np.stack([picture(192, 192, seed) for seed in range(2)])
+    noise = np.random.default_rng(0).integers(-20, 21, originals.shape)
+    pictures = np.clip(originals + noise, 0, 255).astype(np.uint8)
+
+    class Noisy(Halving):
+        def forward(self, image: torch.Tensor, skip: int, count: int, *more: float) -> Iterations:
+            left = (originals.astype(np.float32) - pictures) / 255
+            residuals = torch.from_numpy(left.transpose(0, 3, 1, 2).copy())
+            return Iterations(residuals[None], torch.ones(skip + count, 2))
+
+    image = torch.from_numpy(originals.transpose(0, 3, 1, 2).copy()).float() / 255
+    totals = [
+        float(
+            Progressive(1, 1, weight)
+            .training_loss(Noisy(), image, torch.Generator().manual_seed(0))
+            .total
+        )
+        for weight in (0.0, 0.5)
+    ]
+    metric = MsSsim()
+    similar = np.mean([metric(a, b) for a, b in zip(originals, pictures, strict=True)])
+    assert 0.3 < similar < 0.99
+    assert totals[1] - totals[0] == pytest.approx(0.5 * (1 - similar), rel=0.02)
+
+
+def test_points_are_cumulative_rates_and_what_is_left() -> None:
+    network = Halving()
+    points = Progressive(deepest=12, window=3).points(network, torch.rand(1, 3, 16, 16))
+    assert network.asked == [(0, 8, 0.0)]
+    assert [bpp for bpp, _ in points] == pytest.approx([1, 3, 6, 10, 15, 21, 28, 36])
+    assert [db for _, db in points] == pytest.approx(
+        [20 * n * math.log10(2) for n in range(1, 9)], abs=1e-3
+    )
+    assert len(Progressive(deepest=3, window=3).points(network, torch.rand(1, 3, 16, 16))) == 3
+
+
+def test_a_progressive_codec_has_no_linear_stage() -> None:
+    rng = torch.Generator().manual_seed(0)
+    with pytest.raises(TrainingError, match="no linear stage; set linear_steps = 0"):
+        Progressive(3, 2).training_loss(Halving(), torch.rand(1, 3, 16, 16), rng, learned=False)
+
+
+def test_objectives_by_name() -> None:
+    def made(**values: Any) -> Progressive:
+        config = TrainingConfig.from_dict(values, "test")
+        objective = make_objective("progressive", toderici(), config)
+        assert isinstance(objective, Progressive)
+        return objective
+
+    assert (made().deepest, made().window) == (16, 3)
+    assert made(iterations=12).deepest == 12
+    assert made(iterations=99).deepest == 16
+    assert made(window=5, iterations=4).window == 4
+    chosen = made(ms_ssim_weight=0.5, rate_weight=0.25)
+    assert (chosen.ms_ssim_weight, chosen.rate_weight) == (0.5, 0.25)
+    with pytest.raises(TrainingError, match="no objective named 'mse'; known: progressive, rate-"):
+        make_objective("mse", toderici(), TrainingConfig())
+
+
+def gradients(tiny_models: dict[str, Model], objective: Progressive, seed: int) -> dict[str, Any]:
+    """Of the tiny recurrent network, whose bit model has random logits."""
+    network = thaw_network(tiny_models["toderici"])
+    rng = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for name, parameter in network.probability.named_parameters():
+            if name.endswith("out.weight"):
+                parameter.normal_(0, 0.5, generator=rng)
+    image = torch.rand(1, 3, 48, 48, generator=rng)
+    objective.training_loss(network, image, torch.Generator().manual_seed(seed)).total.backward()
+    return {name: parameter.grad for name, parameter in network.named_parameters()}
+
+
+def test_only_the_window_has_a_gradient(tiny_models: dict[str, Model]) -> None:
+    objective = Progressive(deepest=5, window=2)
+    skips = {objective.draw_skip(torch.Generator().manual_seed(s)): s for s in range(40)}
+    assert set(skips) == {0, 1, 2, 3}
+    for skip, seed in skips.items():
+        found = gradients(tiny_models, objective, seed)
+        steps = found["decoder.steps"].flatten(1).any(dim=1).tolist()
+        assert steps == [skip <= t < skip + 2 for t in range(5)]
+        for t in range(5):
+            out = found[f"probability.iterations.{t}.groups.7.out.weight"]
+            assert (out is not None and bool(out.any())) == (skip <= t < skip + 2)
+
+
+def test_the_rate_reaches_the_encoder_by_its_weight(tiny_models: dict[str, Model]) -> None:
+    """From none to all; the bit model learns the same at any."""
+    none, half, whole = (
+        gradients(tiny_models, Progressive(2, 2, rate_weight=w), 0) for w in (0.0, 0.5, 1.0)
+    )
+    for name, gradient in none.items():
+        if gradient is None:
+            assert half[name] is None and whole[name] is None
+        elif name.startswith("probability."):
+            torch.testing.assert_close(whole[name], gradient)
+        else:
+            change = whole[name] - gradient
+            torch.testing.assert_close(2 * (half[name] - gradient), change, rtol=1e-3, atol=1e-6)
+            if name.startswith("encoder."):
+                assert change.any(), name

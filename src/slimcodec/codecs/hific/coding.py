@@ -192,11 +192,10 @@ class HificCodec:
         """
         header = unpack(stream)
         check_model(header, self.stream_id, self.name)
-        if header.progressive or len(header.sections) != 1:
-            raise StreamError(
-                f"a HiFiC stream has one section and is not progressive, this has "
-                f"{len(header.sections)}"
-            )
+        if header.progressive:
+            raise StreamError("the stream is damaged: a HiFiC stream is not progressive")
+        if len(header.sections) != 1:
+            raise StreamError(f"a HiFiC stream has one section, this has {len(header.sections)}")
         if header.quality > QUALITY_STEPS * (len(self.qualities) - 1):
             raise StreamError(f"the stream is damaged: quality step {header.quality}")
         hyper_shape, shape = self._shapes(header.height, header.width)

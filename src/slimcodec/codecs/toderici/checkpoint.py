@@ -21,7 +21,7 @@ from slimcodec.codecs.toderici.config import TodericiConfig
 from slimcodec.codecs.toderici.initial import initialise_probability
 from slimcodec.codecs.toderici.network import TodericiNetwork
 from slimcodec.codecs.torch_file import read_torch_file
-from slimcodec.errors import CheckpointError
+from slimcodec.errors import CheckpointError, UsageError
 
 __all__ = ["ROLES", "from_published", "published_names", "read_published"]
 
@@ -83,7 +83,7 @@ def read_published(paths: Sequence[Path]) -> TodericiNetwork:
         }
     try:
         config, ours = from_published(files)
-    except CheckpointError as error:
+    except (CheckpointError, UsageError) as error:
         shown = ", ".join(f"{role} {path}" for role, path in named.items())
         raise CheckpointError(f"{error} (given: {shown})") from error
     with torch.random.fork_rng(devices=[]):

@@ -1,0 +1,58 @@
+"""A tiny recurrent model whose bit model and corrections have something to say: fresh from its
+initial weights every bit would be a toss, and one table would code them all."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from slimcodec.codecs.toderici.coding import TodericiCodec
+from slimcodec.codecs.toderici.network import TodericiNetwork
+from slimcodec.model_file import Model, freeze_network, thaw_network
+from slimcodec.runtime import open_codec
+
+
+@torch.no_grad()
+def give_opinions(network: TodericiNetwork, seed: int) -> None:
+    """Random logits of a few units, random biases on the way to them, and small corrections."""
+    rng = torch.Generator().manual_seed(seed)
+    for name, parameter in network.probability.named_parameters():
+        if name.endswith("out.weight"):
+            parameter.normal_(0, 0.5, generator=rng)
+        elif name.endswith("bias"):
+            parameter.normal_(0, 0.3, generator=rng)
+    network.decoder.correction.weight.normal_(0, 0.1, generator=rng)
+
+
+@pytest.fixture(scope="session")
+def rnn_model(tiny_models: dict[str, Model]) -> Model:
+    """A working linear progressive codec with a random bit model."""
+    network = thaw_network(tiny_models["toderici"])
+    give_opinions(network, 0)
+    return freeze_network(network, name="tiny-rnn", family="toderici")
+
+
+@pytest.fixture(scope="session")
+def rnn_network(rnn_model: Model) -> TodericiNetwork:
+    """The model's network. It is everyone's: copy it before changing it."""
+    network = thaw_network(rnn_model)
+    assert isinstance(network, TodericiNetwork)
+    return network
+
+
+@pytest.fixture(scope="session")
+def rnn_codec(rnn_model: Model) -> TodericiCodec:
+    """The model as a codec on the torch runtime."""
+    codec = open_codec(rnn_model)
+    assert isinstance(codec, TodericiCodec)
+    return codec
+
+
+@pytest.fixture(scope="session")
+def other_rnn_codec(tiny_models: dict[str, Model]) -> TodericiCodec:
+    """Another model of the same shape, with another bit model."""
+    network = thaw_network(tiny_models["toderici"])
+    give_opinions(network, 1)
+    codec = open_codec(freeze_network(network, name="other", family="toderici"))
+    assert isinstance(codec, TodericiCodec)
+    return codec

@@ -1,0 +1,216 @@
+"""Published checkpoints of the recurrent codec: three files that belong together, or an error that
+says which does not."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from published_files import Files, published_files, write_published
+from slimcodec.codecs.toderici import family
+from slimcodec.codecs.toderici.checkpoint import from_published, published_names, read_published
+from slimcodec.codecs.toderici.coding import TodericiCodec
+from slimcodec.codecs.toderici.config import TodericiConfig
+from slimcodec.codecs.toderici.network import TodericiNetwork
+from slimcodec.errors import CheckpointError, UsageError
+from slimcodec.model_file import freeze_network
+from slimcodec.runtime import open_codec
+from slimcodec.types import Image
+
+Picture = Callable[..., Image]
+
+
+@pytest.fixture
+def files() -> Files:
+    return published_files()
+
+
+def test_widths_and_kernels_are_those_of_the_files(files: Files) -> None:
+    config, ours = from_published(files)
+    assert config == TodericiConfig(
+        bits=8,
+        stem_width=4,
+        encoder_widths=(4, 8, 12),
+        head_width=8,
+        decoder_widths=(8, 12, 4, 8),
+        decoder_hidden_kernels=(1, 1, 3, 3),
+    )
+    other, _ = from_published(published_files(kernels=(3, 1, 1, 5), bits=4))
+    assert (other.decoder_hidden_kernels, other.bits) == ((3, 1, 1, 5), 4)
+    with torch.device("meta"):
+        state = TodericiNetwork(config).state_dict()
+    networks = {n: tuple(t.shape) for n, t in state.items() if not n.startswith("probability.")}
+    assert {name: array.shape for name, array in ours.items()} == networks
+
+
+def test_every_tensor_arrives(files: Files, tmp_path: Path) -> None:
+    network = read_published(write_published(files, tmp_path))
+    assert not network.training
+    state = network.state_dict()
+    for role, arrays in files.items():
+        for theirs, ours in published_names(role).items():
+            np.testing.assert_array_equal(state[ours].numpy(), arrays[theirs])
+    # The bit model is ours, the same every time, and chance elsewhere is left alone.
+    torch.manual_seed(7)
+    before = torch.get_rng_state()
+    again = read_published(write_published(files, tmp_path)).state_dict()
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(torch.equal(again[name], tensor) for name, tensor in state.items())
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+def test_other_precisions(files: Files, tmp_path: Path, dtype: torch.dtype) -> None:
+    paths = write_published(files, tmp_path)
+    for path in paths:
+        state = torch.load(path, weights_only=True)
+        torch.save({name: tensor.to(dtype) for name, tensor in state.items()}, path)
+    network = read_published(paths)
+    expected = torch.from_numpy(files["binarizer"]["conv.weight"]).to(dtype).float()
+    assert torch.equal(network.binarizer.conv.weight, expected)
+
+
+def test_an_imported_model_codes_each_bit_as_one(
+    files: Files, tmp_path: Path, picture: Picture
+) -> None:
+    network = read_published(write_published(files, tmp_path))
+    codec = open_codec(freeze_network(network, name="published", family="toderici"))
+    assert isinstance(codec, TodericiCodec)
+    for shape, count in (((200, 300), 1), ((330, 270), 3)):
+        image = picture(*shape)
+        stream = codec.encode(image, count)
+        bits = codec.read(stream)
+        assert bits.shape == (count, -(-shape[0] // 16), -(-shape[1] // 16), 8)
+        assert bits.size / 8 < len(stream) <= bits.size / 8 + 64
+        assert codec.decode(stream).shape == image.shape
+        assert len(np.unique(bits)) == 2
+
+
+# What is refused
+
+
+@pytest.mark.parametrize("given", [(1, 0, 2), (0, 2, 1), (2, 1, 0), (2, 0, 1), (0, 0, 2)])
+def test_files_in_another_order(files: Files, tmp_path: Path, given: tuple[int, ...]) -> None:
+    roles, paths = list(files), write_published(files, tmp_path)
+    place = next(i for i in range(3) if given[i] != i)
+    with pytest.raises(CheckpointError) as error:
+        read_published([paths[i] for i in given])
+    words = str(error.value)
+    assert words.startswith(
+        f"the file given as {roles[place]} holds the {roles[given[place]]}; "
+        "the order is encoder, binarizer, decoder"
+    )
+    assert "\n" not in words
+    assert all(f"{role} {paths[i]}" in words for role, i in zip(roles, given, strict=True))
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 4])
+def test_another_number_of_files(files: Files, tmp_path: Path, count: int) -> None:
+    paths = (write_published(files, tmp_path) * 2)[:count]
+    words = (
+        f"toderici checkpoint is 3 files, in this order: encoder, binarizer, decoder; got {count}"
+    )
+    for read in (read_published, family.read_checkpoint):
+        with pytest.raises(UsageError, match=words):
+            read(paths)
+
+
+@pytest.mark.parametrize(
+    ("role", "other", "words"),
+    [
+        ("encoder", {"encoder": (4, 8, 16)}, "encoder gives 16 features, the binarizer takes 12"),
+        ("binarizer", {"encoder": (4, 8, 16)}, "encoder gives 12 features, the binarizer takes 16"),
+        ("binarizer", {"bits": 4}, "binarizer gives 4 bits, the decoder takes 8"),
+        ("decoder", {"bits": 4}, "binarizer gives 8 bits, the decoder takes 4"),
+    ],
+)
+def test_files_of_different_widths(
+    files: Files, role: str, other: dict[str, object], words: str
+) -> None:
+    files[role] = published_files(**other)[role]
+    with pytest.raises(CheckpointError, match=f"of different widths: the {words}$"):
+        from_published(files)
+
+
+def test_tensors_that_do_not_fit_within_a_file(files: Files, tmp_path: Path) -> None:
+    files["decoder"]["rnn2.conv_ih.weight"] = np.zeros((48, 3, 3, 3), np.float32)
+    with pytest.raises(CheckpointError, match="do not fit each other: ") as error:
+        read_published(write_published(files, tmp_path))
+    assert "\n" not in str(error.value)
+    assert "decoder.cells.1.conv_ih.weight" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("role", "name"),
+    [
+        ("binarizer", "conv.weight"),
+        ("encoder", "rnn2.conv_hh.weight"),
+        ("decoder", "rnn4.conv_hh.weight"),
+        ("decoder", "conv2.weight"),
+    ],
+)
+@pytest.mark.parametrize("shape", [(), (8,), (8, 12)])
+def test_tensors_that_are_no_convolution(
+    files: Files, tmp_path: Path, role: str, name: str, shape: tuple[int, ...]
+) -> None:
+    files[role][name] = np.zeros(shape, np.float32)
+    with pytest.raises(CheckpointError, match="must have 4 dimensions") as error:
+        read_published(write_published(files, tmp_path))
+    assert f"the file given as {role} is none: its {name} must" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_missing_and_unknown_tensors(files: Files, tmp_path: Path) -> None:
+    whole = dict(files["encoder"])
+    del files["encoder"]["rnn1.conv_hh.weight"]
+    words = r"^the file given as encoder is none: it lacks rnn1\.conv_hh\.weight"
+    with pytest.raises(CheckpointError, match=f"{words}$"):
+        from_published(files)
+    files["encoder"]["surprise"] = np.zeros(1, np.float32)
+    with pytest.raises(CheckpointError, match=f"{words} and has surprise$"):
+        from_published(files)
+    files["encoder"] = {**whole, "rnn1.conv_ih.bias": np.zeros(4, np.float32)}
+    with pytest.raises(CheckpointError, match=r"it has rnn1\.conv_ih\.bias$"):
+        from_published(files)
+    files["encoder"] = {}
+    with pytest.raises(CheckpointError, match="given as encoder is none: it lacks ") as error:
+        read_published(write_published(files, tmp_path))
+    assert "\n" not in str(error.value)
+
+
+def test_a_file_that_would_run_code(files: Files, tmp_path: Path) -> None:
+    class Harm:
+        def __reduce__(self) -> tuple[object, ...]:
+            return os.mkdir, (str(tmp_path / "harm"),)
+
+    paths = write_published(files, tmp_path)
+    for number in range(3):
+        good = paths[number].read_bytes()
+        torch.save({"conv.weight": Harm()}, paths[number])
+        with pytest.raises(CheckpointError, match=r"refused, .*mkdir") as error:
+            read_published(paths)
+        assert str(paths[number]) in str(error.value)
+        assert "\n" not in str(error.value)
+        assert not (tmp_path / "harm").exists()
+        paths[number].write_bytes(good)
+    assert read_published(paths)
+
+
+def test_files_that_are_no_checkpoints(files: Files, tmp_path: Path) -> None:
+    paths = write_published(files, tmp_path)
+    for content in (b"", b"not a torch file", paths[1].read_bytes()[:-100]):
+        paths[2].write_bytes(content)
+        with pytest.raises(CheckpointError) as error:
+            read_published(paths)
+        assert str(paths[2]) in str(error.value)
+        assert "\n" not in str(error.value)
+    torch.save([1, 2], paths[2])
+    with pytest.raises(CheckpointError, match="holds a list, not a checkpoint dictionary"):
+        read_published(paths)
+    paths[2].unlink()
+    with pytest.raises(CheckpointError, match="there is no checkpoint"):
+        read_published(paths)
