@@ -87,7 +87,8 @@ def _training(model: Model) -> str:
 def _figures(name: str, model: str, summary: Summary) -> str:
     points = [point for point in summary.points if point.variant == model]
     metrics = [metric for metric in LABELS if metric in points[0].metrics]
-    head = ["quality", "bits per pixel", *[LABELS[m] for m in metrics]]
+    steps = any(point.steps_ms for point in points)
+    head = ["iterations" if steps else "quality", "bits per pixel", *[LABELS[m] for m in metrics]]
     lines = [
         f"## On {name}",
         "",

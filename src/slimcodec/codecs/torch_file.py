@@ -58,4 +58,5 @@ def _reason(error: Exception) -> str:
             f"refused, because loading it would call {refused[1]}: a checkpoint may hold tensors, "
             "plain values and argparse settings only"
         )
-    return f"not a readable torch checkpoint ({type(error).__name__}: {(text.splitlines() or ['it is empty'])[0][:120]})"
+    first_line = (text.splitlines() or ["it is empty"])[0][:120]
+    return f"not a readable torch checkpoint ({type(error).__name__}: {first_line})"

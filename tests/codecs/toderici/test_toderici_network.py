@@ -14,6 +14,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from slimcodec.codecs.toderici import network as network_module
 from slimcodec.codecs.toderici.checkpoint import ROLES, from_published, published_names
 from slimcodec.codecs.toderici.config import TodericiConfig, toderici, toderici_s
 from slimcodec.codecs.toderici.network import (
@@ -265,6 +266,45 @@ def test_no_hidden_convolution_of_zeros(rnn_network: TodericiNetwork) -> None:
         assert called == []
         called, _ = hidden_convolutions(part, *inputs, *state)
         assert len(called) == len(set(called)) == cells
+
+
+@pytest.mark.parametrize(("stride", "kernel"), [(1, 1), (1, 3), (2, 1)])
+@pytest.mark.parametrize("size", [(1, 1), (5, 4), (16, 7)])
+def test_bands_are_the_whole(
+    stride: int, kernel: int, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the runtime computes band by band is what training computes at once."""
+    torch.manual_seed(0)
+    cell = ConvLstm(3, 4, stride=stride, hidden_kernel=kernel, bias=True)
+    height, width = size
+    x = torch.randn(2, 3, stride * height, stride * width)
+    state = (torch.randn(2, 4, height, width), torch.randn(2, 4, height, width))
+    for rows in (1, 2, 100):
+        monkeypatch.setattr(network_module, "BAND", rows * 2 * 4 * 4 * width)
+        for before in ((), state):
+            with torch.no_grad():
+                whole = cell(x, before)
+            with torch.inference_mode():
+                bands = cell(x, before)
+            for a, b in zip(whole, bands, strict=True):
+                torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_bands_compute_no_hidden_convolution_of_zeros(monkeypatch: pytest.MonkeyPatch) -> None:
+    cell = ConvLstm(3, 4, stride=1, hidden_kernel=3, bias=False)
+    weights: list[Tensor] = []
+    real = network_module.F.conv2d
+
+    def counted(x: Tensor, weight: Tensor, *rest: object) -> Tensor:
+        weights.append(weight)
+        return real(x, weight, *rest)
+
+    monkeypatch.setattr(network_module.F, "conv2d", counted)
+    with torch.inference_mode():
+        state = cell(torch.randn(1, 3, 4, 4))
+        assert [w is cell.conv_hh.weight for w in weights] == [False]
+        cell(torch.randn(1, 3, 4, 4), state)
+    assert [w is cell.conv_hh.weight for w in weights] == [False, False, True]
 
 
 def test_gradients_reach_everything_that_ran(
