@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from planes import BitPlanes
 
+from planes import BitPlanes
 from slimcodec.cli.demo import cut_short, there_and_back
 from slimcodec.images import read_image
 
