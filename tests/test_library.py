@@ -126,6 +126,14 @@ def test_a_probability_model_makes_new_streams(
         tiny_codec.decode(stream)
 
 
+def test_a_part_that_both_sides_run(tiny_models: dict[str, Model]) -> None:
+    whole = tiny_models["toderici"]
+    small, recipe = pruned(whole, decoder=0.5)
+    words = library.stream_change(whole, small, recipe)
+    assert words.startswith(f"stream id stays {whole.stream_id}: ")
+    assert words.endswith("each model's pictures are best from its own streams")
+
+
 def test_nothing_pruned_nothing_changed(tiny_model: Model) -> None:
     small, recipe = pruned(tiny_model, encoder=0, probability=0.0)
     assert small.stream_id == tiny_model.stream_id

@@ -8,7 +8,13 @@ import sys
 
 import pytest
 
-from slimcodec.machine import available_cores, cpu_flags, cpu_name, tune_allocator
+from slimcodec.machine import (
+    available_cores,
+    cpu_flags,
+    cpu_name,
+    memory_bytes,
+    tune_allocator,
+)
 
 
 def test_cores_are_those_of_this_process() -> None:
@@ -21,6 +27,16 @@ def test_cores_are_those_of_this_process() -> None:
         assert available_cores() == 1
     finally:
         os.sched_setaffinity(0, before)
+
+
+def test_memory_is_more_than_this_process_has() -> None:
+    there = memory_bytes()
+    if not os.path.exists("/proc/self/statm"):
+        pytest.skip("no /proc on this system")
+    with open("/proc/self/statm", encoding="utf-8") as file:
+        resident = int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    assert there is not None
+    assert resident < there
 
 
 def test_the_processor_has_a_name() -> None:

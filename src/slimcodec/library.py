@@ -99,10 +99,16 @@ def stream_change(before: Model, after: Model, recipe: Recipe) -> str:
             f"stream id stays {after.stream_id}: only the {' and the '.join(sorted(touched))} "
             f"changed, so every decoder of {before.name} reads the new streams as well"
         )
-    return (
+    words = (
         f"stream id stays {after.stream_id}: streams written by {before.name} decode with this "
         "model, and the other way round"
     )
+    if touched & registry.families.get(before.family).shared_parts:
+        words += (
+            "; but an encoder corrects what its own decoder made of the iterations before, so "
+            "each model's pictures are best from its own streams"
+        )
+    return words
 
 
 def codec_of_stream(stream: bytes, runtime: str = "torch") -> Codec:

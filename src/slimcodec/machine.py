@@ -15,7 +15,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
-__all__ = ["available_cores", "cpu_flags", "cpu_name", "tune_allocator"]
+__all__ = ["available_cores", "cpu_flags", "cpu_name", "memory_bytes", "tune_allocator"]
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
 _TELLING_FLAGS = (
@@ -56,6 +56,20 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+@cache
+def memory_bytes() -> int | None:
+    """Memory that this process may come to use, all of it; None where the system does not say."""
+    try:
+        there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
+    limit = Path("/sys/fs/cgroup/memory.max")
+    try:
+        return min(there, int(limit.read_text()))
+    except (OSError, ValueError):  # no control group, or one without a limit ("max")
+        return there
 
 
 @cache

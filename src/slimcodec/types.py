@@ -33,7 +33,8 @@ class Clock(Protocol):
     """``with clock("generator"): ...`` charges the time spent inside to that part.
 
     A codec that works in steps says which one, from 1 on: ``with clock("decoder", 3): ...``. What a
-    step needs is charged to it, so the steps up to n together are what it took to get there.
+    step needs is charged to it, so the steps up to n together are what it took to get there; what
+    is needed once, however many steps there are, is charged to none.
     """
 
     def __call__(self, part: str, step: int = 0, /) -> AbstractContextManager[object]: ...

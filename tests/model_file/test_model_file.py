@@ -16,6 +16,7 @@ import torch
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
+from slimcodec import registry
 from slimcodec.errors import ModelFileError, SlimcodecError
 from slimcodec.model_file import Model, freeze_network, load, save, thaw_network
 from slimcodec.runtime import open_codec
@@ -244,6 +245,27 @@ def test_a_stream_id_that_is_not_that_of_the_integers(tiny_model: Model, tmp_pat
     save(replace(tiny_model, stream_id="0123456789abcdef"), tmp_path / "other.slim")
     with pytest.raises(ModelFileError, match=r"stream id 0123456789abcdef .* another version"):
         load(tmp_path / "other.slim")
+
+
+@pytest.mark.parametrize("family", registry.families)
+def test_contents_that_make_no_model(
+    family: str, tiny_models: dict[str, Model], tmp_path: Path
+) -> None:
+    """With a right digest around them: it is no signature, anyone can write one."""
+    whole, path = tiny_models[family], tmp_path / "odd.slim"
+    probability = [name for name in whole.weights if name.startswith("probability.")]
+    odd = [
+        replace(whole, weights={k: v for k, v in whole.weights.items() if k != name})
+        for name in probability[:: max(1, len(probability) // 5)]
+    ]
+    odd += [replace(whole, frozen={k: v[:1] for k, v in whole.frozen.items()})]
+    odd += [replace(whole, frozen={}), replace(whole, weights={})]
+    odd += [replace(whole, config={**whole.config, "surprise": 1})]
+    for model in odd:
+        save(model, path)
+        with pytest.raises(ModelFileError, match=r"odd\.slim: |do not fit the network") as error:
+            open_codec(load(path))
+        assert "\n" not in str(error.value)
 
 
 def test_no_half_written_file(tiny_model: Model, path: Path, tmp_path: Path) -> None:

@@ -169,7 +169,7 @@ def test_the_words_for_each_damage() -> None:
     with pytest.raises(
         StreamError,
         match=r"^the stream is cut short inside section 3 \(2 of its 10 bytes are missing\); "
-        r"the first 2 sections are whole; decode them with --partial$",
+        r"the first 2 sections are whole; salvage them \(slimcodec decode --partial\)$",
     ):
         unpack(data[: ends[2] - 2])
     changed = bytearray(data)
@@ -177,7 +177,7 @@ def test_the_words_for_each_damage() -> None:
     with pytest.raises(
         StreamError,
         match=r"^section 2 fails its check \(damaged, out of order, or from another stream\); "
-        r"the first section is whole; decode it with --partial$",
+        r"the first section is whole; salvage it \(slimcodec decode --partial\)$",
     ):
         unpack(bytes(changed))
     with pytest.raises(StreamError, match=r"^the stream is cut short inside section 3; the first"):

@@ -86,6 +86,7 @@ def _save(run: TrainingConfig, trained: Trained, photos: int, out: Path) -> None
         "hours": round(trained.train_seconds / 3600, 3),
         "photographs": photos - len(run.holdout),
         "objective": trained.objective,
+        **({"parts": list(run.parts)} if run.parts else {}),
         "hardware": cpu_name(),
         "validation_bpp_db": [[round(b, 4), round(d, 3)] for b, d in trained.validation],
     }

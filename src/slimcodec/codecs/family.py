@@ -31,6 +31,8 @@ class Family(Protocol):
     """Names a recipe may use, in the order of the flow chart."""
     encoding_parts: frozenset[str]
     """Parts that only an encoder has: shrinking them leaves every decoder as it was."""
+    shared_parts: frozenset[str]
+    """Parts of the decoder that an encoder also runs, to see what is left for it to correct."""
     changes_streams: frozenset[str]
     """Parts whose weights old streams depend on: shrinking one gives a new ``stream_id``."""
     checkpoint_files: tuple[str, ...]

@@ -14,11 +14,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from slimcodec.errors import CheckpointError
 
-__all__ = ["as_settings", "read_torch_file"]
+__all__ = ["as_arrays", "as_settings", "read_torch_file"]
 
 
 def read_torch_file(path: Path) -> dict[str, Any]:
@@ -41,6 +43,28 @@ def read_torch_file(path: Path) -> dict[str, Any]:
             f"{path} holds a {type(content).__name__}, not a checkpoint dictionary"
         )
     return dict(content)
+
+
+def as_arrays(content: Mapping[Any, Any]) -> dict[str, NDArray[np.float32]]:
+    """The named tensors of a checkpoint, everything else left out.
+
+    Raises:
+        CheckpointError: when a tensor is no plain array of numbers, or claims more of them than
+            the file holds (a view of one number can claim terabytes).
+    """
+    arrays = {}
+    for name, tensor in content.items():
+        if not isinstance(name, str) or not isinstance(tensor, torch.Tensor):
+            continue
+        plain = tensor.layout == torch.strided and not tensor.is_meta and not tensor.is_complex()
+        if not plain or tensor.is_quantized:
+            raise CheckpointError(f"{name} is not a plain array of numbers")
+        if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+            raise CheckpointError(
+                f"{name} claims {tensor.numel():,} numbers, more than the file holds"
+            )
+        arrays[name] = tensor.detach().float().numpy()
+    return arrays
 
 
 def as_settings(value: Any) -> dict[str, Any]:

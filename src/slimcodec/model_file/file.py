@@ -20,7 +20,7 @@ from safetensors.numpy import save as to_bytes
 
 from slimcodec import registry
 from slimcodec.atomic import write_atomically
-from slimcodec.errors import ModelFileError
+from slimcodec.errors import ModelFileError, UsageError
 from slimcodec.model_file.model import Model
 
 __all__ = ["load", "read_manifest", "save"]
@@ -52,8 +52,7 @@ def load(path: Path) -> Model:
     model = _model_of(manifest, tensors)
     if model.digest != manifest["digest"]:
         raise ModelFileError(f"{path} was altered after it was written: its digest does not match")
-    family = registry.families.get(model.family)
-    if family.stream_id(model.weights, model.frozen).hex() != model.stream_id:
+    if _stream_id(model, path) != model.stream_id:
         raise ModelFileError(
             f"{path}: its integers do not give the stream id {model.stream_id} that it was written "
             "with; it comes from another version of slimcodec"
@@ -69,6 +68,21 @@ def read_manifest(path: Path) -> dict[str, Any]:
     """
     with _opened(path) as (manifest, _):
         return manifest
+
+
+def _stream_id(model: Model, path: Path) -> str:
+    """What the contents give, in hex. A digest is no signature: whoever wrote the file could write
+    one over contents that make no model at all."""
+    family = registry.families.get(model.family)
+    try:
+        family.config(model.config)
+        return str(family.stream_id(model.weights, model.frozen).hex())
+    except ModelFileError as error:
+        raise ModelFileError(f"{path}: {error}") from error
+    except (UsageError, LookupError, ValueError, TypeError, ArithmeticError) as error:
+        raise ModelFileError(
+            f"{path}: its contents make no {model.family} model ({type(error).__name__}: {error})"
+        ) from error
 
 
 @contextmanager

@@ -219,7 +219,7 @@ def _sound(data: bytes) -> _Parsed:
     if not parsed.stream.progressive:
         raise StreamError(parsed.fault)
     pronoun = "it" if len(parsed.ends) == 1 else "them"
-    raise StreamError(f"{parsed.loss()}; decode {pronoun} with --partial")
+    raise StreamError(f"{parsed.loss()}; salvage {pronoun} (slimcodec decode --partial)")
 
 
 def _read_header(data: bytes) -> tuple[tuple[int, int, int], int, int]:

@@ -161,6 +161,7 @@ class Progressive:
         terms = ["mean absolute residual"]
         terms += [f"{self.ms_ssim_weight:g} (1 - MS-SSIM)"] if self.ms_ssim_weight else []
         terms += [f"{self.rate_weight:g} bpp"] if self.rate_weight else []
+        terms += ["the bit model's code length"]
         return f"{' + '.join(terms)} over windows of {self.window} of {self.deepest} iterations"
 
     def draw_skip(self, rng: torch.Generator) -> int:

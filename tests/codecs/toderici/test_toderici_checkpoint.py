@@ -145,6 +145,40 @@ def test_tensors_that_do_not_fit_within_a_file(files: Files, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
+    ("tensor", "words"),
+    [
+        (torch.zeros(8, 12, 1, 1).to_sparse(), "is not a plain array of numbers"),
+        (torch.zeros(8, 12, 1, 1, device="meta"), "is not a plain array of numbers"),
+        (torch.zeros(8, 12, 1, 1, dtype=torch.complex64), "is not a plain array of numbers"),
+        # Stored as one number and its strides: a file of a kilobyte, terabytes in memory.
+        (torch.zeros(1).expand(1 << 40, 12, 1, 1), "more than the file holds"),
+    ],
+)
+def test_tensors_that_are_no_arrays(
+    files: Files, tmp_path: Path, tensor: torch.Tensor, words: str
+) -> None:
+    paths = write_published(files, tmp_path)
+    torch.save({"conv.weight": tensor}, paths[1])
+    with pytest.raises(CheckpointError, match=words) as error:
+        read_published(paths)
+    assert str(paths[1]) in str(error.value)
+
+
+def test_names_that_are_no_words(files: Files, tmp_path: Path) -> None:
+    paths = write_published(files, tmp_path)
+    torch.save({0: torch.zeros(1), "a": torch.zeros(1)}, paths[0])
+    with pytest.raises(CheckpointError, match="the file given as encoder is none"):
+        read_published(paths)
+
+
+def test_no_bits_at_all(files: Files, tmp_path: Path) -> None:
+    files["binarizer"]["conv.weight"] = np.zeros((0, 12, 1, 1), np.float32)
+    files["decoder"]["conv1.weight"] = np.zeros((8, 0, 1, 1), np.float32)
+    with pytest.raises(CheckpointError, match="bits must be a whole number above 0, got 0"):
+        read_published(write_published(files, tmp_path))
+
+
+@pytest.mark.parametrize(
     ("role", "name"),
     [
         ("binarizer", "conv.weight"),

@@ -19,7 +19,7 @@ from large_bit_prior import tables_of
 
 from slimcodec.codecs.toderici.coding import TodericiCodec
 from slimcodec.codecs.toderici.network import TodericiNetwork
-from slimcodec.errors import StreamError, UsageError, WrongModelError
+from slimcodec.errors import ModelFileError, StreamError, UsageError, WrongModelError
 from slimcodec.images import crop
 from slimcodec.model_file import Model, freeze_network, load, save
 from slimcodec.runtime import open_codec
@@ -287,7 +287,7 @@ def test_sections_damaged_repeated_reordered_or_foreign(
     ):
         words = refusal(rnn_codec, bad)
         assert f"section {count + 1} " in words
-        assert "whole; decode" in words
+        assert "whole; salvage" in words
         kept, lost = salvage(bad)
         assert lost is not None
         assert kept == stream[: (a, b)[count - 1]]
@@ -324,10 +324,21 @@ def test_another_recurrent_models_stream(
 
 def test_streams_of_our_id_that_we_do_not_write(rnn_codec: TodericiCodec, stream: bytes) -> None:
     header = unpack(stream)
-    for bad in (replace(header, progressive=False), replace(header, quality=1)):
-        assert "this model writes progressive ones only" in refusal(rnn_codec, pack(bad))
+    plain = pack(replace(header, progressive=False))
+    assert "it is not progressive, as all of tiny-rnn's are" in refusal(rnn_codec, plain)
+    assert "quality 1, where tiny-rnn writes 0" in refusal(
+        rnn_codec, pack(replace(header, quality=1))
+    )
     more = replace(header, sections=(*header.sections, header.sections[-1]))
     assert "6 iterations, tiny-rnn writes at most 5" in refusal(rnn_codec, pack(more))
+
+
+def test_a_network_whose_codes_are_no_signs(rnn_codec: TodericiCodec, picture: Picture) -> None:
+    codec = copy.copy(rnn_codec)
+    codec.parts = dict(rnn_codec.parts)
+    codec.parts["binarizer"] = lambda *arrays: 0 * rnn_codec.parts["binarizer"](*arrays)
+    with pytest.raises(ModelFileError, match="tiny-rnn gives codes that are not -1 or \\+1"):
+        codec.encode(picture(40, 56))
 
 
 @pytest.mark.parametrize("symbol", [0, 2, -2, 1000])

@@ -63,7 +63,7 @@ def test_structures(rnn_network: TodericiNetwork) -> None:
         replace(published, bounded_output=False, input_scale=2.0, gate_bias=True),
         replace(published, decoder_hidden_kernels=(3, 3, 1, 1), slices=1),
         replace(tiny, linear_components=0, bounded_output=True),
-        replace(tiny, linear_rounds=1),
+        replace(tiny, linear_components=32, linear_rounds=1),
     ):
         network = TodericiNetwork(config).eval()
         with torch.no_grad():
@@ -94,8 +94,14 @@ def test_recurrent_configurations_go_through_plain_values() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"encoder_widths": (1, 2)}, "3 encoder_widths and 4 decoder_widths"),
-        ({"decoder_hidden_kernels": (1, 1, 1)}, "equal length"),
+        ({"encoder_widths": (1, 2)}, "encoder_widths must be 3 whole numbers above 0"),
+        ({"decoder_hidden_kernels": (1, 1, 1)}, "decoder_hidden_kernels must be 4 whole"),
+        ({"decoder_hidden_kernels": (1, 2, 3, 3)}, "must be odd"),
+        ({"bits": 0}, "bits must be a whole number above 0, got 0"),
+        ({"slices": 0}, "slices must be a whole number above 0, got 0"),
+        ({"iterations": 0}, "iterations must be a whole number above 0, got 0"),
+        ({"iterations": 300}, "iterations must be 1 to 256, got 300"),
+        ({"linear_components": 4, "linear_rounds": 6}, "must be 32 or more, a place for every bit"),
         ({"decoder_widths": (4, 4, 4, 6)}, "multiples of 4"),
         ({"slices": 3}, "slices must divide the 32 bits, got 3"),
         ({"linear_components": 769}, "0 to 768, got 769"),

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from slimcodec.codecs.checks import check_encodable, check_model
+from slimcodec.codecs.checks import check_decodable, check_encodable
 from slimcodec.codecs.hific.config import HificConfig
 from slimcodec.codecs.hific.prior import IntegerPrior, grid_from_arrays
 from slimcodec.errors import StreamError, UsageError
@@ -148,7 +148,7 @@ class HificCodec:
         self, image: Image, quality: float | None = None, *, clock: Clock = no_clock
     ) -> bytes:
         """One image to one stream; see ``types.Codec``."""
-        check_encodable(image)
+        check_encodable(image, self.name, self.config.bytes_per_pixel)
         height, width, _ = image.shape
         step = self._quality_step(quality)
         latents = self.analyse(image, step, clock)
@@ -191,7 +191,7 @@ class HificCodec:
             WrongModelError: when another model wrote it.
         """
         header = unpack(stream)
-        check_model(header, self.stream_id, self.name)
+        check_decodable(header, self.stream_id, self.name, self.config.bytes_per_pixel)
         if header.progressive:
             raise StreamError("the stream is damaged: a HiFiC stream is not progressive")
         if len(header.sections) != 1:

@@ -12,6 +12,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 from slimcodec.errors import UsageError
@@ -86,6 +87,18 @@ class HificConfig:
     def stride(self) -> int:
         """Pixels per latent position, on a side: 16 for four stages."""
         return int(2 ** len(self.encoder_widths))
+
+    @property
+    def bytes_per_pixel(self) -> float:
+        """Memory that coding takes, about: what goes into and comes out of the largest layer, twice
+        for the copies that a convolution makes, and the picture. 120 for ``hific-s``, measured 126
+        on six million pixels."""
+        up = (self.trunk_width, *self.generator_widths)
+        per_pixel = [width * 4.0**i / self.stride**2 for i, width in enumerate(up)]
+        if self.stem_kernel is not None:
+            per_pixel.append(self.stem_width)
+        largest = max(a + b for a, b in pairwise(per_pixel))
+        return 8 * (largest + 3)
 
     @property
     def qualities(self) -> tuple[float, ...]:

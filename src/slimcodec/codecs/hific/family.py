@@ -28,6 +28,7 @@ class HificFamily:
     name = "hific"
     parts = ("encoder", "generator", "probability")
     encoding_parts = frozenset({"encoder"})
+    shared_parts: frozenset[str] = frozenset()
     changes_streams = frozenset({"probability"})
     checkpoint_files = ("checkpoint",)
     objective = "rate-distortion"
@@ -85,7 +86,7 @@ class HificFamily:
         import torch
 
         from slimcodec.codecs.hific.checkpoint import config_from_args, from_published
-        from slimcodec.codecs.torch_file import as_settings, read_torch_file
+        from slimcodec.codecs.torch_file import as_arrays, as_settings, read_torch_file
 
         path = by_role(self.name, self.checkpoint_files, paths)["checkpoint"]
         content = read_torch_file(path)
@@ -93,7 +94,10 @@ class HificFamily:
         if not isinstance(state, Mapping):
             raise CheckpointError(f"{path} has no 'model_state_dict'; is it a HiFiC checkpoint?")
         config = config_from_args(as_settings(content.get("args", {})))
-        arrays = {k: v.numpy() for k, v in state.items() if isinstance(v, torch.Tensor)}
+        try:
+            arrays = as_arrays(state)
+        except CheckpointError as error:
+            raise CheckpointError(f"{path}: {error}") from error
         ours = from_published(arrays, config)
         with torch.device("meta"):
             network = self.build(config)

@@ -9,7 +9,8 @@ gigabyte). Damage *inside* the coded data is found where the format allows it; n
 here has a checksum.
 
 The times are the library's as Python calls it: the conversion of the array is charged too, as it is
-part of XX"""
+part of what a caller waits for.
+"""
 
 from __future__ import annotations
 

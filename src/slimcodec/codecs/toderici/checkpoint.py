@@ -20,7 +20,7 @@ from slimcodec.codecs.family import by_role
 from slimcodec.codecs.toderici.config import TodericiConfig
 from slimcodec.codecs.toderici.initial import initialise_probability
 from slimcodec.codecs.toderici.network import TodericiNetwork
-from slimcodec.codecs.torch_file import read_torch_file
+from slimcodec.codecs.torch_file import as_arrays, read_torch_file
 from slimcodec.errors import CheckpointError, UsageError
 
 __all__ = ["ROLES", "from_published", "published_names", "read_published"]
@@ -78,11 +78,13 @@ def read_published(paths: Sequence[Path]) -> TodericiNetwork:
     files = {}
     for role, path in named.items():
         content = read_torch_file(path)
-        files[role] = {
-            k: v.detach().float().numpy() for k, v in content.items() if isinstance(v, torch.Tensor)
-        }
+        try:
+            files[role] = as_arrays(content)
+        except CheckpointError as error:
+            raise CheckpointError(f"{path}: {error}") from error
     try:
         config, ours = from_published(files)
+        _check_shapes(config, ours)
     except (CheckpointError, UsageError) as error:
         shown = ", ".join(f"{role} {path}" for role, path in named.items())
         raise CheckpointError(f"{error} (given: {shown})") from error
@@ -91,13 +93,20 @@ def read_published(paths: Sequence[Path]) -> TodericiNetwork:
         network = TodericiNetwork(config)
         initialise_probability(network)
     state = network.state_dict() | {k: torch.from_numpy(v) for k, v in ours.items()}
-    try:
-        network.load_state_dict(state)
-    except RuntimeError as error:
-        raise CheckpointError(
-            f"the three files do not fit each other: {' '.join(str(error).split())}"
-        ) from error
+    network.load_state_dict(state)
     return network.eval()
+
+
+def _check_shapes(config: TodericiConfig, ours: Arrays) -> None:
+    """Before memory is taken: a shape is only a claim until it fits all the others."""
+    with torch.device("meta"):
+        wanted = TodericiNetwork(config).state_dict()
+    for name, array in ours.items():
+        if array.shape != wanted[name].shape:
+            raise CheckpointError(
+                f"the three files do not fit each other: {name} is {list(array.shape)}, by the "
+                f"other shapes it must be {list(wanted[name].shape)}"
+            )
 
 
 def _check_role(role: str, arrays: Arrays) -> None:

@@ -19,10 +19,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from slimcodec.codecs.checks import check_encodable, check_model
+from slimcodec.codecs.checks import check_decodable, check_encodable
 from slimcodec.codecs.toderici.config import STRIDE, TodericiConfig
-from slimcodec.codecs.toderici.prior import BitPrior, Place
-from slimcodec.errors import StreamError, UsageError
+from slimcodec.codecs.toderici.prior import BitPrior, Exchange, Known, Place
+from slimcodec.errors import ModelFileError, StreamError, UsageError
 from slimcodec.images import crop, pad_to_multiple
 from slimcodec.stream import (
     Stream,
@@ -78,7 +78,7 @@ class TodericiCodec:
         self, image: Image, quality: float | None = None, *, clock: Clock = no_clock
     ) -> bytes:
         """One image to one stream of ``quality`` iterations; see ``types.Codec``."""
-        check_encodable(image)
+        check_encodable(image, self.name, self.config.bytes_per_pixel)
         height, width, _ = image.shape
         count = self._iterations(quality)
         sections: list[bytes] = []
@@ -108,6 +108,11 @@ class TodericiCodec:
             with clock("entropy", number + 1):
                 coder = SymbolEncoder()
                 bits = code[0].transpose(1, 2, 0).astype(np.int32)
+                if (np.abs(bits) != 1).any():
+                    raise ModelFileError(
+                        f"{self.name} gives codes that are not -1 or +1; the model is damaged, or "
+                        "its linear path has no place for every bit"
+                    )
                 _, known = self.prior.iterate(number, known, self._writer(coder, bits))
                 sections.append(coder.finish())
         return pack(Stream(self.stream_id, height, width, 0, tuple(sections), progressive=True))
@@ -127,7 +132,7 @@ class TodericiCodec:
                 output, *rest = self.parts["decoder"](code, np.array(number, np.int64), *state)
                 state = tuple(rest)
                 picture += output
-        with clock("decoder", len(header.sections)):
+        with clock("decoder"):
             pixels = np.rint(np.clip(picture[0], 0, 1) * np.float32(255)).astype(np.uint8)
             image = crop(pixels.transpose(1, 2, 0), header.height, header.width)
             return np.ascontiguousarray(image)
@@ -154,9 +159,15 @@ class TodericiCodec:
             WrongModelError: when another model wrote it.
         """
         header = unpack(stream)
-        check_model(header, self.stream_id, self.name)
-        if not header.progressive or header.quality:
-            raise StreamError("the stream is damaged: this model writes progressive ones only")
+        check_decodable(header, self.stream_id, self.name, self.config.bytes_per_pixel)
+        if not header.progressive:
+            raise StreamError(
+                f"the stream is damaged: it is not progressive, as all of {self.name}'s are"
+            )
+        if header.quality:
+            raise StreamError(
+                f"the stream is damaged: quality {header.quality}, where {self.name} writes 0"
+            )
         if len(header.sections) > self.config.iterations:
             raise StreamError(
                 f"the stream is damaged: {len(header.sections)} iterations, {self.name} writes at "
@@ -165,8 +176,8 @@ class TodericiCodec:
         return header
 
     def _read_section(
-        self, number: int, section: bytes, known: Any
-    ) -> tuple[NDArray[np.int8], Any]:
+        self, number: int, section: bytes, known: Known
+    ) -> tuple[NDArray[np.int8], Known]:
         coder = SymbolDecoder(section)
 
         def take(tables: NDArray[np.int16], place: Place) -> NDArray[np.int32]:
@@ -179,9 +190,7 @@ class TodericiCodec:
         coder.finish()
         return read
 
-    def _writer(
-        self, coder: SymbolEncoder, bits: NDArray[np.int32]
-    ) -> Callable[[NDArray[np.int16], Place], NDArray[np.int32]]:
+    def _writer(self, coder: SymbolEncoder, bits: NDArray[np.int32]) -> Exchange:
         def give(tables: NDArray[np.int16], place: Place) -> NDArray[np.int32]:
             own = bits[place.rows, place.columns, place.start : place.stop]
             coder.put(own, tables, self.tables)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from slimcodec.codecs.toderici.coding import TodericiCodec
 from slimcodec.codecs.toderici.config import TodericiConfig, toderici, toderici_s
-from slimcodec.codecs.toderici.prior import BitPrior
+from slimcodec.codecs.toderici.prior import BitPrior, check_tables
 from slimcodec.errors import UnknownNameError
 from slimcodec.stream import Tables
 
@@ -30,6 +30,7 @@ class TodericiFamily:
     name = "toderici"
     parts = ("encoder", "binarizer", "decoder", "probability")
     encoding_parts = frozenset({"encoder", "binarizer"})
+    shared_parts = frozenset({"decoder"})
     changes_streams = frozenset({"probability"})
     objective = "progressive"
     checkpoint_files = ("encoder", "binarizer", "decoder")
@@ -91,4 +92,4 @@ class TodericiFamily:
 
 
 def _tables(frozen: Mapping[str, NDArray[np.generic]]) -> Tables:
-    return Tables.from_arrays(frozen, "bit_tables")
+    return check_tables(Tables.from_arrays(frozen, "bit_tables"))

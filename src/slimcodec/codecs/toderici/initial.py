@@ -90,7 +90,6 @@ def initialise_probability(network: TodericiNetwork) -> None:
     for module in probability.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-            assert module.bias is not None or module.weight.shape[2] == 3
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
     for iteration in probability.iterations:

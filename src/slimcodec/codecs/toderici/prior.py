@@ -30,17 +30,32 @@ from slimcodec.codecs.integers import (
     relu,
     weight_bits,
 )
+from slimcodec.errors import ModelFileError
 from slimcodec.stream import Tables
 
-__all__ = ["BitPrior", "Exchange", "Known", "Place", "bit_tables"]
+__all__ = ["BitPrior", "Exchange", "Known", "Place", "bit_tables", "check_tables"]
 
 _LOGIT_STEPS = 4
-"""Tables per unit of logit: at most a thousandth of a bit is lost to the rounding."""
+"""Tables per unit of logit. A logit that is off by an eighth costs a toss 0.003 bits, the mean of
+all roundings a third of that."""
 _LARGEST_LOGIT = 8
 _MIDDLE = _LARGEST_LOGIT * _LOGIT_STEPS
 _MEMORY_FRACTION = 10
 
 Weights = Mapping[str, NDArray[np.float32]]
+
+
+def check_tables(tables: Tables) -> Tables:
+    """The same tables, if they are as many and as wide as this prior's table numbers need.
+
+    Raises:
+        ModelFileError: otherwise.
+    """
+    if len(tables) != 2 * _MIDDLE + 1 or tables.centres.any() or (tables.reaches != 1).any():
+        raise ModelFileError(
+            f"the bit model's tables are damaged: {2 * _MIDDLE + 1} over -1, 0 and 1 are needed"
+        )
+    return tables
 
 
 def bit_tables() -> Tables:
