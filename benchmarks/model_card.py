@@ -1,9 +1,9 @@
 """A model's card, from the model file and the rows of benches: every figure in it is measured.
 
     slimcodec bench hific-s jpeg webp --images KODAK --out results/kodak
-    python benchmarks/network_off.py hific-s --images KODAK --json results/network_off.json
+    python benchmarks/network_off.py hific-s --images KODAK --json results/network_off_hific-s.json
     python benchmarks/model_card.py hific-s --rows Kodak=results/kodak \\
-        --network-off results/network_off.json -o src/slimcodec/models/hific-s.md
+        --network-off results/network_off_hific-s.json -o src/slimcodec/models/hific-s.md
 """
 
 from __future__ import annotations
@@ -70,12 +70,14 @@ def _training(model: Model) -> str:
         objective = entry.get("objective") or (
             f"rate-distortion loss at {len(model.config['lambdas'])} qualities at once"
         )
+        parts = f"only {', '.join(entry['parts'])}; " if entry.get("parts") else ""
         lines.append(
-            f"{entry['steps']:,} steps, {entry['hours']:.1f} hours on {entry['hardware']}, from "
-            f"{entry['photographs']} photographs; {objective}; exponential moving average of the "
-            "weights."
+            f"- Up to step {entry['steps']:,}: {60 * entry['hours']:.0f} minutes on "
+            f"{entry['hardware']}, {entry['photographs']} photographs; {parts}{objective}."
         )
     lines += [
+        "",
+        "What ships is the exponential moving average of the weights.",
         "",
         "The photographs are CC0, Unsplash-licensed, CC BY-SA and free-use pictures with a short "
         "side of 512 to 768 pixels; none of the evaluation pictures and none of the demo's were "
@@ -121,7 +123,7 @@ def _network_off(results) -> str:
     lines = [
         "## What each learned network is worth",
         "",
-        "Kodak, middle quality; a network's output set to zero, the linear path left alone.",
+        "Kodak at quality (iterations) 3; a network's output set to zero, the linear path left.",
         "",
         "| | bits per pixel | PSNR, dB | lost, dB | MS-SSIM |",
         "|---|---:|---:|---:|---:|",

@@ -1,7 +1,8 @@
 """The README's picture and tables, from the rows of `slimcodec demo` and of a bench.
 
     slimcodec demo --out demo-out
-    slimcodec bench hific-s toderici-s jpeg webp --images KODAK --out results/kodak
+    slimcodec bench hific-s toderici-s jpeg webp avif jxl --images KODAK --out results/kodak \\
+        --metrics psnr,ssim,ms-ssim
     python benchmarks/readme.py demo-out --model-rows results/kodak
 
 Writes docs/pruned.png and the tables between the README's markers.
