@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slimcodec.codecs.checks import check_decodable, check_encodable
+from slimcodec.codecs.family import Floats
 from slimcodec.codecs.hific.config import HificConfig
 from slimcodec.codecs.hific.prior import IntegerPrior, grid_from_arrays
 from slimcodec.errors import StreamError, UsageError
@@ -31,7 +32,6 @@ from slimcodec.types import Clock, Image, no_clock
 
 __all__ = ["QUALITY_STEPS", "Frozen", "HificCodec", "Latents", "gain_at"]
 
-Floats = NDArray[np.float32]
 Part = Callable[[Floats], Floats]
 
 QUALITY_STEPS = 8

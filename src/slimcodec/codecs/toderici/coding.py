@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slimcodec.codecs.checks import check_decodable, check_encodable
+from slimcodec.codecs.family import Floats
 from slimcodec.codecs.toderici.config import STRIDE, TodericiConfig
 from slimcodec.codecs.toderici.prior import BitPrior, Exchange, Known, Place
 from slimcodec.errors import ModelFileError, StreamError, UsageError
@@ -37,7 +38,6 @@ from slimcodec.types import Clock, Image, no_clock
 
 __all__ = ["TodericiCodec"]
 
-Floats: TypeAlias = NDArray[np.float32]
 Part: TypeAlias = Callable[..., Any]
 """Arrays in; one array, or a tuple of them, out."""
 
