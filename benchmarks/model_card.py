@@ -1,9 +1,10 @@
 """A model's card, from the model file and the rows of benches: every figure in it is measured.
 
-    slimcodec bench hific-s jpeg webp --images KODAK --out results/kodak
-    python benchmarks/network_off.py hific-s --images KODAK --json results/network_off_hific-s.json
-    python benchmarks/model_card.py hific-s --rows Kodak=results/kodak \\
-        --network-off results/network_off_hific-s.json -o src/slimcodec/models/hific-s.md
+    slimcodec bench hific-s toderici-s jpeg webp avif jxl --images KODAK --out results/kodak \\
+        --metrics psnr,ssim,ms-ssim
+    python benchmarks/network_off.py MODEL --images KODAK --json results/network_off_MODEL.json
+    python benchmarks/model_card.py MODEL --rows Kodak=results/kodak \\
+        --network-off results/network_off_MODEL.json -o src/slimcodec/models/MODEL.md
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def _head(model: Model) -> str:
     return (
         f"# {model.name}\n\nTrained by slimcodec and shipped inside it. Stream id "
         f"`{model.stream_id}`, digest `{model.digest[:16]}`. This card is made by "
-        "`benchmarks/model_card.py` from measured rows; the commands stand at its head."
+        "`benchmarks/model_card.py` from measured rows; whose head has the commands."
     )
 
 
@@ -147,8 +148,8 @@ CAUTIONS = {
 def _cautions(family: str) -> str:
     return (
         "## Weaknesses\n\n"
-        "Trained for hours on two cores, not for days on accelerators: larger published codecs "
-        "compress better. Photographs only; line art, screenshots and text were not trained on. "
+        "Trained on two cores, for the time above, not for days on accelerators: larger published "
+        "codecs compress better. Photographs only; line art, screenshots and text were not trained on. "
         + CAUTIONS[family]
     )
 

@@ -90,6 +90,8 @@ TINY = {
         trunk_width=12,
         residual_blocks=1,
         generator_widths=(8, 8, 8, 3),
+        context_slices=(2, 4, 6),
+        context_channels=8,
     ),
     "toderici": replace(
         toderici_s(),
@@ -114,8 +116,8 @@ def make_tiny(family_name: str, seed: int) -> Any:
     family = registry.families.get(family_name)
     config = TINY[family_name]
     with torch.random.fork_rng():
-        torch.manual_seed(seed)
         network = family.build(config)
+        torch.manual_seed(seed)
         family.initialise(network, blocks(2000, config.stride, seed))
     return network.eval()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from slimcodec import registry
-from slimcodec.errors import ModelFileError, UnknownNameError, WrongModelError
+from slimcodec.errors import ModelFileError, UnknownNameError, UsageError, WrongModelError
 from slimcodec.model_file import Model, freeze_network, load, read_manifest, thaw_network
 from slimcodec.runtime import open_codec
 from slimcodec.shrink import Recipe
@@ -37,6 +37,7 @@ def model_path(name_or_path: str | Path) -> Path:
     Raises:
         ModelFileError: when it looks like a path and there is no such file.
         UnknownNameError: when it is neither.
+        UsageError: when it is an image format.
     """
     text = str(name_or_path)
     built_in = built_in_models()
@@ -47,6 +48,9 @@ def model_path(name_or_path: str | Path) -> Path:
         return path
     if text.endswith(SUFFIX) or "/" in text:
         raise ModelFileError(f"there is no model file {path}")
+    if text in registry.codecs:
+        models = ", ".join(built_in)
+        raise UsageError(f"{text} is an image format, not a model; name one of {models}")
     raise UnknownNameError("codec", text, [*built_in, *registry.codecs])
 
 

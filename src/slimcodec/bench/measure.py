@@ -238,7 +238,13 @@ def _picture(folder: Path, candidate: Candidate, quality: float) -> Path:
 
 def _refuse_other_models(candidates: Sequence[Candidate], store: RowStore) -> None:
     """Rows of two models under one label would be averaged into a figure of neither."""
-    digests = {candidate.variant: candidate.codec.digest for candidate in candidates}
+    digests: dict[str, str] = {}
+    for candidate in candidates:
+        if digests.setdefault(candidate.variant, candidate.codec.digest) != candidate.codec.digest:
+            raise UsageError(
+                f"two different models are called {candidate.variant!r}; measure them into two "
+                "folders, or give one another name"
+            )
     for variant, digest in {(row.variant, row.digest) for row in store}:
         if digests.get(variant, digest) != digest:
             raise UsageError(

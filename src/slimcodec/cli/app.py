@@ -64,7 +64,7 @@ for name, verb, line in (
     ("cut", cut.cut, "A progressive stream to a coarser one."),
     ("shrink", shrink.shrink, "A model and a recipe to a smaller model."),
     ("bench", bench.bench, "Measure codecs on a folder of images."),
-    ("study", study.study, "Measure one codec shrunk in many ways."),
+    ("study", study.study, "Measure codecs shrunk in many ways."),
     ("report", report.report, "Write the HTML page again from its rows."),
     ("train", train.train, "Photographs to a model file."),
     ("import", import_.import_, "A published checkpoint to a model file."),
@@ -88,7 +88,16 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT, errno.EPERM):
+        if error.errno not in (
+            errno.ENOSPC,
+            errno.EACCES,
+            errno.EROFS,
+            errno.EDQUOT,
+            errno.EPERM,
+            errno.EEXIST,
+            errno.ENOTDIR,
+            errno.EISDIR,
+        ):
             raise
         place = f"{error.filename}: " if error.filename else ""
         _fail(f"{place}{(error.strerror or str(error)).lower()}", 1)

@@ -14,7 +14,9 @@ def decode(
     stream: Annotated[Path, typer.Argument(help="A stream written by `slimcodec encode`.")],
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="The picture; beside the stream, as PNG, by default."),
+        typer.Option(
+            "-o", "--output", help="The picture; photo.decoded.png beside photo.slc by default."
+        ),
     ] = None,
     codec: Annotated[
         str | None,
@@ -57,7 +59,8 @@ def decode(
     from slimcodec.types import Progressive
 
     data, lost = read_stream(stream)
-    target = output or stream.with_suffix(".png")
+    # Not photo.png: that may well be the picture that was encoded.
+    target = output or stream.with_suffix(".decoded.png")
     if target.exists() and target.samefile(stream):
         raise UsageError(f"{target} is the stream itself; name another picture with -o")
     count = len(section_ends(data)) if is_progressive(data) else None

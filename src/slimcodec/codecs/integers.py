@@ -9,13 +9,24 @@ activations to 12 fractional bits; scaling by a power of two and taking the floo
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from slimcodec.errors import ModelFileError
 
-__all__ = ["ACTIVATION_LIMIT", "FRACTION_BITS", "Integers", "prove_exact", "relu", "weight_bits"]
+__all__ = [
+    "ACTIVATION_LIMIT",
+    "FRACTION_BITS",
+    "Integers",
+    "Linear",
+    "fixed_point",
+    "prove_exact",
+    "relu",
+    "rounded",
+    "weight_bits",
+]
 
 Integers = NDArray[np.float64]
 """float64 holding integers below 2**53."""
@@ -26,6 +37,38 @@ ACTIVATION_LIMIT = float(1 << 22)
 """Hidden activations are clipped here, in units of their last bit."""
 _WEIGHT_BITS = 15
 _EXACT = float(1 << 53)
+
+
+@dataclass(frozen=True)
+class Linear:
+    """Weights [taps, c_in, c_out] and bias [c_out] in accumulator units, and what brings the
+    accumulator back to the fraction of what comes next."""
+
+    weight: Integers
+    bias: Integers
+    right_shift: int
+
+    def bound(self, largest_inputs: NDArray[np.float64]) -> float:
+        """The largest accumulator that inputs within ± these, [c_in], can reach."""
+        reach = np.abs(self.weight).sum(axis=0) * largest_inputs[:, None]
+        return float((reach.sum(axis=0) + np.abs(self.bias)).max())
+
+    def to_bytes(self) -> bytes:
+        """Everything that decides its outputs, for a stream's identity."""
+        arrays = (self.weight, self.bias, np.array([self.right_shift]))
+        return b"".join(array.astype("<i8").tobytes() for array in arrays)
+
+
+def rounded(weight: NDArray[np.floating], bits: int) -> Integers:
+    """Torch's [c_out, c_in, k, k] to integers [k · k, c_in, c_out] of so many fractional bits."""
+    integers = np.rint(weight.astype(np.float64) * 2.0**bits)
+    outputs, inputs, _, _ = weight.shape
+    return np.ascontiguousarray(integers.reshape(outputs, inputs, -1).transpose(2, 1, 0))
+
+
+def fixed_point(values: NDArray[np.floating], bits: int) -> Integers:
+    """Values as integers of so many fractional bits."""
+    return np.rint(values.astype(np.float64) * 2.0**bits)
 
 
 def weight_bits(*weights: NDArray[np.floating]) -> int:

@@ -65,7 +65,8 @@ def steps_table(summary: Summary) -> Table:
     note = (
         f"Milliseconds of {who} for one image, as means over the images. An iteration is "
         "charged with all it needs, so the parts of an encode or a decode of n iterations take "
-        "together what stands under “up to here” in row n."
+        "together what stands under “up to here” in row n; what is needed once, such as rounding "
+        "to pixels, is in no row."
     )
     return fill("Time per iteration", fields, steps, note)
 

@@ -338,8 +338,16 @@ def _leave_alone(network: nn.Module, parts: Sequence[str], chosen: Sequence[str]
 
 
 def _load(network: nn.Module, state: Mapping[str, Tensor], where: str) -> None:
+    """Weights into a network. A part of it that they lack altogether, because it was invented after
+    them, starts as if it were not there, where it can (``reset``)."""
+    whole = dict(state)
+    for name, module in network.named_modules():
+        own = {f"{name}.{key}": value for key, value in module.state_dict().items()}
+        if hasattr(module, "reset") and own and not set(own) & set(whole):
+            module.reset()
+            whole |= {f"{name}.{key}": value for key, value in module.state_dict().items()}
     try:
-        network.load_state_dict(dict(state))
+        network.load_state_dict(whole)
     except RuntimeError as error:
         raise TrainingError(f"{where}: weights of another network ({error})") from error
 

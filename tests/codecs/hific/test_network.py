@@ -99,7 +99,9 @@ def test_configurations_go_through_plain_values() -> None:
     with pytest.raises(UsageError, match="equal length"):
         replace(hific(), encoder_widths=(1, 2, 3))
     with pytest.raises(UsageError, match="at most 768 latent channels, got 769"):
-        replace(hific_s(), latent_channels=769)
+        replace(hific_s(), latent_channels=769, context_slices=())
+    with pytest.raises(UsageError, match=r"must add up to the 192 latent channels, got \(16, 32\)"):
+        replace(hific_s(), context_slices=(16, 32))
 
 
 def test_gains_are_interpolated_in_the_logarithm() -> None:

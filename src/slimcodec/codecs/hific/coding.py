@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from slimcodec.codecs.checks import check_decodable, check_encodable
 from slimcodec.codecs.family import Floats
 from slimcodec.codecs.hific.config import HificConfig
+from slimcodec.codecs.hific.integer_context import Guess, IntegerContext, Units, Walk
 from slimcodec.codecs.hific.prior import IntegerPrior, grid_from_arrays
 from slimcodec.errors import StreamError, UsageError
 from slimcodec.images import crop, pad_to_multiple
@@ -60,6 +61,7 @@ class Frozen:
     log_gain: Floats
     log_degain: Floats
     interface: bytes
+    context: IntegerContext | None = None
 
     @classmethod
     def from_arrays(
@@ -74,6 +76,9 @@ class Frozen:
             [weights[f"{layer}.bias"] for layer in layers],
             grid_from_arrays(arrays),
         )
+        prefix = "probability.context."
+        own = {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
+        context = IntegerContext(own, Units.from_arrays(arrays)) if own else None
         means = sorted(name for name in weights if name.startswith("probability.mean."))
         means.append("probability.latent_scale")
         return cls(
@@ -83,7 +88,19 @@ class Frozen:
             weights["log_gain"],
             weights["log_degain"],
             b"".join(weights[name].astype("<f4").tobytes() for name in means),
+            context,
         )
+
+    def walk(self, z_hat: NDArray[np.int32], height: int, width: int, step: int) -> Walk:
+        """Guesses at latents [m, height, width] in the order in which they are coded."""
+        if self.context is None:
+            return self._at_once(z_hat, height, width, step)
+        accumulators = self.prior.accumulate(z_hat)[:height, :width]
+        assert self.prior.grid is not None
+        return self.context.walk(self.prior.grid.places(accumulators, step, QUALITY_STEPS))
+
+    def _at_once(self, z_hat: NDArray[np.int32], height: int, width: int, step: int) -> Walk:
+        return (yield Guess(self.prior.table_indexes(z_hat, height, width, step, QUALITY_STEPS)))
 
     def stream_id(self) -> bytes:
         """Digest of everything that a stream's meaning depends on, 8 bytes."""
@@ -96,6 +113,8 @@ class Frozen:
         digest.update(self.log_gain.astype("<f4").tobytes())
         digest.update(self.log_degain.astype("<f4").tobytes())
         digest.update(self.interface)
+        if self.context is not None:
+            digest.update(self.context.to_bytes())
         return digest.digest()[:8]
 
 
@@ -106,12 +125,12 @@ class Latents:
     Attributes:
         symbols: int32 [m, h, w].
         hyper_latents: int32 [n, h/4, w/4].
-        tables: int16 [m, h, w], the table that codes each symbol.
+        coded: for each group, what is coded of its symbols (int32) and by which tables (int16).
     """
 
     symbols: NDArray[np.int32]
     hyper_latents: NDArray[np.int32]
-    tables: NDArray[np.int16]
+    coded: tuple[tuple[NDArray[np.int32], NDArray[np.int16]], ...]
 
 
 class HificCodec:
@@ -140,7 +159,7 @@ class HificCodec:
         self.config, self.parts, self.frozen = config, parts, frozen
         self.name, self.digest, self.model_bytes = name, digest, model_bytes
         self.stream_id = frozen.stream_id()
-        self._bits = _bits_of_magnitudes(frozen.latent_tables)
+        self._bits = _bits_of_symbols(frozen.latent_tables)
         self.qualities = config.qualities
         self.default_quality = self.qualities[len(self.qualities) // 2]
 
@@ -159,7 +178,8 @@ class HificCodec:
                 self._channels(latents.hyper_latents.shape),
                 self.frozen.hyper_tables,
             )
-            encoder.put(latents.symbols, latents.tables, self.frozen.latent_tables)
+            for symbols, tables in latents.coded:
+                encoder.put(symbols, tables, self.frozen.latent_tables)
             return pack(Stream(self.stream_id, height, width, step, (encoder.finish(),)))
 
     def decode(self, stream: bytes, *, clock: Clock = no_clock) -> Image:
@@ -179,9 +199,15 @@ class HificCodec:
             z_hat = np.rint(z[0]).astype(np.int32)
             gain = gain_at(self.frozen.log_gain, step)
             centred = (y[0] - self._means(z_hat, y.shape[2:])) * gain
-            tables = self._tables(z_hat, centred.shape, step)
-            symbols = self._round(centred, tables)
-        return Latents(symbols, z_hat, tables)
+            coded = []
+
+            def choose(guess: Guess) -> NDArray[np.int32]:
+                coded.append((self._round(guess.coded(centred), guess.tables), guess.tables))
+                return coded[-1][0]
+
+            walk = self.frozen.walk(z_hat, centred.shape[1], centred.shape[2], step)
+            symbols = _walked(walk, choose)
+        return Latents(symbols, z_hat, tuple(coded))
 
     def read(self, stream: bytes, clock: Clock = no_clock) -> tuple[Stream, Latents]:
         """The integers of a stream, every check made.
@@ -202,12 +228,19 @@ class HificCodec:
         with clock("entropy"):
             decoder = SymbolDecoder(header.sections[0])
             z_hat = decoder.take(self._channels(hyper_shape), self.frozen.hyper_tables)
-        with clock("prior"):
-            tables = self._tables(z_hat, shape, header.quality)
+        coded = []
+
+        def take(guess: Guess) -> NDArray[np.int32]:
+            with clock("entropy"):
+                symbols = decoder.take(guess.tables, self.frozen.latent_tables)
+            coded.append((symbols, guess.tables))
+            return symbols
+
+        walk = self.frozen.walk(z_hat, shape[1], shape[2], header.quality)
+        symbols = _walked(walk, take, clock)
         with clock("entropy"):
-            symbols = decoder.take(tables, self.frozen.latent_tables)
             decoder.finish()
-        return header, Latents(symbols, z_hat, tables)
+        return header, Latents(symbols, z_hat, tuple(coded))
 
     def synthesise(self, latents: Latents, header: Stream, clock: Clock = no_clock) -> Image:
         """Integers to pixels."""
@@ -237,26 +270,18 @@ class HificCodec:
         Minimises (value - symbol)² + ``rate_weight`` · bits(symbol) over the two. The decoder does
         not know and need not.
         """
-        magnitude = np.abs(centred)
-        nearest = np.rint(magnitude)
+        nearest = np.rint(centred)
         if self.config.rate_weight > 0:
-            known = self._bits.shape[1] - 1
-            towards_zero = np.maximum(nearest - 1, 0)
-            saved = self._bits[tables, np.minimum(nearest, known).astype(np.intp)]
-            saved -= self._bits[tables, np.minimum(towards_zero, known).astype(np.intp)]
-            moved = (magnitude - towards_zero) ** 2 - (magnitude - nearest) ** 2
+            towards_zero = nearest - np.sign(nearest)
+            saved = self._bits[tables, _known(nearest)] - self._bits[tables, _known(towards_zero)]
+            moved = (centred - towards_zero) ** 2 - (centred - nearest) ** 2
             nearest = np.where(moved < self.config.rate_weight * saved, towards_zero, nearest)
-        return np.copysign(nearest, centred).astype(np.int32)
+        return nearest.astype(np.int32)
 
     def _means(self, z_hat: NDArray[np.int32], size: tuple[int, ...]) -> Floats:
         means = self.parts["hyper_mean"](z_hat[None].astype(np.float32))[0]
         wanted: Floats = means[:, : size[0], : size[1]]
         return wanted
-
-    def _tables(
-        self, z_hat: NDArray[np.int32], shape: tuple[int, ...], step: int
-    ) -> NDArray[np.int16]:
-        return self.frozen.prior.table_indexes(z_hat, shape[1], shape[2], step, QUALITY_STEPS)
 
     @staticmethod
     def _channels(shape: tuple[int, ...]) -> NDArray[np.int16]:
@@ -285,15 +310,40 @@ def gain_at(log_gains: Floats, step: int) -> Floats:
     return gain[:, None, None]
 
 
-def _bits_of_magnitudes(tables: Tables) -> Floats:
-    """Code length of 0, 1, 2 ... under each table, [tables, 65]; beyond that nothing is gained."""
-    largest = 64
-    bits = np.empty((len(tables), largest + 1), np.float32)
+def _walked(
+    walk: Walk, exchange: Callable[[Guess], NDArray[np.int32]], clock: Clock = no_clock
+) -> NDArray[np.int32]:
+    """All symbols of a walk, each guess exchanged for what is coded of its group."""
+    with clock("prior"):
+        guess = next(walk)
+    while True:
+        coded = exchange(guess)
+        try:
+            with clock("prior"):
+                guess = walk.send(coded)
+        except StopIteration as end:
+            symbols: NDArray[np.int32] = end.value
+            return symbols
+
+
+_FARTHEST = 64
+"""The symbol on either side from which on bits are not told apart: beyond, nothing is gained."""
+
+
+def _known(symbols: Floats) -> NDArray[np.intp]:
+    """Columns of ``_bits_of_symbols``."""
+    return np.clip(symbols + _FARTHEST, 0, 2 * _FARTHEST).astype(np.intp)
+
+
+def _bits_of_symbols(tables: Tables) -> Floats:
+    """Code length of -64 to 64 under each table, [tables, 129]."""
+    bits = np.empty((len(tables), 2 * _FARTHEST + 1), np.float32)
     for number in range(len(tables)):
-        reach = min(int(tables.reaches[number]), largest)
-        own = -np.log2(tables[number][int(tables.reaches[number]) :].astype(np.float64) / TOTAL)
-        bits[number, : reach + 1] = own[: reach + 1]
+        middle = int(tables.reaches[number])
+        reach = min(middle, _FARTHEST)
+        own = -np.log2(tables[number].astype(np.float64) / TOTAL)
+        inside = own[middle - reach : middle + reach + 1]
         # An escape costs its own bits and about two for each bit of the excess.
-        excess = np.arange(1, largest - reach + 1)
-        bits[number, reach + 1 :] = own[-1] + 2 * np.log2(excess) + 2
+        outside = own[-1] + 2 * np.log2(np.arange(1, _FARTHEST - reach + 1)) + 2
+        bits[number] = np.concatenate([outside[::-1], inside, outside])
     return bits

@@ -65,6 +65,11 @@ class HificConfig:
     scale_activation: Literal["floor", "softplus"] = "floor"
     """From the last accumulator to a scale: as it is, as published, or by softplus, which keeps a
     gradient below the floor."""
+    context_slices: tuple[int, ...] = ()
+    """Latent channels in each slice of a context model (``context.py``), together all of them; none
+    as published. Trained for ten minutes beside a finished codec, real bytes on Kodak fell by 20 %
+    (quality 1) to 12 % (quality 5)."""
+    context_channels: int = 96
     rate_weight: float = 0.0
     """Bits against squared rounding error when the encoder rounds (``coding.HificCodec._round``);
     0 is plain rounding, as published. On six held-out photographs, the trained network, BD-rate
@@ -77,6 +82,11 @@ class HificConfig:
     def __post_init__(self) -> None:
         if len(self.encoder_widths) != len(self.generator_widths):
             raise UsageError("encoder_widths and generator_widths must have equal length")
+        if self.context_slices and sum(self.context_slices) != self.latent_channels:
+            raise UsageError(
+                f"context_slices must add up to the {self.latent_channels} latent channels, got "
+                f"{self.context_slices}"
+            )
         if self.linear_path and self.latent_channels > 3 * self.stride**2:
             raise UsageError(
                 f"linear_path carries at most {3 * self.stride**2} latent channels, "
@@ -151,6 +161,7 @@ def hific_s() -> HificConfig:
         input_offset=0.5,
         input_scale=4.0,
         stem_kernel=None,
+        context_slices=(16, 32, 48, 96),
         stage_kernel=5,
         norm="trunk",
         negative_slope=0.2,

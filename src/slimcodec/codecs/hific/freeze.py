@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Iterable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from slimcodec.codecs.hific.hyperprior import FactorizedDensity
+from slimcodec.codecs.hific.integer_context import SHIFT_TABLES, Units
 from slimcodec.codecs.hific.network import HificNetwork
 from slimcodec.codecs.hific.prior import (
+    SHIFT_STEPS,
     TABLE_SCALES,
     IntegerPrior,
     ScaleGrid,
@@ -47,29 +50,40 @@ def freeze(network: HificNetwork) -> dict[str, NDArray[np.generic]]:
     log_gains = np.log(spread)[None] + network.log_gain.double().cpu().numpy()
     softplus = network.config.scale_activation == "softplus"
     grid = ScaleGrid.build(prior.fraction_bits, softplus, log_gains)
+    rests = range(1)
+    context: dict[str, NDArray[np.generic]] = {}
+    if probability.context is not None:
+        rests, context = range(SHIFT_STEPS // 2 + 1), Units.build().to_arrays()
     return {
         **grid_to_arrays(grid),
-        **_latent_tables(network.config.likelihood).to_arrays("latent_tables"),
+        **context,
+        **_latent_tables(network.config.likelihood, rests).to_arrays("latent_tables"),
         **_hyper_tables(probability.density).to_arrays("hyper_tables"),
     }
 
 
-def _latent_tables(likelihood: str) -> Tables:
-    """Unit bins of a zero-mean Gaussian or logistic at each table scale."""
+def _latent_tables(likelihood: str, rests: Iterable[int]) -> Tables:
+    """Unit bins of a Gaussian or logistic at each table scale, for each rest of a shift in eighths;
+    a rest has tables of its own only up to ``SHIFT_SCALE``."""
 
     def cdf(x: float) -> float:
         if likelihood == "logistic":
             return 1 / (1 + math.exp(-x)) if x > -700 else 0.0
         return 0.5 * math.erfc(-x * math.sqrt(0.5))
 
+    def bin_at(distance: float, scale: float) -> float:
+        # Both ends on the negative side, where a cumulative near zero keeps its digits.
+        near, far = 0.5 - abs(distance), -0.5 - abs(distance)
+        return cdf(near / scale) - cdf(far / scale)
+
     tables = []
-    for scale in TABLE_SCALES:
-        reach = 1
-        while cdf(-(reach + 0.5) / scale) > _TAIL:
-            reach += max(1, reach // 16)
-        # Both ends of a bin on the negative side, where a cumulative near zero keeps its digits.
-        half = [cdf((0.5 - i) / scale) - cdf((-0.5 - i) / scale) for i in range(reach + 1)]
-        tables.append(np.array(half[:0:-1] + half))
+    for rest in rests:
+        mean = rest / SHIFT_STEPS
+        for scale in TABLE_SCALES[: SHIFT_TABLES if rest else None]:
+            reach = 1
+            while cdf(-(reach + 0.5 - mean) / scale) > _TAIL:
+                reach += max(1, reach // 16)
+            tables.append(np.array([bin_at(i - mean, scale) for i in range(-reach, reach + 1)]))
     return Tables.from_probabilities([0] * len(tables), tables)
 
 

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from slimcodec.codecs.hific.config import HificConfig
+from slimcodec.codecs.hific.context import Context
 
 __all__ = ["FactorizedDensity", "Hyperprior", "Likelihoods", "Synthesis", "round_through"]
 
@@ -170,6 +171,7 @@ class Hyperprior(nn.Module):
         self.mean = Synthesis(hyper, latents)
         self.scale = Synthesis(hyper, latents)
         self.density = FactorizedDensity(hyper)
+        self.context = Context(config) if config.context_slices else None
 
     def forward(
         self, y: Float[Tensor, "b m h w"], gain: Float[Tensor, "b m 1 1"]
@@ -186,9 +188,15 @@ class Hyperprior(nn.Module):
         scale = self.latent_scales(z_hat) * gain
         centred = y * gain - mean
         symbols = self.symbols(centred.detach(), scale.detach())
-        likelihoods = self.likelihoods(symbols, scale, _noise(z) if self.training else z_hat)
+        shift: Tensor | float = 0.0
+        if self.context is not None:
+            shift, scale = self.context(symbols, scale)
+        likelihoods = self.likelihoods(
+            symbols - shift, scale, _noise(z) if self.training else z_hat
+        )
         if self.training:
-            noisy = self.likelihoods(_noise(centred), scale.detach(), z_hat).latents
+            known = shift.detach() if isinstance(shift, Tensor) else shift
+            noisy = self.likelihoods(_noise(centred) - known, scale.detach(), z_hat).latents
             likelihoods = likelihoods._replace(
                 latents=likelihoods.latents * (noisy / noisy.detach())
             )

@@ -74,6 +74,8 @@ def initialise(network: HificNetwork, blocks: NDArray[np.float32]) -> None:
     last = network.probability.scale.layers[-1]
     assert isinstance(last, nn.ConvTranspose2d) and last.bias is not None
     nn.init.ones_(last.bias)
+    if network.probability.context is not None:
+        network.probability.context.reset()
     if config.linear_path:
         _set_linear_path(network, blocks)
 

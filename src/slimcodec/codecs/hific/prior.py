@@ -45,6 +45,15 @@ _TABLE_STEP = math.log(SCALE_MAX / SCALE_MIN) / (TABLE_COUNT - 1)
 TABLE_SCALES = tuple(SCALE_MIN * math.exp(i * _TABLE_STEP) for i in range(TABLE_COUNT))
 """The scales that tables are made for, log-spaced; 128 of them cost 0.04 % over the ideal."""
 
+UNIT_MIN = 0.3
+"""A context measures symbols in units of their scale, but of no smaller one than this."""
+NORMAL_LIMIT = 6.0
+"""Where symbols in these units are clipped."""
+SHIFT_STEPS = 8
+"""A context's shift is coded in eighths of a symbol's step."""
+SHIFT_SCALE = 4.0
+"""Tables of larger scales know no fraction of a shift: it would save a thousandth of a bit."""
+
 SUBSTEPS = 8
 GRID_STEP = _TABLE_STEP / SUBSTEPS
 """Natural logarithm between neighbours of the fine grid."""
@@ -83,13 +92,16 @@ class ScaleGrid:
         thresholds = np.ceil(accumulator * 2.0**fraction_bits)
         return cls(thresholds.astype(np.int64), lowest, shifts)
 
-    def table_indexes(self, accumulator: Integers, quality: int, steps: int) -> NDArray[np.int16]:
-        """Tables for accumulators [h, w, m] at a quality in ``steps``-ths between trained ones."""
+    def places(self, accumulator: Integers, quality: int, steps: int) -> NDArray[np.int64]:
+        """Places on the fine grid, 0 at the least scale of a table, for accumulators [h, w, m] at a
+        quality in ``steps``-ths between trained ones."""
         places = np.searchsorted(self.thresholds.astype(np.float64), accumulator, side="right")
-        shift = self._shift(quality, steps) + (self.lowest + SUBSTEPS // 2)
-        tables = (places + shift) // SUBSTEPS
-        clamped: NDArray[np.int16] = np.clip(tables, 0, TABLE_COUNT - 1).astype(np.int16)
-        return clamped
+        shifted: NDArray[np.int64] = places + (self._shift(quality, steps) + self.lowest)
+        return shifted
+
+    def table_indexes(self, accumulator: Integers, quality: int, steps: int) -> NDArray[np.int16]:
+        """Tables for accumulators [h, w, m]; see ``places``."""
+        return tables_at(self.places(accumulator, quality, steps))
 
     def _shift(self, quality: int, steps: int) -> NDArray[np.int64]:
         low, rest = divmod(quality, steps)
@@ -131,6 +143,13 @@ class _Layer:
         if self.right_shift is None:
             return out
         return relu(out, self.right_shift)
+
+
+def tables_at(places: NDArray[np.int64]) -> NDArray[np.int16]:
+    """The nearest table to each place on the fine grid."""
+    nearest = (places + SUBSTEPS // 2) // SUBSTEPS
+    tables: NDArray[np.int16] = np.clip(nearest, 0, TABLE_COUNT - 1).astype(np.int16)
+    return tables
 
 
 class IntegerPrior:

@@ -26,8 +26,11 @@ from slimcodec.codecs.integers import (
     ACTIVATION_LIMIT,
     FRACTION_BITS,
     Integers,
+    Linear,
+    fixed_point,
     prove_exact,
     relu,
+    rounded,
     weight_bits,
 )
 from slimcodec.errors import ModelFileError
@@ -95,30 +98,15 @@ class Known:
 
 
 @dataclass(frozen=True)
-class _Linear:
-    """Weights [taps, c_in, c_out] and bias [c_out] in accumulator units, and what brings the
-    accumulator back to the next layer's fraction."""
-
-    weight: Integers
-    bias: Integers
-    right_shift: int
-
-    def bound(self, largest_inputs: NDArray[np.float64]) -> float:
-        """The largest accumulator that inputs within ± these, [c_in], can reach."""
-        reach = np.abs(self.weight).sum(axis=0) * largest_inputs[:, None]
-        return float((reach.sum(axis=0) + np.abs(self.bias)).max())
-
-
-@dataclass(frozen=True)
 class _Group:
     """One slice in one colour; ``seen`` is None where no bit is known."""
 
     start: int
     stop: int
     second: bool
-    mix: _Linear
+    mix: Linear
     seen: Integers | None
-    out: _Linear
+    out: Linear
 
 
 class BitPrior:
@@ -136,7 +124,7 @@ class BitPrior:
         self._memory = np.rint(memory * 2.0**_MEMORY_FRACTION).transpose(0, 2, 1)
         self.iterations, self.bits, self.memory_channels = self._memory.shape
         largest = np.abs(self._memory).sum(axis=(0, 1))
-        self._contexts: list[_Linear] = []
+        self._contexts: list[Linear] = []
         self._groups: list[list[_Group]] = []
         for number in range(self.iterations):
             prefix = f"iterations.{number}."
@@ -197,22 +185,17 @@ class BitPrior:
         digest.update(np.array(self._memory.shape, "<i8").tobytes())
         digest.update(self._memory.astype("<i8").tobytes())
         for context, groups in zip(self._contexts, self._groups, strict=True):
-            _digest(digest, context)
+            digest.update(context.to_bytes())
             for group in groups:
-                _digest(digest, group.mix)
-                _digest(digest, group.out)
+                digest.update(group.mix.to_bytes())
+                digest.update(group.out.to_bytes())
                 if group.seen is not None:
                     digest.update(group.seen.astype("<i8").tobytes())
         digest.update(tables.frequencies.astype("<u4").tobytes())
         return digest.digest()[:8]
 
 
-def _digest(digest: hashlib._Hash, layer: _Linear) -> None:
-    for array in (layer.weight, layer.bias, np.array([layer.right_shift])):
-        digest.update(array.astype("<i8").tobytes())
-
-
-def _convolve(layer: _Linear, x: Integers) -> Integers:
+def _convolve(layer: Linear, x: Integers) -> Integers:
     """A zero-padded 3x3 convolution, [h, w, c_in] to [h, w, c_out]."""
     height, width, channels = x.shape
     around = np.zeros((height + 2, width + 2, channels))
@@ -224,26 +207,15 @@ def _convolve(layer: _Linear, x: Integers) -> Integers:
     return out.reshape(height, width, -1)
 
 
-def _rounded(weight: NDArray[np.float32], bits: int) -> Integers:
-    """Torch's [c_out, c_in, k, k] to integers [k · k, c_in, c_out]."""
-    integers = np.rint(weight.astype(np.float64) * 2.0**bits)
-    outputs, inputs, _, _ = weight.shape
-    return np.ascontiguousarray(integers.reshape(outputs, inputs, -1).transpose(2, 1, 0))
-
-
-def _bias(bias: NDArray[np.float32], fraction: int) -> Integers:
-    return np.rint(bias.astype(np.float64) * 2.0**fraction)
-
-
-def _context(weights: Weights, prefix: str, memory_channels: int) -> _Linear:
+def _context(weights: Weights, prefix: str, memory_channels: int) -> Linear:
     """Memory has its own fraction, bits have none: theirs is in their weights."""
     weight = weights[f"{prefix}context.weight"]
     bits = weight_bits(weight)
-    integers = _rounded(weight, bits)
+    integers = rounded(weight, bits)
     integers[:, memory_channels:] *= 2.0**_MEMORY_FRACTION
     fraction = bits + _MEMORY_FRACTION
-    bias = _bias(weights[f"{prefix}context.bias"], fraction)
-    return _Linear(integers, bias, fraction - FRACTION_BITS)
+    bias = fixed_point(weights[f"{prefix}context.bias"], fraction)
+    return Linear(integers, bias, fraction - FRACTION_BITS)
 
 
 def _groups(weights: Weights, prefix: str, bits: int) -> Iterator[_Group]:
@@ -256,18 +228,18 @@ def _groups(weights: Weights, prefix: str, bits: int) -> Iterator[_Group]:
         mix, seen = weights[f"{own}mix.weight"], weights.get(f"{own}seen.weight")
         both = weight_bits(mix) if seen is None else weight_bits(mix, seen)
         fraction = both + FRACTION_BITS
-        bias = _bias(weights[f"{own}mix.bias"], fraction)
-        hidden = _Linear(_rounded(mix, both), bias, fraction - FRACTION_BITS)
-        taps = None if seen is None else _rounded(seen, both) * 2.0**FRACTION_BITS
+        bias = fixed_point(weights[f"{own}mix.bias"], fraction)
+        hidden = Linear(rounded(mix, both), bias, fraction - FRACTION_BITS)
+        taps = None if seen is None else rounded(seen, both) * 2.0**FRACTION_BITS
         reach = 0.0 if taps is None else float(np.abs(taps).sum(axis=(0, 1)).max())
         prove_exact(hidden.bound(np.full(mix.shape[1], ACTIVATION_LIMIT)) + reach)
 
         out = weights[f"{own}out.weight"]
         own_bits = weight_bits(out)
         fraction = own_bits + FRACTION_BITS
-        logits = _Linear(
-            _rounded(out, own_bits),
-            _bias(weights[f"{own}out.bias"], fraction),
+        logits = Linear(
+            rounded(out, own_bits),
+            fixed_point(weights[f"{own}out.bias"], fraction),
             fraction - int(math.log2(_LOGIT_STEPS)),
         )
         prove_exact(logits.bound(np.full(out.shape[1], ACTIVATION_LIMIT)))

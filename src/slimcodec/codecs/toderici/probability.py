@@ -21,10 +21,11 @@ import math
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from slimcodec.codecs.checkerboard import checkerboard
 from slimcodec.codecs.toderici.config import TodericiConfig
 
 __all__ = ["BitModel", "Group", "IterationModel"]
@@ -137,10 +138,3 @@ class BitModel(nn.Module):
         """What is known after an iteration, counted from 0: memory, and its bits."""
         added = F.conv2d(code, self.memory[number][:, :, None, None])
         return torch.cat([known[:, : self.memory.shape[1]] + added, code], dim=1)
-
-
-def checkerboard(like: Float[Tensor, "b n h w"]) -> Bool[Tensor, "h w"]:
-    """True where row + column is even: the colour that is coded first."""
-    height, width = like.shape[2:]
-    rows = torch.arange(height, device=like.device)[:, None]
-    return (rows + torch.arange(width, device=like.device)) % 2 == 0
