@@ -51,7 +51,7 @@ def _head(model: Model) -> str:
     return (
         f"# {model.name}\n\nTrained by slimcodec and shipped inside it. Stream id "
         f"`{model.stream_id}`, digest `{model.digest[:16]}`. This card is made by "
-        "`benchmarks/model_card.py` from measured rows; whose head has the commands."
+        "`benchmarks/model_card.py` from measured rows; its head has the commands."
     )
 
 

@@ -212,3 +212,27 @@ def test_rows_of_another_model_are_not_mixed(run, photo, tmp_path):
     assert run("bench", copies[0], *words).status == 0
     outcome = run("bench", copies[1], *words)
     assert outcome.status == 2 and "another model" in outcome.err
+    both = [*copies, *words[:-5], tmp_path / "both", *words[-4:]]
+    assert_one_line(run("bench", *both), 2, "two different models are called 'hific-s+same'")
+
+
+def test_decode_never_writes_over_the_picture(run, photo, stream):
+    before = photo.read_bytes()
+    outcome = run("decode", stream)
+    assert outcome.status == 0
+    assert photo.read_bytes() == before
+    assert photo.with_suffix(".decoded.png").exists()
+
+
+@pytest.mark.parametrize("verb", [["bench", "jpeg"], ["study", "studies/paper_table2.toml"]])
+def test_a_folder_that_is_a_file(run, photo, tmp_path, verb):
+    taken = tmp_path / "taken"
+    taken.write_text("mine")
+    outcome = run(*verb, "--images", photo, "--out", taken)
+    assert outcome.status != 0
+    assert outcome.err.strip().splitlines()[-1].startswith("slimcodec: ")
+    assert taken.read_text() == "mine"
+
+
+def test_an_image_format_is_no_model(run):
+    assert_one_line(run("inspect", "jpeg"), 2, "jpeg is an image format, not a model")
