@@ -149,7 +149,8 @@ def _cautions(family: str) -> str:
     return (
         "## Weaknesses\n\n"
         "Trained on two cores, for the time above, not for days on accelerators: larger published "
-        "codecs compress better. Photographs only; line art, screenshots and text were not trained on. "
+        "codecs compress better. Photographs only; line art, screenshots and text were not "
+        "trained on. "
         + CAUTIONS[family]
     )
 
