@@ -150,8 +150,7 @@ def _cautions(family: str) -> str:
         "## Weaknesses\n\n"
         "Trained on two cores, for the time above, not for days on accelerators: larger published "
         "codecs compress better. Photographs only; line art, screenshots and text were not "
-        "trained on. "
-        + CAUTIONS[family]
+        "trained on. " + CAUTIONS[family]
     )
 
 
