@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,6 +14,17 @@ from slimcodec.errors import UnknownNameError, UsageError
 from slimcodec.shrink import Pass, Prune
 
 FAMILY = registry.families.get("hific")
+
+
+@pytest.fixture(scope="module")
+def tiny_network(make_network: Callable[[int], Any]) -> Any:
+    """As if trained: a context starts with zeros, and what is zero already cannot be pruned."""
+    network = make_network(0)
+    rng = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for group in network.probability.context.groups:
+            group.out.weight.normal_(0, 0.01, generator=rng)
+    return network
 
 
 def convolutions(network: Any, part: str) -> dict[str, torch.Tensor]:
