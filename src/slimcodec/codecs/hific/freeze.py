@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterable
+from functools import cache
 
 import numpy as np
 import torch
@@ -62,7 +62,8 @@ def freeze(network: HificNetwork) -> dict[str, NDArray[np.generic]]:
     }
 
 
-def _latent_tables(likelihood: str, rests: Iterable[int]) -> Tables:
+@cache
+def _latent_tables(likelihood: str, rests: range) -> Tables:
     """Unit bins of a Gaussian or logistic at each table scale, for each rest of a shift in eighths;
     a rest has tables of its own only up to ``SHIFT_SCALE``."""
 
