@@ -54,7 +54,10 @@ def _ideal_bytes(codec: HificCodec, probability, latents, step: int) -> float:
     gain = torch.from_numpy(gain_at(codec.frozen.log_gain, step))
     scale = probability.latent_scales(z_hat)[:, :, :height, :width] * gain
     symbols = torch.from_numpy(latents.symbols[None]).float()
-    return float(probability.likelihoods(symbols, scale, z_hat).bits()) / 8
+    shift = 0.0
+    if probability.context is not None:
+        shift, scale = probability.context(symbols, scale)
+    return float(probability.likelihoods(symbols - shift, scale, z_hat).bits()) / 8
 
 
 if __name__ == "__main__":

@@ -157,6 +157,21 @@ def test_no_time_only_loads(run: Run, tmp_path: Path) -> None:
         assert torch.equal(state_of(loaded)[name], tensor)
 
 
+def test_weights_from_before_a_context(run: Run, tiny_network: Any, tmp_path: Path) -> None:
+    """They are taken, and the context says nothing yet; half a context is another network's."""
+    state = tiny_network.state_dict()
+    context = [name for name in state if name.startswith("probability.context.")]
+    older = {name: tensor for name, tensor in state.items() if name not in context}
+    trained = run(tmp_path, 3, init=older, minutes=0)
+    for name, tensor in trained.network.state_dict().items():
+        if name not in context:
+            assert torch.equal(tensor, state[name]), name
+        elif "out." in name:
+            assert not tensor.any(), name
+    with pytest.raises(TrainingError, match="weights of another network"):
+        run(tmp_path, 3, init={**older, context[0]: state[context[0]]}, minutes=0)
+
+
 def test_initial_weights(run: Run, tiny_network: Any, make_network: Any, tmp_path: Path) -> None:
     given = tiny_network.state_dict()
     trained = run(tmp_path, 3, init=given, minutes=0)
