@@ -234,5 +234,14 @@ def test_a_folder_that_is_a_file(run, photo, tmp_path, verb):
     assert taken.read_text() == "mine"
 
 
+def test_a_folder_that_holds_another_study(run, photo, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "study.json").write_text('{"name": "theirs"}')
+    outcome = run("study", "studies/paper_table2.toml", "--images", photo, "--out", out)
+    assert_one_line(outcome, 2, "holds the study 'theirs'")
+    assert [path.name for path in out.iterdir()] == ["study.json"]
+
+
 def test_an_image_format_is_no_model(run):
     assert_one_line(run("inspect", "jpeg"), 2, "jpeg is an image format, not a model")

@@ -67,6 +67,7 @@ def run_study(
     from slimcodec.images import find_images
 
     find_images(images)  # a wrong folder should not cost minutes of shrinking first
+    _refuse_another_study(out / "study.json", study.name)
     out.mkdir(parents=True, exist_ok=True)
     with progress_bar("shrinking") as progress:
         candidates = study.candidates(out / "models", runtime, progress)
@@ -75,3 +76,17 @@ def run_study(
     shown = study.figure.get("image")
     always = (shown,) if isinstance(shown, str) else ()
     run(list(candidates), images, out, list(study.metrics), study.repeats, pictures, json, always)
+
+
+def _refuse_another_study(path: Path, name: str) -> None:
+    """Before anything of the other one is written over."""
+    import json
+
+    from slimcodec.errors import UsageError
+
+    try:
+        held = json.loads(path.read_text(encoding="utf-8"))["name"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # none, or none that a report could use
+    if held != name:
+        raise UsageError(f"{path.parent} holds the study {held!r}; name another folder with --out")
