@@ -6,8 +6,8 @@
 Latents are coded in groups: slices of the channels, the strongest first, each in the two colours of
 a checkerboard (Minnen and Singh 2020; He et al. 2021). A group sees the earlier slices everywhere
 and the other colour of its own. A hyperprior on a grid of 64 pixels cannot say how bright the next
-block of 16 is; its neighbours can. What codes is the integer twin in ``prior.py``; everything is
-measured in units of the hyperprior's scale, so one network serves all qualities.
+block of 16 is; its neighbours can. What codes is the integer twin in ``integer_context.py``;
+everything is measured in units of the hyperprior's scale, so one network serves all qualities.
 """
 
 from __future__ import annotations
