@@ -101,7 +101,7 @@ class HificConfig:
     @property
     def bytes_per_pixel(self) -> float:
         """Memory that coding takes, about: what goes into and comes out of the largest layer, twice
-        for the copies that a convolution makes, and the picture. 120 for ``hific-s``, measured 126
+        for the copies that a convolution makes, and the picture. 120 for ``hific-s``, measured 135
         on six million pixels."""
         up = (self.trunk_width, *self.generator_widths)
         per_pixel = [width * 4.0**i / self.stride**2 for i, width in enumerate(up)]
