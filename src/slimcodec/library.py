@@ -6,7 +6,15 @@ from pathlib import Path
 
 from slimcodec import registry
 from slimcodec.errors import ModelFileError, UnknownNameError, UsageError, WrongModelError
-from slimcodec.model_file import Model, freeze_network, load, read_manifest, thaw_network
+from slimcodec.model_file import (
+    FAITHFUL,
+    Model,
+    file_bytes,
+    freeze_network,
+    load,
+    read_manifest,
+    thaw_network,
+)
 from slimcodec.runtime import open_codec
 from slimcodec.shrink import Recipe
 from slimcodec.stream import unpack
@@ -17,6 +25,7 @@ __all__ = [
     "codec_of_stream",
     "load_codec",
     "load_model",
+    "looks_of",
     "model_path",
     "shrink_model",
     "stream_change",
@@ -69,8 +78,7 @@ def load_codec(name_or_path: str | Path, runtime: str = "torch") -> Codec:
     if str(name_or_path) in registry.codecs:
         codec: Codec = registry.codecs.get(str(name_or_path))()
         return codec
-    path = model_path(name_or_path)
-    return open_codec(load(path), runtime, model_bytes=path.stat().st_size)
+    return _open(model_path(name_or_path), runtime)
 
 
 def shrink_model(model: Model, recipe: Recipe) -> Model:
@@ -83,9 +91,8 @@ def shrink_model(model: Model, recipe: Recipe) -> Model:
     recipe.check(family)
     network, records = recipe.apply(thaw_network(model), family)
     history = (*model.history, *(record.to_dict() for record in records))
-    return freeze_network(
-        network, name=f"{model.name}+{recipe.name}", family=model.family, history=history
-    )
+    name = f"{model.name}+{recipe.name}"
+    return freeze_network(network, name=name, family=model.family, history=history, look=model.look)
 
 
 def stream_change(before: Model, after: Model, recipe: Recipe) -> str:
@@ -115,18 +122,44 @@ def stream_change(before: Model, after: Model, recipe: Recipe) -> str:
     return words
 
 
-def codec_of_stream(stream: bytes, runtime: str = "torch") -> Codec:
+def looks_of(stream_id: str) -> dict[str, Path]:
+    """The built-in models that read a stream, by the look of their pictures.
+
+    Args:
+        stream_id: hex, as a stream or a model says it.
+    """
+    found = {}
+    for path in built_in_models().values():
+        manifest = read_manifest(path)
+        if manifest["stream_id"] == stream_id:
+            found[str(manifest.get("look", FAITHFUL))] = path
+    return found
+
+
+def codec_of_stream(stream: bytes, runtime: str = "torch", look: str = FAITHFUL) -> Codec:
     """The built-in model that a stream names by its id.
+
+    Args:
+        stream: as a codec wrote it.
+        runtime: what executes the model's parts.
+        look: what the picture shall aim at.
 
     Raises:
         StreamError: when the bytes are no stream of ours.
         WrongModelError: when no built-in model wrote it.
+        UnknownNameError: when it was written, but there is no such look of it.
     """
     stream_id = unpack(stream).stream_id.hex()
-    for path in built_in_models().values():
-        if read_manifest(path)["stream_id"] == stream_id:
-            return open_codec(load(path), runtime, model_bytes=path.stat().st_size)
-    raise WrongModelError(
-        f"no built-in model has the stream id {stream_id}; name the model that wrote the stream "
-        "with --codec FILE.slim"
-    )
+    looks = looks_of(stream_id)
+    if not looks:
+        raise WrongModelError(
+            f"no built-in model has the stream id {stream_id}; name the model that wrote the "
+            "stream with --codec FILE.slim"
+        )
+    if look not in looks:
+        raise UnknownNameError("look of this stream", look, looks)
+    return _open(looks[look], runtime)
+
+
+def _open(path: Path, runtime: str) -> Codec:
+    return open_codec(load(path), runtime, model_bytes=file_bytes(path))

@@ -108,7 +108,7 @@ def test_a_killed_run_goes_on_from_its_state(
 
     monkeypatch.setattr(loop.Crops, "batch", watched)
     whole = run(tmp_path / "whole", 5, **settings)
-    assert drawn[-6:] == [0, 2, 4, 6, 8, 10]
+    assert drawn[-5:] == [0, 2, 4, 6, 8]
     run(tmp_path / "killed", 2, **settings)
     with pytest.raises(KeyboardInterrupt):
         run(
@@ -122,7 +122,7 @@ def test_a_killed_run_goes_on_from_its_state(
         )
     drawn.clear()
     resumed = run(tmp_path / "killed", 5, resume=True, **settings)
-    assert drawn == [4, 6, 8, 10]  # the last is fetched ahead, as in the whole run
+    assert drawn == [4, 6, 8]
     assert resumed.step == 5
     for key, tensor in state_of(whole).items():
         torch.testing.assert_close(state_of(resumed)[key], tensor, rtol=1e-5, atol=1e-5)

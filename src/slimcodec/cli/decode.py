@@ -24,6 +24,15 @@ def decode(
             "--codec", help="The codec that wrote it; a built-in model is found by itself."
         ),
     ] = None,
+    look: Annotated[
+        str | None,
+        typer.Option(
+            "--look",
+            help="Of a stream that several built-in models read: faithful (to the original, as far "
+            "as the bits go; the default) or natural (as a photograph would look; fine detail "
+            "is invented).",
+        ),
+    ] = None,
     iterations: Annotated[
         int | None,
         typer.Option(
@@ -48,6 +57,8 @@ def decode(
 
     Example: slimcodec decode photo.slc -o photo.png
 
+    Example: slimcodec decode photo.slc --look natural
+
     Example: slimcodec decode photo.slc --iterations 2 -o coarse.png
     """
     from slimcodec import library
@@ -55,9 +66,12 @@ def decode(
     from slimcodec.cli.options import naming, read_stream
     from slimcodec.errors import UsageError
     from slimcodec.images import write_image
+    from slimcodec.model_file import FAITHFUL
     from slimcodec.stream import is_progressive, section_ends
     from slimcodec.types import Progressive
 
+    if codec is not None and look is not None:
+        raise UsageError("--look picks one of the built-in models; --codec names a model already")
     data, lost = read_stream(stream)
     # Not photo.png: that may well be the picture that was encoded.
     target = output or stream.with_suffix(".decoded.png")
@@ -66,7 +80,7 @@ def decode(
     count = len(section_ends(data)) if is_progressive(data) else None
     with naming(stream):
         if codec is None:
-            opened = library.codec_of_stream(data, runtime)
+            opened = library.codec_of_stream(data, runtime, look or FAITHFUL)
         else:
             opened = library.load_codec(codec, runtime)
         if iterations is not None:

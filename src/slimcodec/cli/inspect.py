@@ -52,8 +52,10 @@ def _facts(name: str) -> dict[str, Any]:
         "model": model.name,
         "family": model.family,
         "bytes": library.model_path(name).stat().st_size,
+        **_base_facts(library.model_path(name)),
         "digest": model.digest,
         "stream_id": model.stream_id,
+        "look": model.look,
         "parts": [
             {"part": part, "parameters": total, "nonzero": kept}
             for part, (total, kept) in model.parameters().items()
@@ -63,22 +65,32 @@ def _facts(name: str) -> dict[str, Any]:
     }
 
 
+def _base_facts(path: Path) -> dict[str, Any]:
+    from slimcodec.model_file import file_bytes, read_manifest
+
+    base = read_manifest(path).get("base")
+    return {"builds_on": base["file"], "bytes_of_both": file_bytes(path)} if base else {}
+
+
 def _stream_facts(path: Path) -> dict[str, Any]:
     from slimcodec import library
     from slimcodec.cli.options import naming, read_stream
-    from slimcodec.model_file import read_manifest
+    from slimcodec.model_file import FAITHFUL, read_manifest
     from slimcodec.stream import unpack
 
     data, lost = read_stream(path)
     with naming(path):
         stream = unpack(data)
-    known = {read_manifest(p)["stream_id"]: n for n, p in library.built_in_models().items()}
     stream_id = stream.stream_id.hex()
+    looks = library.looks_of(stream_id)
+    names = {look: str(read_manifest(path)["name"]) for look, path in looks.items()}
+    model = names.get(FAITHFUL) or next(iter(names.values()), "not a built-in one")
     facts = {
         "stream": str(path),
         "bytes": path.stat().st_size,
         "stream_id": stream_id,
-        "model": known.get(stream_id, "not a built-in one"),
+        "model": model,
+        **({"looks": list(names)} if len(names) > 1 else {}),
         "width": stream.width,
         "height": stream.height,
         "quality_step": stream.quality,

@@ -77,7 +77,6 @@ def train(
 
 def _save(run: TrainingConfig, trained: Trained, photos: int, out: Path) -> None:
     from slimcodec.cli.console import readable_bytes
-    from slimcodec.machine import cpu_name
     from slimcodec.model_file import freeze_network, save
 
     record = {
@@ -87,7 +86,7 @@ def _save(run: TrainingConfig, trained: Trained, photos: int, out: Path) -> None
         "photographs": photos - len(run.holdout),
         "objective": trained.objective,
         **({"parts": list(run.parts)} if run.parts else {}),
-        "hardware": cpu_name(),
+        "hardware": trained.hardware,
         "validation_bpp_db": [[round(b, 4), round(d, 3)] for b, d in trained.validation],
     }
     history = (*trained.history, record)
@@ -106,10 +105,9 @@ def _shown(run: TrainingConfig) -> Any:
     from contextlib import contextmanager
 
     def text(p: Progress) -> str:
-        left = (p.last_step - p.step) / max(p.steps_per_s, 1e-6) / 60
         line = (
             f"loss {p.loss:.3f}  {p.bpp:.3f} bpp  {p.psnr_db:.2f} dB  "
-            f"{p.steps_per_s:.2f} steps/s  {left:.0f} min left"
+            f"{p.steps_per_s:.2f} steps/s  {p.seconds_left / 60:.0f} min left"
         )
         if p.validation:
             line += "  held out: " + " ".join(f"{b:.3f}/{d:.2f}" for b, d in p.validation)

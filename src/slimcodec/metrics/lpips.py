@@ -41,6 +41,7 @@ from slimcodec.metrics.pair import check_pair
 from slimcodec.types import Image
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 __all__ = ["Lpips"]
@@ -111,44 +112,62 @@ class Lpips:
         import torch
 
         check_pair(original, decoded)
-        distance = 0.0
         with torch.inference_mode():
-            # One image at a time, layer by layer: batching gains nothing on a CPU, and two equal
-            # images must take the same path through the kernels to end at exactly 0.
-            pairs = zip(self._features(original), self._features(decoded), strict=True)
-            for number, (x, y) in enumerate(pairs):
-                squares = (_unit_length(x) - _unit_length(y)) ** 2
-                head = self._tensors[_head_key(number)]
-                distance += float(torch.nn.functional.conv2d(squares, head).mean())
-        return distance
+            images = (torch.from_numpy(_prepare(image)) for image in (original, decoded))
+            return float(self.distances(*images))
 
-    def _features(self, image: Image) -> Iterator[Tensor]:
-        """The five rectified outputs, ``[1, c, h', w']`` each."""
+    def distances(self, original: Tensor, decoded: Tensor) -> Tensor:
+        """LPIPS of each pair of a batch, with a gradient.
+
+        Args:
+            original: [b, 3, h, w], values in [0, 1], at least 31 pixels a side.
+            decoded: of the same shape.
+
+        Returns:
+            float32 [b].
+        """
         import torch
+
+        total = torch.zeros(len(original), device=original.device)
+        # One of the two after the other, layer by layer: batching gains nothing on a CPU, and equal
+        # images must take the same path through the kernels to end at exactly 0.
+        pairs = zip(self._features(original), self._features(decoded), strict=True)
+        for number, (x, y) in enumerate(pairs):
+            squares = (_unit_length(x.float()) - _unit_length(y.float())) ** 2
+            total = total + (squares * self._tensors[_head_key(number)]).sum(1).mean((1, 2))
+        return total
+
+    def to(self, device: torch.device) -> Lpips:
+        """Move the weights, for pictures that lie on a GPU."""
+        self._tensors = {name: tensor.to(device) for name, tensor in self._tensors.items()}
+        return self
+
+    def _features(self, image: Tensor) -> Iterator[Tensor]:
+        """The five rectified outputs, ``[b, c, h', w']`` each."""
         from torch.nn import functional
 
-        x = torch.from_numpy(_prepare(image))
+        x = (image * 2 - 1 - self._tensors["shift"]) / self._tensors["scale"]
         for layer in _LAYERS:
             if layer.pooled_before:
                 x = functional.max_pool2d(x, kernel_size=3, stride=2)
             weight, bias = self._tensors[f"{layer.key}.weight"], self._tensors[f"{layer.key}.bias"]
-            x = functional.conv2d(x, weight, bias, layer.stride, layer.padding).relu_()
+            x = functional.conv2d(x, weight, bias, layer.stride, layer.padding).relu()
             yield x
 
 
 def _prepare(image: Image) -> NDArray[np.float32]:
-    """``float32 [1, 3, h, w]``, at least 31 x 31, in the units that the backbone was trained in."""
+    """``float32 [1, 3, h, w]`` in [0, 1], at least 31 x 31."""
     height, width, _ = image.shape
     below, beside = max(_SMALLEST_SIDE - height, 0), max(_SMALLEST_SIDE - width, 0)
     if below or beside:
         image = np.pad(image, ((0, below), (0, beside), (0, 0)), mode="edge")
-    samples = image.astype(np.float32) / 127.5 - 1
-    return np.ascontiguousarray(((samples - _SHIFT) / _SCALE).transpose(2, 0, 1)[None])
+    return np.ascontiguousarray(image.astype(np.float32).transpose(2, 0, 1)[None] / 255)
 
 
 def _unit_length(activations: Tensor) -> Tensor:
-    """Scaled along channels; where nothing fires the result stays 0."""
-    return activations / (activations.square().sum(dim=1, keepdim=True).sqrt() + _UNIT_EPS)
+    """Scaled along channels; where nothing fires the result stays 0, and so does the gradient."""
+    squares = activations.square().sum(dim=1, keepdim=True)
+    return activations / (squares.clamp(min=_UNIT_EPS**2).sqrt() + _UNIT_EPS)
 
 
 def _head_key(number: int) -> str:
@@ -203,6 +222,8 @@ def _load(path: Path) -> Mapping[str, Tensor]:
                 f"{list(found[key].shape)}; is it the AlexNet file?"
             )
         tensors[key] = found[key].to(torch.float32)
+    tensors["shift"] = torch.from_numpy(_SHIFT)[:, None, None]
+    tensors["scale"] = torch.from_numpy(_SCALE)[:, None, None]
     return tensors
 
 

@@ -3,12 +3,16 @@
 Weights are stored in half precision, integers as they are. The manifest carries the digest of
 manifest and tensors; loading computes it again, so a file that was altered or cut never decodes a
 picture. safetensors holds plain arrays only: nothing in a model file can run.
+
+A model that shares most of its tensors with another, such as a second generator for the same
+streams, may leave them out and name the file *beside it* that has them (``base``: file name and
+digest). It loads to the same whole model.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,24 +25,57 @@ from safetensors.numpy import save as to_bytes
 from slimcodec import registry
 from slimcodec.atomic import write_atomically
 from slimcodec.errors import ModelFileError, UsageError
-from slimcodec.model_file.model import Model
+from slimcodec.model_file.model import FAITHFUL, Model
 
-__all__ = ["load", "read_manifest", "save"]
+__all__ = ["file_bytes", "load", "read_manifest", "save"]
 
 FORMAT = 1
 _WEIGHT, _FROZEN = "weight/", "frozen/"
 _MANIFEST_KEYS = ("name", "family", "config", "history", "stream_id", "digest")
 
 
-def save(model: Model, path: Path) -> None:
-    """Write a model file, aside and renamed."""
+def save(model: Model, path: Path, base: Path | None = None) -> None:
+    """Write a model file, aside and renamed.
+
+    Args:
+        model: what to write.
+        path: the file.
+        base: a model file in the same folder; tensors that it has are left out.
+
+    Raises:
+        UsageError: when the base lies elsewhere or has a base itself.
+    """
+    tensors = _tensors_of(model)
+    manifest = {**model.manifest(), "format": FORMAT, "digest": model.digest}
+    if base is not None:
+        if base.resolve().parent != path.resolve().parent:
+            raise UsageError(f"{base} must lie beside {path}, which will look for it there")
+        if "base" in read_manifest(base):
+            raise UsageError(f"{base} is not whole itself; name the file that it builds on")
+        whole = load(base)
+        shared = _tensors_of(whole)
+        tensors = {
+            name: array
+            for name, array in tensors.items()
+            if name not in shared or not np.array_equal(array, shared[name])
+        }
+        manifest["base"] = {"file": base.name, "digest": whole.digest}
+    write_atomically(path, to_bytes(tensors, {"slimcodec": json.dumps(manifest)}))
+
+
+def file_bytes(path: Path) -> int:
+    """Size of everything that a model is loaded from: its file, and the one that it builds on."""
+    base = read_manifest(path).get("base")
+    return path.stat().st_size + (_base_path(path, base).stat().st_size if base else 0)
+
+
+def _tensors_of(model: Model) -> dict[str, NDArray[Any]]:
     tensors: dict[str, NDArray[Any]] = {}
     for name, weights in model.weights.items():
         tensors[_WEIGHT + name] = np.ascontiguousarray(weights.astype(np.float16))
     for name, frozen in model.frozen.items():
         tensors[_FROZEN + name] = np.ascontiguousarray(frozen)
-    manifest = {**model.manifest(), "format": FORMAT, "digest": model.digest}
-    write_atomically(path, to_bytes(tensors, {"slimcodec": json.dumps(manifest)}))
+    return tensors
 
 
 def load(path: Path) -> Model:
@@ -49,6 +86,8 @@ def load(path: Path) -> Model:
     """
     with _opened(path) as (manifest, file):
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    if base := manifest.get("base"):
+        tensors = {**_base_tensors(path, base), **tensors}
     model = _model_of(manifest, tensors)
     if model.digest != manifest["digest"]:
         raise ModelFileError(f"{path} was altered after it was written: its digest does not match")
@@ -68,6 +107,29 @@ def read_manifest(path: Path) -> dict[str, Any]:
     """
     with _opened(path) as (manifest, _):
         return manifest
+
+
+def _base_path(path: Path, base: Any) -> Path:
+    name = base.get("file") if isinstance(base, Mapping) else None
+    if not isinstance(name, str) or Path(name).name != name:
+        raise ModelFileError(f"{path} names no file that it builds on, but {base!r}")
+    found = path.parent / name
+    if not found.is_file():
+        raise ModelFileError(f"{path} holds what it does not share with {found}; put that there")
+    return found
+
+
+def _base_tensors(path: Path, base: Any) -> dict[str, NDArray[Any]]:
+    found = _base_path(path, base)
+    if "base" in read_manifest(found):
+        raise ModelFileError(f"{path} builds on {found}, which is not whole itself")
+    whole = load(found)
+    if whole.digest != base.get("digest"):
+        raise ModelFileError(
+            f"{path} builds on another {found.name} than the one beside it: its digest begins with "
+            f"{str(base.get('digest'))[:8]}, that one's with {whole.digest[:8]}"
+        )
+    return _tensors_of(whole)
 
 
 def _stream_id(model: Model, path: Path) -> str:
@@ -126,4 +188,5 @@ def _model_of(manifest: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> Mod
         },
         history=tuple(manifest["history"]),
         stream_id=manifest["stream_id"],
+        look=manifest.get("look", FAITHFUL),
     )

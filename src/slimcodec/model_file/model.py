@@ -15,7 +15,10 @@ from numpy.typing import NDArray
 from slimcodec import registry
 from slimcodec.errors import ModelFileError
 
-__all__ = ["Model", "freeze_network", "thaw_network"]
+__all__ = ["FAITHFUL", "NATURAL", "Model", "freeze_network", "thaw_network"]
+
+FAITHFUL, NATURAL = "faithful", "natural"
+"""Looks: as close to the original as the bits allow, or as a photograph would look."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,8 @@ class Model:
         frozen: integer arrays, made by freezing.
         history: what was done to it, oldest first: training, import and pass records.
         stream_id: hex, which streams it writes and reads.
+        look: what its pictures aim at. Models of one ``stream_id`` read each other's streams, so a
+            look is chosen when a stream is decoded.
     """
 
     name: str
@@ -39,6 +44,7 @@ class Model:
     frozen: Mapping[str, NDArray[Any]]
     history: tuple[Mapping[str, Any], ...] = field(default_factory=tuple)
     stream_id: str = ""
+    look: str = FAITHFUL
 
     @property
     def digest(self) -> str:
@@ -59,6 +65,7 @@ class Model:
             "config": dict(self.config),
             "history": [dict(entry) for entry in self.history],
             "stream_id": self.stream_id,
+            **({"look": self.look} if self.look != FAITHFUL else {}),
         }
 
     def parameters(self) -> dict[str, tuple[int, int]]:
@@ -78,6 +85,7 @@ def freeze_network(
     name: str,
     family: str,
     history: tuple[Mapping[str, Any], ...] = (),
+    look: str = FAITHFUL,
 ) -> Model:
     """Round weights to half precision and make the integers that belong to exactly those.
 
@@ -86,6 +94,7 @@ def freeze_network(
         name: of the new model.
         family: name in ``registry.families``.
         history: what led to it.
+        look: what its pictures aim at.
 
     Raises:
         ModelFileError: when a weight is not finite or too large for half precision.
@@ -97,13 +106,14 @@ def freeze_network(
             halved = exact.astype(np.float16)
         if not np.isfinite(halved).all():
             raise ModelFileError(f"{key} holds values that half precision cannot: {_range(exact)}")
-        weights[key] = halved.astype(np.float32)
+        # A zero has no sign here: two models with equal weights write equal streams.
+        weights[key] = halved.astype(np.float32) + np.float32(0)
     kind = registry.families.get(family)
     shape = network.config
     frozen = kind.freeze(_network_of(kind, shape, weights))
     stream_id = kind.stream_id(weights, frozen).hex()
     config = json.loads(json.dumps(shape.to_dict()))
-    return Model(name, family, config, weights, frozen, history, stream_id)
+    return Model(name, family, config, weights, frozen, history, stream_id, look)
 
 
 def thaw_network(model: Model) -> Any:

@@ -35,8 +35,18 @@ class TrainingConfig:
         parts: parts that learn, all when empty; the others stay as they are.
         iterations: of a progressive codec, the last one trained; all when 0.
         window: of a progressive codec, iterations with a gradient in one step.
-        ms_ssim_weight: of a progressive codec, of 1 - MS-SSIM beside the mean absolute residual.
+        objective: what is minimised; the family's own when empty. ``perception`` is the other one.
+        ms_ssim_weight: of 1 - MS-SSIM beside the mean squared error (hific; they are equals at
+            about 0.02) or the mean absolute residual (a progressive codec).
         rate_weight: of a progressive codec, of the bits per pixel of an iteration beside these.
+        distortion_weight: of the mean squared error, values in [0, 1], under ``perception``.
+        lpips_weight: of LPIPS under ``perception``.
+        adversarial_weight: of a discriminator's verdict under ``perception``; 0 trains none.
+        anneal_minutes: length of the stretch by the clock, where the speed of a machine is not
+            known: the rate has come down, and the run ends, when it was trained for so long. 0 goes
+            by ``steps`` alone.
+        record_steps: on one GPU, launch a whole step at once where the objective allows it
+            (``step.Recorded``).
     """
 
     name: str = "hific-s"
@@ -48,8 +58,13 @@ class TrainingConfig:
     parts: tuple[str, ...] = field(default_factory=tuple)
     iterations: int = 0
     window: int = 3
+    objective: str = ""
     ms_ssim_weight: float = 0.0
     rate_weight: float = 0.0
+    distortion_weight: float = 150.0
+    lpips_weight: float = 1.0
+    adversarial_weight: float = 0.15
+    anneal_minutes: float = 0.0
     batch: int = 4
     crop: int = 192
     learning_rate: float = 5e-4
@@ -61,6 +76,7 @@ class TrainingConfig:
     largest_scale: float = 2.0
     seed: int = 1
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
+    record_steps: bool = True
     checkpoint_minutes: float = 3.0
     validate_minutes: float = 15.0
     holdout: tuple[str, ...] = field(default_factory=tuple)
@@ -104,7 +120,10 @@ class TrainingConfig:
             raise ConfigError(
                 where, f"crop must be a multiple of 64 from {SMALLEST_CROP} on, got {self.crop}"
             )
-        for key in ("iterations", "ms_ssim_weight", "rate_weight"):
+        for key in (
+            "iterations", "ms_ssim_weight", "rate_weight", "distortion_weight", "lpips_weight",
+            "adversarial_weight", "anneal_minutes",
+        ):  # fmt: skip
             if getattr(self, key) < 0:
                 raise ConfigError(where, f"{key} must be 0 or above, got {getattr(self, key)}")
         if self.ms_ssim_weight and self.crop < SMALLEST_MS_SSIM_CROP:
@@ -117,9 +136,19 @@ class TrainingConfig:
                 where, f"precision must be auto, 32-true or bf16-mixed, got {self.precision!r}"
             )
 
-    def learning_rate_factor(self, step: int) -> float:
+    def done(self, step: int, seconds: float) -> float:
+        """How much of the stretch lies behind a run; it ends at 1.
+
+        Args:
+            step: that comes next.
+            seconds: trained so far.
+        """
+        by_clock = seconds / 60 / self.anneal_minutes if self.anneal_minutes else 0.0
+        return max((step - self.first_step) / self.steps, by_clock)
+
+    def learning_rate_factor(self, step: int, seconds: float = 0.0) -> float:
         """Warm-up, a constant stretch, then a cosine down to ``final_rate``."""
-        done = (step - self.first_step) / self.steps
+        done = self.done(step, seconds)
         warm = min(1.0, (step - self.first_step + 1) / max(1, self.warmup_steps))
         if done <= self.anneal_from:
             return warm

@@ -3,23 +3,28 @@
 Nothing is kept between samples, so a run that is killed and resumed at step n sees exactly what it
 would have seen, in mid-epoch as well, and every process of a distributed run takes its own slice.
 Photographs are decoded once and kept while they fit the memory budget; after that a crop costs a
-resize.
+resize. Batches are made ahead of their time (``batches``): by a thread beside a CPU's training, by
+processes beside a GPU's, which would otherwise wait for them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 from slimcodec.errors import TrainingError
 from slimcodec.images import read_image
 from slimcodec.types import Image
 
-__all__ = ["Crops", "sample_blocks"]
+__all__ = ["Crops", "batches", "sample_blocks"]
 
 
 class Crops:
@@ -60,6 +65,12 @@ class Crops:
         """Samples start to start + count, [count, 3, crop, crop]."""
         return np.stack([self[start + i].transpose(2, 0, 1) for i in range(count)])
 
+    def read_all(self) -> None:
+        """Decode every photograph now, as far as the memory budget goes."""
+        with ThreadPoolExecutor() as pool:
+            for _ in pool.map(self._photo, range(len(self.paths))):
+                pass
+
     def _photo(self, number: int) -> Image:
         if number in self._cache:
             return self._cache[number]
@@ -89,6 +100,48 @@ class Crops:
         if rng.random() < 0.5:
             piece = piece[:, ::-1]
         return np.ascontiguousarray(piece)
+
+
+class _Batches(Dataset[Tensor]):
+    """Batch i of a sequence that begins at a sample, with strides between batches."""
+
+    def __init__(self, crops: Crops, starts: range, count: int) -> None:
+        self.crops, self.starts, self.count = crops, starts, count
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def __getitem__(self, index: int) -> Tensor:
+        return torch.from_numpy(self.crops.batch(self.starts[index], self.count))
+
+
+def batches(crops: Crops, starts: range, count: int, workers: int = 0) -> Iterator[Tensor]:
+    """Batches in order, each made while the ones before it are used.
+
+    Args:
+        crops: what they are cut from.
+        starts: the first sample of each batch.
+        count: samples in a batch.
+        workers: processes that make them; 0 is a thread of this one.
+
+    Yields:
+        uint8 [count, 3, crop, crop], in pinned memory where there are workers.
+    """
+    made = _Batches(crops, starts, count)
+    if workers:
+        crops.read_all()  # once, before the processes part, so that they share it
+        yield from DataLoader(
+            made, batch_size=None, num_workers=workers, pin_memory=True, prefetch_factor=4,
+            multiprocessing_context="fork",
+        )  # fmt: skip
+        return
+    with ThreadPoolExecutor(max_workers=1) as ahead:
+        upcoming = ahead.submit(made.__getitem__, 0)
+        for index in range(len(made)):
+            batch = upcoming.result()
+            if index + 1 < len(made):
+                upcoming = ahead.submit(made.__getitem__, index + 1)
+            yield batch
 
 
 def sample_blocks(crops: Crops, count: int, size: int) -> NDArray[np.float32]:

@@ -10,51 +10,37 @@ are functions of (seed, step), not of a generator's history.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from slimcodec import registry
 from slimcodec.atomic import atomic_path
 from slimcodec.errors import MissingExtraError, TrainingError, UnknownNameError
-from slimcodec.images import read_image
-from slimcodec.machine import cpu_flags, tune_allocator
-from slimcodec.training.config import SMALLEST_CROP, TrainingConfig
-from slimcodec.training.data import Crops, sample_blocks
-from slimcodec.training.losses import make_objective
+from slimcodec.machine import available_cores, cpu_flags, cpu_name, tune_allocator
+from slimcodec.training.config import TrainingConfig
+from slimcodec.training.data import Crops, batches, sample_blocks
+from slimcodec.training.objectives import make_objective
+from slimcodec.training.step import Recorded, Step
+from slimcodec.training.validation import Validation
+from slimcodec.training.watch import Progress, Watch, open_scalars, tell
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-__all__ = ["Progress", "Trained", "average_weights", "train"]
+__all__ = ["Trained", "average_weights", "train"]
 
 STATE_FILE = "state.ckpt"
 STATE_KEYS = ("network", "average", "optimizer", "step", "seconds")
 PCA_BLOCKS = 60_000
-VALIDATION_PHOTOS = 8
-VALIDATION_SIDE = 512
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a run stands; averages are over the steps since the last report."""
-
-    step: int
-    last_step: int
-    loss: float
-    bpp: float
-    psnr_db: float
-    steps_per_s: float
-    validation: Sequence[tuple[float, float]] = ()
-    """(estimated bpp, dB) per quality on held-out photographs, where this report has them."""
+MOST_WORKERS = 12
+"""Processes that cut crops for a GPU."""
 
 
 @dataclass(frozen=True)
@@ -69,28 +55,15 @@ class Trained:
     """What was minimised, in words."""
     history: tuple[Mapping[str, Any], ...]
     """Of the model that the run started from."""
-
-
-class _MeanSince:
-    """Sums loss, rate and distortion between two reports."""
-
-    def __init__(self) -> None:
-        self.total, self.count, self.started = np.zeros(3), 0, time.perf_counter()
-
-    def add(self, *values: float) -> None:
-        self.total += values
-        self.count += 1
-
-    def report(self, step: int, last_step: int, validation: Any = ()) -> Progress:
-        loss, bpp, psnr_db = (float(v) for v in self.total / max(1, self.count))
-        rate = self.count / max(1e-9, time.perf_counter() - self.started)
-        self.__init__()  # type: ignore[misc]
-        return Progress(step, last_step, loss, bpp, psnr_db, rate, validation)
+    hardware: str
+    """What it was trained on."""
 
 
 def average_weights(average: dict[str, Tensor], network: nn.Module, decay: float) -> None:
     """Move the exponential moving average one step towards the network's weights, in place."""
-    pairs = [(average[name], p.detach()) for name, p in network.named_parameters()]
+    pairs = [
+        (average[name], p.detach()) for name, p in network.named_parameters() if p.requires_grad
+    ]
     torch._foreach_lerp_([a for a, _ in pairs], [p for _, p in pairs], 1 - decay)
 
 
@@ -141,13 +114,13 @@ class _Run:
         held_out = [path for path in photos if path.name in config.holdout]
         kept = [path for path in photos if path.name not in config.holdout]
         self.crops = Crops(kept, config.crop, config.seed, config.largest_scale)
-        self.validation_images = [_centre(path) for path in held_out[:VALIDATION_PHOTOS]]
+        self.validation = Validation(held_out)
         self.family = registry.families.get(config.family)
         shape = self.family.preset(config.preset)
-        self.objective = make_objective(self.family.objective, shape, config)
         torch.manual_seed(config.seed)
         network = self.family.build(shape)
         self.state_path = out / STATE_FILE
+        self.watch = Watch(self._advice)
         state = self._read_state() if resume else None
         if state is not None:
             _load(network, state["network"], str(self.state_path))
@@ -158,55 +131,94 @@ class _Run:
             self.family.initialise(network, blocks)
         network = network.to(memory_format=torch.channels_last)
         _leave_alone(network, self.family.parts, config.parts)
-        optimizer = torch.optim.Adam(network.parameter_groups(config.learning_rate), fused=True)
-        self.base_rates = [group["lr"] for group in optimizer.param_groups]
-        self.plain = network
-        self.network, self.optimizer = self.fabric.setup(network, optimizer)
-        self.average = {k: v.detach().clone() for k, v in self.plain.state_dict().items()}
+        self.plain, self.objective = (
+            network,
+            make_objective(config.objective or self.family.objective, shape, config),
+        )
         self.step, self.seconds, self.history = config.first_step, 0.0, history
         # Networks that are trained already must not be left out of the first steps.
         self.linear_steps = config.linear_steps if init is None else 0
+        self._place(state)
+        self.average = {k: v.detach().clone() for k, v in self.plain.state_dict().items()}
         if state is not None:
             self.linear_steps = int(state.get("linear_steps", config.linear_steps))
-            self.optimizer.load_state_dict(state["optimizer"])
             self.average = {k: v.to(self.average[k].device) for k, v in state["average"].items()}
             self.step, self.seconds = int(state["step"]), float(state["seconds"])
             self.history = tuple(state.get("history", ()))
+
+    def _place(self, state: Mapping[str, Any] | None) -> None:
+        """Network, adversary and their optimizers to where they run, with what a state holds."""
+        config, fabric = self.config, self.fabric
+        on_gpu = fabric.device.type == "cuda"
+        made: dict[str, torch.optim.Optimizer] = {
+            "optimizer": torch.optim.Adam(
+                self.plain.parameter_groups(config.learning_rate), fused=True, capturable=on_gpu
+            )
+        }
+        self.network, optimizer = fabric.setup(self.plain, made["optimizer"])
+        adversary, adversary_optimizer = self.objective.adversary, None
+        if adversary is not None:
+            if state is not None and "adversary" in state:
+                adversary.load_state_dict(state["adversary"])
+            made["adversary_optimizer"] = torch.optim.Adam(
+                adversary.parameters(), config.learning_rate, fused=True, capturable=on_gpu
+            )
+            self.objective.adversary, adversary_optimizer = fabric.setup(
+                adversary, made["adversary_optimizer"]
+            )
+        self.adversary, self.optimizers = adversary, made
+        self.objective.to(fabric.device)
+        self.base_rates = {
+            name: [group["lr"] for group in each.param_groups] for name, each in made.items()
+        }
+        for name, each in made.items():
+            if state is not None and name in state:
+                each.load_state_dict(state[name])
+            for group in each.param_groups:
+                group["capturable"] = on_gpu
+                # A recorded step reads its rate from where the device keeps it.
+                group["lr"] = torch.zeros((), device=fabric.device) if on_gpu else 0.0
+        step = Step(
+            self.network, self.objective, optimizer, adversary_optimizer,
+            fabric=fabric, mixed=self.mixed, clip_norm=config.clip_norm,
+        )  # fmt: skip
+        probe = self.objective.draw(config.batch, torch.Generator())
+        alone = on_gpu and fabric.world_size == 1 and config.record_steps
+        self.one_step: Step | Recorded = Recorded(step) if alone and Recorded.fits(probe) else step
 
     def go(self, minutes: float | None, on_progress: Callable[[Progress], None]) -> Trained:
         config = self.config
         last_step = config.first_step + config.steps
         started = shown = saved = validated = time.monotonic()
-        means, writer = _MeanSince(), _scalars(self.out / "tensorboard")
         before = self.seconds
+        self._tell = partial(tell, open_scalars(self.out / "tensorboard"), on_progress)
+        self.watch.start()
         self.plain.train()
-        with ThreadPoolExecutor(max_workers=1) as ahead:
-            upcoming = ahead.submit(self._crops_of, self.step)
-            while self.step < last_step:
-                now = time.monotonic()
-                if minutes is not None and now - started >= 60 * minutes:
-                    break
-                pixels = upcoming.result()
-                upcoming = ahead.submit(self._crops_of, self.step + 1)
-                means.add(*self._one_step(pixels))
-                self.step += 1
-                now = time.monotonic()
-                self.seconds = before + now - started
-                if now - saved >= 60 * config.checkpoint_minutes:
-                    self._write_state()
-                    saved = time.monotonic()
-                if now - validated >= 60 * config.validate_minutes:
-                    _show(writer, on_progress, means.report(self.step, last_step, self._validate()))
-                    shown = validated = time.monotonic()
-                elif now - shown >= 5:
-                    _show(writer, on_progress, means.report(self.step, last_step))
-                    shown = now
+        for pixels in self._batches(last_step) if minutes != 0 else ():
+            now = time.monotonic()
+            if (minutes is not None and now - started >= 60 * minutes) or (
+                config.done(self.step, self.seconds) >= 1
+            ):
+                break
+            self.watch.add(self.step, self._one_step(pixels))
+            self.step += 1
+            now = time.monotonic()
+            self.seconds = before + now - started
+            if now - saved >= 60 * config.checkpoint_minutes:
+                self._write_state()
+                saved = time.monotonic()
+            if now - validated >= 60 * config.validate_minutes:
+                self._tell(self._report(last_step, self._points()))
+                shown = validated = time.monotonic()
+            elif now - shown >= 5:
+                self._tell(self._report(last_step))
+                shown = now
         trained = minutes is None or minutes > 0
         validation: Sequence[tuple[float, float]] = ()
         if trained:
             self._write_state()
-            validation = self._validate()
-            _show(writer, on_progress, means.report(self.step, last_step, validation))
+            validation = self._points()
+            self._tell(self._report(last_step, validation))
         self.plain.load_state_dict(self.average)
         return Trained(
             self.plain.cpu().eval(),
@@ -215,74 +227,91 @@ class _Run:
             validation,
             self.objective.describe(),
             self.history,
+            self._hardware(),
         )
 
-    def _crops_of(self, step: int) -> Any:
-        mine = self.config.batch
-        start = (step * self.fabric.world_size + self.fabric.global_rank) * mine
-        return self.crops.batch(start, mine)
+    def _hardware(self) -> str:
+        device = self.fabric.device
+        name = torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
+        world = self.fabric.world_size
+        return f"{world} x {name}" if world > 1 else name
 
-    def _one_step(self, pixels: Any) -> tuple[float, float, float]:
+    def _batches(self, last_step: int) -> Iterator[Tensor]:
+        """From the next step on; process i of n takes every n-th batch."""
+        count, world = self.config.batch, self.fabric.world_size
+        first, last = (
+            (step * world + self.fabric.global_rank) * count for step in (self.step, last_step)
+        )
+        on_gpu = self.fabric.device.type == "cuda"
+        workers = min(MOST_WORKERS, available_cores() - 1) if on_gpu else 0
+        return batches(self.crops, range(first, last, world * count), count, workers)
+
+    def _report(self, last_step: int, validation: Sequence[tuple[float, float]] = ()) -> Progress:
+        progress = self.watch.report(self.step, last_step, validation)
+        if not self.config.anneal_minutes:
+            return progress
+        by_clock = max(0.0, 60 * self.config.anneal_minutes - self.seconds)
+        return replace(progress, seconds_left=min(by_clock, progress.seconds_left))
+
+    def _advice(self) -> str:
+        if not self.state_path.exists():
+            return "start again with a lower learning_rate"
+        return (
+            f"the last good state is kept in {self.state_path}: resume from it with a lower "
+            "learning_rate"
+        )
+
+    def _one_step(self, pixels: Tensor) -> Tensor:
+        """Loss, bits per pixel and dB, [3]."""
         config, fabric = self.config, self.fabric
-        image = fabric.to_device(torch.from_numpy(pixels)).float() / 255
+        image = fabric.to_device(pixels).float() / 255
         image = image.to(memory_format=torch.channels_last)
         rng = torch.Generator().manual_seed(
             (config.seed * 1_000_003 + self.step) * 4_099 + fabric.global_rank
         )
-        factor = config.learning_rate_factor(self.step)
-        for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
-            group["lr"] = rate * factor
-        learned = self.step >= self.linear_steps
-        with self.mixed():
-            loss = self.objective.training_loss(self.network, image, rng, learned)
-        value = float(loss.total.detach())
-        if not np.isfinite(value):
-            advice = "start again with a lower learning_rate"
-            if self.state_path.exists():
-                advice = (
-                    f"the last good state is kept in {self.state_path}: resume from it with a "
-                    "lower learning_rate"
-                )
-            raise TrainingError(f"the loss is {value} at step {self.step}; {advice}")
-        self.optimizer.zero_grad()
-        fabric.backward(loss.total)
-        fabric.clip_gradients(
-            self.network, self.optimizer, max_norm=config.clip_norm, error_if_nonfinite=False
-        )
-        self.optimizer.step()
+        draw = {
+            name: fabric.to_device(value) if isinstance(value, Tensor) else value
+            for name, value in self.objective.draw(len(image), rng).items()
+        }
+        if isinstance(self.one_step, Step):
+            # Rounding noise comes from torch's own generator. A recorded step goes on with it.
+            torch.manual_seed(int(torch.randint(2**31, (1,), generator=rng)))
+        factor = config.learning_rate_factor(self.step, self.seconds)
+        for name, optimizer in self.optimizers.items():
+            for group, rate in zip(optimizer.param_groups, self.base_rates[name], strict=True):
+                if isinstance(group["lr"], Tensor):
+                    group["lr"].fill_(rate * factor)
+                else:
+                    group["lr"] = rate * factor
+        found = self.one_step(image, draw, self.step >= self.linear_steps)
         average_weights(self.average, self.plain, self._decay())
-        return value, loss.bpp, loss.psnr_db
+        return found
 
     def _decay(self) -> float:
         # A young average follows fast, or it would remember the initial weights for long.
         age = self.step - self.config.first_step
         return min(self.config.ema_decay, (1 + age) / (10 + age))
 
-    @torch.no_grad()
-    def _validate(self) -> list[tuple[float, float]]:
-        """Estimated bits and dB of the averaged weights on the centres of held-out photographs."""
-        if not self.validation_images:
-            return []
-        learned = self.step > self.linear_steps
+    def _points(self) -> list[tuple[float, float]]:
+        """(estimated bpp, dB) of the averaged weights at each quality."""
         kept = {k: v.detach().clone() for k, v in self.plain.state_dict().items()}
         self.plain.load_state_dict(self.average)
-        self.plain.eval()
-        found = []
-        for centre in self.validation_images:
-            image = self.fabric.to_device(centre).to(memory_format=torch.channels_last)
-            found.append(self.objective.points(self.plain, image, learned))
+        found = self.validation.points(
+            self.plain, self.objective, self.step > self.linear_steps, self.fabric.device
+        )
         self.plain.load_state_dict(kept)
-        self.plain.train()
-        return [(float(b), float(d)) for b, d in np.mean(found, axis=0)]
+        return found
 
     def _write_state(self) -> None:
+        self.watch.look()
         if self.fabric.global_rank:
             return
         self.out.mkdir(parents=True, exist_ok=True)
         state = {
             "network": self.plain.state_dict(),
             "average": self.average,
-            "optimizer": self.optimizer.state_dict(),
+            **{name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+            **({"adversary": self.adversary.state_dict()} if self.adversary is not None else {}),
             "step": self.step,
             "linear_steps": self.linear_steps,
             "seconds": self.seconds,
@@ -321,6 +350,10 @@ def _fabric(config: TrainingConfig) -> tuple[Fabric, Callable[[], AbstractContex
     if precision == "auto":
         fast_bf16 = torch.cuda.is_available() or {"amx_bf16", "avx512_bf16"} & set(cpu_flags())
         precision = "bf16-mixed" if fast_bf16 else "32-true"
+    if torch.cuda.is_available():
+        # Where full precision is asked for it is meant: latents span three decades.
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cudnn.benchmark = True
     fabric = Fabric(accelerator="auto", devices="auto" if torch.cuda.is_available() else 1)
     fabric.launch()
     if precision == "32-true":
@@ -350,36 +383,3 @@ def _load(network: nn.Module, state: Mapping[str, Tensor], where: str) -> None:
         network.load_state_dict(whole)
     except RuntimeError as error:
         raise TrainingError(f"{where}: weights of another network ({error})") from error
-
-
-def _centre(path: Path) -> Tensor:
-    pixels = read_image(path).pixels
-    side = min(VALIDATION_SIDE, *(s // 64 * 64 for s in pixels.shape[:2]))
-    if side < SMALLEST_CROP:
-        raise TrainingError(
-            f"{path} is {pixels.shape[1]}x{pixels.shape[0]}, too small to validate on; hold out a "
-            f"photograph of at least {SMALLEST_CROP} pixels a side"
-        )
-    top, left = ((s - side) // 2 for s in pixels.shape[:2])
-    piece = pixels[top : top + side, left : left + side].transpose(2, 0, 1)
-    return torch.from_numpy(piece.copy())[None].float() / 255
-
-
-def _scalars(folder: Path) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        return None
-    return SummaryWriter(str(folder))
-
-
-def _show(writer: Any, on_progress: Callable[[Progress], None], progress: Progress) -> None:
-    on_progress(progress)
-    if writer is None:
-        return
-    for name in ("loss", "bpp", "psnr_db", "steps_per_s"):
-        writer.add_scalar(f"train/{name}", getattr(progress, name), progress.step)
-    for number, (bpp, psnr_db) in enumerate(progress.validation, 1):
-        writer.add_scalar(f"validation/{number}_bpp", bpp, progress.step)
-        writer.add_scalar(f"validation/{number}_psnr_db", psnr_db, progress.step)
-    writer.flush()

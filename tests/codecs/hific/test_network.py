@@ -43,13 +43,13 @@ Likelihood = Literal["gaussian", "logistic"]
 def test_forward(tiny_network: Any, quality: float) -> None:
     images = torch.rand(2, 3, 128, 192)
     with torch.no_grad():
-        decoded, likelihoods = tiny_network(images, torch.full((2,), quality))
+        decoded, likelihoods, _ = tiny_network(images, torch.full((2,), quality))
         assert decoded.shape == images.shape
         assert likelihoods.latents.shape == (2, 12, 8, 12)
         assert likelihoods.hyper_latents.shape == (2, 8, 2, 3)
         assert all(((p > 0) & (p <= 1)).all() for p in likelihoods)
         bits = likelihoods.bits()
-        one, _ = tiny_network(images[1:], torch.tensor([quality]))
+        one, *_ = tiny_network(images[1:], torch.tensor([quality]))
     assert bits.shape == (2,)
     assert (bits > 0).all()
     torch.testing.assert_close(one, decoded[1:], atol=1e-4, rtol=1e-4)
@@ -78,7 +78,7 @@ def test_structures(tiny_config: HificConfig) -> None:
         network = HificNetwork(config).eval()
         side = 8 * config.stride
         with torch.no_grad():
-            decoded, likelihoods = network(torch.rand(1, 3, side, side))
+            decoded, likelihoods, _ = network(torch.rand(1, 3, side, side))
         assert decoded.shape == (1, 3, side, side)
         assert likelihoods.latents.shape == (1, config.latent_channels, 8, 8)
         assert len(network.generator.trunk) == config.residual_blocks

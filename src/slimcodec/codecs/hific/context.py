@@ -12,6 +12,8 @@ everything is measured in units of the hyperprior's scale, so one network serves
 
 from __future__ import annotations
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -70,9 +72,7 @@ class Context(nn.Module):
         """
         with torch.autocast(symbols.device.type, enabled=False):
             scale = scale.float()
-            logarithm = scale.detach().clamp(SCALE_MIN, SCALE_MAX).log() - torch.log(
-                torch.tensor(SCALE_MIN, device=scale.device)
-            )
+            logarithm = scale.detach().clamp(SCALE_MIN, SCALE_MAX).log() - math.log(SCALE_MIN)
             base = F.relu(self.hyper(logarithm))
             unit = scale.detach().clamp(UNIT_MIN, SCALE_MAX)
             normal = (symbols.float() / unit).clamp(-NORMAL_LIMIT, NORMAL_LIMIT)

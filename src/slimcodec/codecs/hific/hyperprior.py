@@ -181,7 +181,16 @@ class Hyperprior(nn.Module):
         In training mode the gradient comes from two places. The scale learns from the symbols that
         will be coded, the latents from noisy ones, whose expectation is smooth: a product whose
         second factor is one in value and carries only a gradient.
+
+        All of it in full precision: a mean in bfloat16 is off by a symbol where latents are in the
+        hundreds, and a likelihood is a difference of two nearly equal numbers.
         """
+        with torch.autocast(y.device.type, enabled=False):
+            return self._forward(y.float(), gain.float())
+
+    def _forward(
+        self, y: Float[Tensor, "b m h w"], gain: Float[Tensor, "b m 1 1"]
+    ) -> tuple[Float[Tensor, "b m h w"], Likelihoods]:
         z = self.hyper_latents(y)
         z_hat = round_through(z)
         mean = self.latent_means(z_hat) * gain

@@ -9,7 +9,7 @@ on what it will decode. The coded path, in numpy, is ``coding.py``; it calls the
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from slimcodec.codecs.hific.config import HificConfig
 from slimcodec.codecs.hific.hyperprior import Hyperprior, Likelihoods
 
-__all__ = ["ChannelNorm", "Encoder", "Generator", "HificNetwork", "ResidualBlock"]
+__all__ = ["ChannelNorm", "Decoded", "Encoder", "Generator", "HificNetwork", "ResidualBlock"]
 
 
 class ChannelNorm(nn.Module):
@@ -220,6 +220,18 @@ class Generator(nn.Module):
         return out
 
 
+class Decoded(NamedTuple):
+    """What training sees of a batch.
+
+    Shapes: ``image`` [b, 3, h, w]; ``features`` [b, m, h/16, w/16], the decoded latents in units of
+    their usual spread.
+    """
+
+    image: Tensor
+    likelihoods: Likelihoods
+    features: Tensor
+
+
 class HificNetwork(nn.Module):
     """The whole codec as one module with the parts ``encoder``, ``generator``, ``probability``.
 
@@ -242,8 +254,8 @@ class HificNetwork(nn.Module):
         image: Float[Tensor, "b 3 h w"],
         quality: Float[Tensor, " b"] | None = None,
         learned: bool = True,
-    ) -> tuple[Float[Tensor, "b 3 h w"], Likelihoods]:
-        """Reconstruction and likelihoods as in training.
+    ) -> Decoded:
+        """Reconstruction, likelihoods and latents as in training.
 
         Args:
             image: values in [0, 1]; sides are multiples of four latent strides.
@@ -257,7 +269,8 @@ class HificNetwork(nn.Module):
         gain = self.gain(self.log_gain, quality)
         y_hat, likelihoods = self.probability(y, gain)
         y_hat = y_hat * self.gain(self.log_degain, quality)
-        return self.generator(y_hat, learned), likelihoods
+        picture = self.generator(y_hat, learned)
+        return Decoded(picture, likelihoods, y_hat / self.generator.latent_scale)
 
     @staticmethod
     def gain(table: Float[Tensor, "q m"], quality: Float[Tensor, " b"]) -> Float[Tensor, "b m 1 1"]:
@@ -265,7 +278,8 @@ class HificNetwork(nn.Module):
         low = quality.floor().long().clamp(0, table.shape[0] - 1)
         high = (low + 1).clamp(max=table.shape[0] - 1)
         fraction = (quality - low)[:, None].to(table.dtype)
-        return torch.exp(torch.lerp(table[low], table[high], fraction))[:, :, None, None]
+        near, far = table.index_select(0, low), table.index_select(0, high)
+        return torch.exp(torch.lerp(near, far, fraction))[:, :, None, None]
 
     def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
         """Optimizer groups. The hyperprior learns twice as fast and the factorized density five

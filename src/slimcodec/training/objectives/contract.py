@@ -1,0 +1,79 @@
+"""What the loop asks of a loss, whichever it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from slimcodec.errors import TrainingError
+
+__all__ = ["Alone", "Draw", "Loss", "Objective", "psnr_db"]
+
+Draw = Mapping[str, Tensor | int]
+"""What chance decides about one step: tensors are data, an int decides what is computed."""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """The scalar to minimise, and what to show beside it, scalars too."""
+
+    total: Tensor
+    bpp: Tensor
+    psnr_db: Tensor
+    pictures: tuple[Tensor, ...] = ()
+    """Of an objective with an adversary: what that one learns from."""
+
+
+@runtime_checkable
+class Objective(Protocol):
+    """What the loop asks of a loss."""
+
+    adversary: nn.Module | None
+    """A network that learns to tell decoded pictures from photographs, beside the codec."""
+
+    def to(self, device: torch.device) -> None:
+        """Constants and adversary to where the network is."""
+
+    def describe(self) -> str:
+        """The loss in words, for a model's history."""
+
+    def draw(self, count: int, rng: torch.Generator) -> Draw:
+        """Everything that chance decides about a step on ``count`` images, but for noise."""
+
+    def training_loss(self, network: nn.Module, image: Tensor, draw: Draw, learned: bool) -> Loss:
+        """One forward pass and its loss.
+
+        Args:
+            network: as the family builds it.
+            image: [b, 3, h, w], values in [0, 1].
+            draw: of this step and process.
+            learned: False while only a linear path trains.
+        """
+
+    def adversary_loss(self, pictures: tuple[Tensor, ...]) -> Tensor:
+        """What the adversary minimises, given ``Loss.pictures``."""
+
+    def points(
+        self, network: nn.Module, image: Tensor, learned: bool
+    ) -> Sequence[tuple[float, float]]:
+        """(estimated bpp, dB) at each quality, for one image."""
+
+
+class Alone:
+    """An objective without an adversary."""
+
+    adversary: nn.Module | None = None
+
+    def adversary_loss(self, pictures: tuple[Tensor, ...]) -> Tensor:
+        raise TrainingError("this objective has no adversary")
+
+
+def psnr_db(residual: Float[Tensor, "b 3 h w"]) -> Float[Tensor, ""]:
+    """Of images in [0, 1], from what they lack; the mean over them."""
+    mse = residual.float().square().flatten(1).mean(dim=1)
+    return -10 * mse.clamp(min=1e-9).log10().mean()

@@ -1,0 +1,100 @@
+"""``rate-distortion``: ``bpp + λ · 255² · D`` (Ballé et al. 2017).
+
+Each image of a batch is at a quality of its own. D is the mean squared error and, with a weight,
+``1 - MS-SSIM``. Large λ would drown the small ones in gradient, so an image counts
+``sqrt(mean λ / λ)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from slimcodec.training.objectives.contract import Alone, Draw, Loss, psnr_db
+from slimcodec.training.objectives.ms_ssim import MsSsimLoss
+
+__all__ = ["RateDistortion", "draw_qualities"]
+
+
+def draw_qualities(count: int, qualities: int, rng: torch.Generator) -> Float[Tensor, " b"]:
+    """Distinct qualities for a batch as far as there are enough, for a calmer gradient."""
+    drawn = [torch.randperm(qualities, generator=rng) for _ in range(-(-count // qualities))]
+    return torch.cat(drawn)[:count].float()
+
+
+class RateDistortion(Alone):
+    """λ-weighted rate and distortion over several qualities.
+
+    Args:
+        lambdas: one trade-off per quality, in the network's order.
+        ms_ssim_weight: of ``1 - MS-SSIM`` beside the mean squared error, both in [0, 1]. From 0.02
+            on it outweighs the other: 1 - MS-SSIM is about fifty times as large.
+    """
+
+    def __init__(self, lambdas: tuple[float, ...], ms_ssim_weight: float = 0.0) -> None:
+        self.lambdas = torch.tensor(lambdas)
+        self.weights = (self.lambdas.mean() / self.lambdas).sqrt()
+        self.ms_ssim_weight, self.ms_ssim = ms_ssim_weight, MsSsimLoss()
+
+    def to(self, device: torch.device) -> None:
+        """See ``Objective``."""
+        self.lambdas, self.weights = self.lambdas.to(device), self.weights.to(device)
+        self.ms_ssim.to(device)
+
+    def describe(self) -> str:
+        """See ``Objective``."""
+        beside = f", {self.ms_ssim_weight:g} (1 - MS-SSIM) beside the mean squared error"
+        return f"rate-distortion loss at {len(self.lambdas)} qualities at once" + (
+            beside if self.ms_ssim_weight else ""
+        )
+
+    def draw(self, count: int, rng: torch.Generator) -> Draw:
+        """See ``Objective``."""
+        return {"quality": draw_qualities(count, len(self.lambdas), rng)}
+
+    def training_loss(
+        self, network: nn.Module, image: Float[Tensor, "b 3 h w"], draw: Draw, learned: bool = True
+    ) -> Loss:
+        """See ``Objective``."""
+        quality = draw["quality"]
+        assert isinstance(quality, Tensor)
+        return self(network, image, quality, learned)
+
+    def points(
+        self, network: nn.Module, image: Float[Tensor, "b 3 h w"], learned: bool = True
+    ) -> Sequence[tuple[float, float]]:
+        """See ``Objective``."""
+        losses = [
+            self(network, image, torch.full((len(image),), float(q), device=image.device), learned)
+            for q in range(len(self.lambdas))
+        ]
+        return [(float(loss.bpp), float(loss.psnr_db)) for loss in losses]
+
+    def __call__(
+        self,
+        network: nn.Module,
+        image: Float[Tensor, "b 3 h w"],
+        quality: Float[Tensor, " b"],
+        learned: bool = True,
+    ) -> Loss:
+        """One forward pass and its loss.
+
+        Args:
+            network: ``network(image, quality, learned)`` has an ``image`` and ``likelihoods``.
+            image: values in [0, 1].
+            quality: index of each image's λ.
+            learned: False while only the linear path trains.
+        """
+        decoded = network(image, quality, learned)
+        bpp = decoded.likelihoods.bits() / image[0, 0].numel()
+        error = decoded.image.float() - image
+        distortion = error.square().flatten(1).mean(dim=1)
+        if self.ms_ssim_weight:
+            similar = self.ms_ssim(image, decoded.image)
+            distortion = distortion + self.ms_ssim_weight * similar
+        index = quality.long()
+        total = (self.weights[index] * (bpp + self.lambdas[index] * 255**2 * distortion)).mean()
+        return Loss(total, bpp.detach().mean(), psnr_db(error.detach()))

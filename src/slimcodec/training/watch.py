@@ -1,0 +1,134 @@
+"""What a run says about itself, and when it must stop.
+
+Losses come from a device that may be many steps ahead of this process; waiting for each would cost
+more than the step. So they are looked at together, before anything is reported or saved: a state on
+disk was written by a run whose every loss until then was seen and was good.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from slimcodec.errors import TrainingError
+
+__all__ = ["Progress", "Watch", "open_scalars", "tell"]
+
+_AT_MOST = 50
+"""Steps of a GPU that are not looked at yet."""
+_HORIZON = 100
+"""Steps over which a loss is smoothed before it is said to diverge."""
+_DIVERGED = 5.0
+"""Times the lowest smoothed loss. Crops and qualities alone move a smoothed loss by a fifth."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands; averages are over the steps since the last report."""
+
+    step: int
+    last_step: int
+    loss: float
+    bpp: float
+    psnr_db: float
+    steps_per_s: float
+    seconds_left: float = math.inf
+    validation: Sequence[tuple[float, float]] = ()
+    """(estimated bpp, dB) per quality on held-out photographs, where this report has them."""
+
+
+class Watch:
+    """Collects each step's loss, rate and distortion.
+
+    Args:
+        advice: what to do about a bad loss, asked for when there is one.
+    """
+
+    def __init__(self, advice: Callable[[], str]) -> None:
+        self.advice = advice
+        self._unseen: list[tuple[int, Tensor]] = []
+        self._smooth, self._lowest, self._seen = 0.0, math.inf, 0
+        self.start()
+
+    def start(self) -> None:
+        """Begin a new average."""
+        self._sum, self._count, self._started = np.zeros(3), 0, time.perf_counter()
+
+    def add(self, step: int, found: Float[Tensor, 3]) -> None:
+        """A step's loss, bits per pixel and dB.
+
+        Raises:
+            TrainingError: as ``look`` does.
+        """
+        self._unseen.append((step, found))
+        if found.device.type == "cpu" or len(self._unseen) >= _AT_MOST:
+            self.look()
+
+    def look(self) -> None:
+        """Wait for all steps that were added, and check them.
+
+        Raises:
+            TrainingError: on a loss that is not finite or that diverges, naming the step.
+        """
+        if not self._unseen:
+            return
+        values = torch.stack([found for _, found in self._unseen]).double().cpu().numpy()
+        steps = [step for step, _ in self._unseen]
+        self._unseen.clear()
+        for step, (loss, bpp, psnr_db) in zip(steps, values, strict=True):
+            if not math.isfinite(loss):
+                raise TrainingError(f"the loss is {loss} at step {step}; {self.advice()}")
+            self._seen += 1
+            share = 1 / min(self._seen, _HORIZON)
+            self._smooth += share * (loss - self._smooth)
+            if self._seen >= _HORIZON:
+                self._lowest = min(self._lowest, self._smooth)
+                if self._smooth > _DIVERGED * self._lowest > 0:
+                    raise TrainingError(
+                        f"the loss diverges: {self._smooth:.3g} over the {_HORIZON} steps before "
+                        f"step {step}, {self._lowest:.3g} at its best; {self.advice()}"
+                    )
+            self._sum += (loss, bpp, psnr_db)
+            self._count += 1
+
+    def report(
+        self, step: int, last_step: int, validation: Sequence[tuple[float, float]] = ()
+    ) -> Progress:
+        """Averages since the last report."""
+        self.look()
+        loss, bpp, psnr_db = (float(v) for v in self._sum / max(1, self._count))
+        rate = self._count / max(1e-9, time.perf_counter() - self._started)
+        self.start()
+        left = (last_step - step) / rate if rate else math.inf
+        return Progress(step, last_step, loss, bpp, psnr_db, rate, left, validation)
+
+
+def open_scalars(folder: Path) -> Any:
+    """Where TensorBoard will look; None where it is not installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(folder))
+
+
+def tell(writer: Any, on_progress: Callable[[Progress], None], progress: Progress) -> None:
+    """Report to whoever watches, and to TensorBoard."""
+    on_progress(progress)
+    if writer is None:
+        return
+    for name in ("loss", "bpp", "psnr_db", "steps_per_s"):
+        writer.add_scalar(f"train/{name}", getattr(progress, name), progress.step)
+    for number, (bpp, psnr_db) in enumerate(progress.validation, 1):
+        writer.add_scalar(f"validation/{number}_bpp", bpp, progress.step)
+        writer.add_scalar(f"validation/{number}_psnr_db", psnr_db, progress.step)
+    writer.flush()
