@@ -14,16 +14,20 @@ import json
 from pathlib import Path
 
 from slimcodec import library
-from slimcodec.bench import RowStore, Summary, summarise
-from slimcodec.model_file import Model
+from slimcodec.bench import RowStore, summarise
+from slimcodec.model_file import NATURAL, Model
+from slimcodec.report import (
+    CardFacts,
+    figures_section,
+    head_section,
+    network_section,
+    training_section,
+)
 
-LABELS = {
-    "psnr": "PSNR, dB",
-    "ssim": "SSIM",
-    "ms-ssim": "MS-SSIM",
-    "lpips": "LPIPS",
-    "delta-e": "ΔE2000",
-}
+DATA = (
+    "The photographs are CC0, Unsplash-licensed, CC BY-SA and free-use pictures with a short side "
+    "of 512 to 768 pixels; none of the evaluation pictures and none of the demo's were trained on."
+)
 
 
 def main() -> None:
@@ -34,89 +38,31 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
     model = library.load_model(arguments.model)
-    parts = [_head(model), _network(model), _training(model)]
+    counts = {part: total for part, (total, _) in model.parameters().items()}
+    facts = CardFacts(
+        model.name,
+        model.look,
+        model.stream_id,
+        model.digest,
+        counts,
+        library.model_path(arguments.model).stat().st_size,
+        model.history,
+    )
+    made_by = (
+        "Trained by slimcodec and shipped inside it. This card is made by "
+        "`benchmarks/model_card.py` from measured rows; its head has the commands."
+    )
+    parts = [head_section(facts, made_by), network_section(facts), training_section(facts, DATA)]
     for pair in arguments.rows:
         name, _, folder = pair.partition("=")
         store = RowStore(Path(folder) / "rows.sqlite")
         rows = list(store)
         store.close()
-        parts.append(_figures(name, model.name, summarise(rows)))
+        parts.append(figures_section(name, model.name, summarise(rows, "jpeg")))
     if arguments.network_off:
         parts.append(_network_off(json.loads(arguments.network_off.read_text())))
-    parts.append(_cautions(model.family))
+    parts.append(_cautions(model))
     arguments.output.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-
-
-def _head(model: Model) -> str:
-    return (
-        f"# {model.name}\n\nTrained by slimcodec and shipped inside it. Stream id "
-        f"`{model.stream_id}`, digest `{model.digest[:16]}`. This card is made by "
-        "`benchmarks/model_card.py` from measured rows; its head has the commands."
-    )
-
-
-def _network(model: Model) -> str:
-    lines = ["## Network", "", "| part | parameters |", "|---|---:|"]
-    counts = model.parameters()
-    lines += [f"| {part} | {total:,} |" for part, (total, _) in counts.items()]
-    lines.append(f"| together | {sum(t for t, _ in counts.values()):,} |")
-    return "\n".join(lines)
-
-
-def _training(model: Model) -> str:
-    lines = ["## Training", ""]
-    for entry in model.history:
-        if "train" not in entry:
-            continue
-        objective = entry.get("objective") or (
-            f"rate-distortion loss at {len(model.config['lambdas'])} qualities at once"
-        )
-        parts = f"only {', '.join(entry['parts'])}; " if entry.get("parts") else ""
-        lines.append(
-            f"- Up to step {entry['steps']:,}: {60 * entry['hours']:.0f} minutes on "
-            f"{entry['hardware']}, {entry['photographs']} photographs; {parts}{objective}."
-        )
-    lines += [
-        "",
-        "What ships is the exponential moving average of the weights.",
-        "",
-        "The photographs are CC0, Unsplash-licensed, CC BY-SA and free-use pictures with a short "
-        "side of 512 to 768 pixels; none of the evaluation pictures and none of the demo's were "
-        "trained on.",
-    ]
-    return "\n".join(lines)
-
-
-def _figures(name: str, model: str, summary: Summary) -> str:
-    points = [point for point in summary.points if point.variant == model]
-    metrics = [metric for metric in LABELS if metric in points[0].metrics]
-    steps = any(point.steps_ms for point in points)
-    head = ["iterations" if steps else "quality", "bits per pixel", *[LABELS[m] for m in metrics]]
-    lines = [
-        f"## On {name}",
-        "",
-        f"Real streams, everything included, means over {points[0].images} images. Times depend on "
-        "the machine: `benchmarks/coding_speed.py` prints them for the one at hand.",
-        "",
-        "| " + " | ".join(head) + " |",
-        "|" + "---:|" * len(head),
-    ]
-    for p in points:
-        cells = [f"{p.quality:g}", f"{p.bpp:.3f}"]
-        cells += [f"{p.metrics[m]:.{2 if m in ('psnr', 'delta-e') else 4}f}" for m in metrics]
-        lines.append("| " + " | ".join(cells) + " |")
-    shown = [m for m in metrics if any(m in rates for rates in summary.bd_rate_percent.values())]
-    lines += [
-        "",
-        f"BD-rate against {summary.reference} (negative: fewer bytes for the same quality):",
-        "",
-        "| codec | " + " | ".join(LABELS[m].split(",")[0] for m in shown) + " |",
-        "|---|" + "---:|" * len(shown),
-    ]
-    for codec, rates in summary.bd_rate_percent.items():
-        cells = [f"{rates[m]:+.1f} %" if m in rates else "" for m in shown]
-        lines.append(f"| {codec} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
 
 
 def _network_off(results) -> str:
@@ -138,19 +84,24 @@ def _network_off(results) -> str:
 
 
 CAUTIONS = {
-    "hific": "It aims at mean squared error, so fine texture is smoothed away at low rates "
-    "rather than invented.",
+    "faithful": "It aims at mean squared error and MS-SSIM, so fine texture is smoothed away at "
+    "low rates rather than invented.",
+    NATURAL: "Its texture is invented, and shows it where the eye knows better: lettering, faces "
+    "of a few pixels, regular patterns such as fences and weaves. At low qualities it can draw "
+    "grain on smooth surfaces. It is worse than the faithful look in every metric that "
+    "compares pixels.",
     "toderici": "Its first iterations spend their bits on the means of 16x16 blocks, so blocks "
     "show at one or two iterations; each iteration adds less than the one before.",
 }
 
 
-def _cautions(family: str) -> str:
+def _cautions(model: Model) -> str:
+    own = CAUTIONS["toderici" if model.family == "toderici" else model.look]
     return (
         "## Weaknesses\n\n"
-        "Trained on two cores, for the time above, not for days on accelerators: larger published "
-        "codecs compress better. Photographs only; line art, screenshots and text were not "
-        "trained on. " + CAUTIONS[family]
+        "Trained for the time above, not for days on accelerators: larger published codecs "
+        "compress better. Photographs only; line art, screenshots and text were not trained on. "
+        + own
     )
 
 

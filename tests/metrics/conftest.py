@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -40,28 +39,3 @@ def _draw() -> Callable[..., Image]:
 @pytest.fixture(name="noisy")
 def _noisy() -> Callable[..., Image]:
     return noisy
-
-
-@pytest.fixture(scope="session")
-def lpips_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A weights file of the right form with random convolutions and heads that are not negative."""
-    from safetensors.numpy import save_file
-
-    rng = np.random.default_rng(7)
-    tensors: dict[str, np.ndarray] = {}
-    shapes = {
-        "features.0": (64, 3, 11, 11),
-        "features.3": (192, 64, 5, 5),
-        "features.6": (384, 192, 3, 3),
-        "features.8": (256, 384, 3, 3),
-        "features.10": (256, 256, 3, 3),
-    }
-    for number, (key, shape) in enumerate(shapes.items()):
-        spread = np.float32(np.sqrt(2 / np.prod(shape[1:])))
-        tensors[f"{key}.weight"] = rng.standard_normal(shape, dtype=np.float32) * spread
-        tensors[f"{key}.bias"] = rng.standard_normal(shape[0], dtype=np.float32) * np.float32(0.1)
-        head = rng.random((1, shape[0], 1, 1), dtype=np.float32)
-        tensors[f"lin{number}.model.1.weight"] = head
-    path = tmp_path_factory.mktemp("lpips") / "weights.safetensors"
-    save_file(tensors, path)
-    return path

@@ -17,8 +17,17 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from slimcodec import registry
-from slimcodec.errors import ModelFileError, SlimcodecError
-from slimcodec.model_file import Model, freeze_network, load, save, thaw_network
+from slimcodec.errors import ModelFileError, SlimcodecError, UsageError
+from slimcodec.model_file import (
+    NATURAL,
+    Model,
+    file_bytes,
+    freeze_network,
+    load,
+    read_manifest,
+    save,
+    thaw_network,
+)
 from slimcodec.runtime import open_codec
 from slimcodec.types import Codec, Image
 
@@ -278,3 +287,91 @@ def test_no_half_written_file(tiny_model: Model, path: Path, tmp_path: Path) -> 
     assert [each.name for each in tmp_path.iterdir()] == ["model.slim"]
     with pytest.raises(SlimcodecError, match="no folder"):
         save(tiny_model, tmp_path / "missing" / "model.slim")
+
+
+# A second look: a file that builds on the one beside it
+
+
+@pytest.fixture(scope="module")
+def natural(tiny_network: Any) -> Model:
+    """The tiny model with another generator."""
+    network = copy.deepcopy(tiny_network)
+    with torch.no_grad():
+        for parameter in network.generator.parameters():
+            parameter.add_(0.01)
+    return freeze_network(network, name="tiny-natural", family="hific", look=NATURAL)
+
+
+def test_a_look_reads_the_same_streams(tiny_model: Model, natural: Model, picture: Picture) -> None:
+    assert natural.stream_id == tiny_model.stream_id
+    assert natural.digest != tiny_model.digest
+    image = picture(64, 96)
+    stream = open_codec(tiny_model).encode(image)
+    assert stream == open_codec(natural).encode(image)
+    pictures = [open_codec(model).decode(stream) for model in (tiny_model, natural)]
+    assert not np.array_equal(*pictures)
+
+
+def test_a_zero_has_no_sign_in_a_stream_id(tiny_network: Any, tiny_model: Model) -> None:
+    """Training beside them turns -0 into 0 in weights that do not learn."""
+    models = []
+    for zero in (0.0, -0.0):
+        network = copy.deepcopy(tiny_network)
+        with torch.no_grad():
+            network.probability.mean.layers[2].weight[0, 0] = zero
+        models.append(freeze_network(network, name="tiny", family="hific"))
+    assert models[0].stream_id == models[1].stream_id != tiny_model.stream_id
+    assert models[0].digest == models[1].digest
+
+
+def test_a_file_holds_what_its_base_lacks(tmp_path: Path, path: Path, natural: Model) -> None:
+    base = tmp_path / "base.slim"
+    base.write_bytes(path.read_bytes())
+    alone, beside = tmp_path / "alone.slim", tmp_path / "beside.slim"
+    save(natural, alone)
+    save(natural, beside, base)
+    again = load(beside)
+    assert again.digest == load(alone).digest == natural.digest
+    assert again.look == NATURAL
+    assert beside.stat().st_size < 0.8 * alone.stat().st_size
+    assert file_bytes(beside) == beside.stat().st_size + base.stat().st_size
+    assert file_bytes(alone) == alone.stat().st_size
+    with safe_open(beside, "numpy") as file:
+        assert {name.split(".")[0] for name in file.keys()} == {"weight/generator"}  # noqa: SIM118
+
+
+def test_a_base_that_is_not_there_or_another(
+    tmp_path: Path, path: Path, natural: Model, tiny_network: Any
+) -> None:
+    base, beside = tmp_path / "base.slim", tmp_path / "beside.slim"
+    base.write_bytes(path.read_bytes())
+    save(natural, beside, base)
+    with pytest.raises(UsageError, match="is not whole itself"):
+        save(natural, tmp_path / "third.slim", beside)
+    with pytest.raises(UsageError, match="must lie beside"):
+        save(natural, tmp_path / "third.slim", path)
+    other = copy.deepcopy(tiny_network)
+    with torch.no_grad():
+        other.encoder.head.weight.add_(0.5)
+    save(freeze_network(other, name="tiny", family="hific"), base)
+    with pytest.raises(ModelFileError, match=r"builds on another base\.slim than the one"):
+        load(beside)
+    base.unlink()
+    with pytest.raises(ModelFileError, match=r"does not share with .*base\.slim; put that there"):
+        load(beside)
+
+
+@pytest.mark.parametrize("name", ["../base.slim", "", None, 3, "beside.slim"])
+def test_a_base_that_is_no_neighbour(tmp_path: Path, path: Path, natural: Model, name: Any) -> None:
+    base, beside = tmp_path / "base.slim", tmp_path / "beside.slim"
+    base.write_bytes(path.read_bytes())
+    save(natural, beside, base)
+
+    def change(manifest: dict[str, Any], tensors: dict[str, Any]) -> None:
+        manifest["base"]["file"] = name
+
+    changed = rewritten(beside, tmp_path / "changed.slim", change)
+    with pytest.raises(ModelFileError) as error:
+        load(changed)
+    assert "\n" not in str(error.value)
+    assert "base" in read_manifest(changed)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -14,7 +17,8 @@ from slimcodec import registry
 from slimcodec.codecs.hific.config import HificConfig
 from slimcodec.errors import TrainingError, UnknownNameError
 from slimcodec.images import read_image, write_image
-from slimcodec.model_file import Model, freeze_network, thaw_network
+from slimcodec.library import load_model
+from slimcodec.model_file import NATURAL, Model, freeze_network, thaw_network
 from slimcodec.runtime import open_codec
 from slimcodec.training import Progress, Trained, TrainingConfig, loop, train
 from slimcodec.training.loop import average_weights
@@ -224,6 +228,49 @@ def test_the_bit_model_alone(
     assert (after.bits < 0.97 * before.bits).all()
 
 
+def test_a_natural_look(
+    run: Run,
+    tiny_network: Any,
+    tiny_model: Model,
+    lpips_weights: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """A generator learns beside an adversary; killed and resumed, both go on from where they were,
+    and what comes out reads the streams of what it started from."""
+    monkeypatch.setenv("SLIMCODEC_LPIPS_WEIGHTS", str(lpips_weights))
+    settings: dict[str, Any] = {
+        "objective": "perception",
+        "parts": ["generator"],
+        "linear_steps": 0,
+        "init": tiny_network.state_dict(),
+    }
+    whole = run(tmp_path / "whole", 4, **settings)
+    run(tmp_path / "parts", 2, **settings)
+    resumed = run(tmp_path / "parts", 4, resume=True, **settings)
+    given = tiny_network.state_dict()
+    for name, tensor in state_of(whole).items():
+        torch.testing.assert_close(state_of(resumed)[name], tensor, rtol=1e-4, atol=1e-5)
+        if not name.startswith("generator."):
+            assert torch.equal(tensor, given[name]), name
+    assert not torch.equal(state_of(whole)["generator.head.weight"], given["generator.head.weight"])
+    states = [
+        torch.load(tmp_path / folder / "state.ckpt", weights_only=True)["adversary"]
+        for folder in ("whole", "parts")
+    ]
+    for name, tensor in states[0].items():
+        torch.testing.assert_close(states[1][name], tensor, rtol=1e-3, atol=1e-4)
+    assert "adversarial" in whole.objective
+    made = freeze_network(whole.network, name="natural", family="hific", look=NATURAL)
+    assert made.stream_id == tiny_model.stream_id
+
+
+def test_a_clock_ends_a_stretch(run: Run, tmp_path: Path) -> None:
+    """At once here: the first step takes longer than a millionth of a minute."""
+    trained = run(tmp_path, 1000, anneal_minutes=1e-6)
+    assert trained.step == 1
+
+
 def test_a_part_that_there_is_not(run: Run, tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match=r"part 'probabilty'.*probability") as error:
         run(tmp_path, 2, parts=["probabilty"], **FAMILIES["toderici"])
@@ -309,3 +356,27 @@ def test_an_average_moves_towards_the_weights() -> None:
     average = {"weight": torch.zeros(1, 2)}
     average_weights(average, network, 0.75)
     assert average["weight"].tolist() == [[0.25, -0.75]]
+
+
+# Several processes
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_network(photos: list[Path], tmp_path: Path) -> None:
+    """By the command, as a user would: each takes half of the crops, and one of them writes."""
+    config = tmp_path / "run.toml"
+    config.write_text('steps = 2\nbatch = 1\ncrop = 128\nprecision = "32-true"\n')
+    out = tmp_path / "out"
+    words = ["--images", str(photos[0].parent), "--out", str(out), "--devices", "2"]
+    command = [sys.executable, "-m", "slimcodec", "train", str(config), *words, "--threads", "1"]
+    done = subprocess.run(
+        [*command, "--init", "hific-s"], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("after 2 steps") == 1
+    assert "2 x " in (out / "hific-s.md").read_text()
+    state = torch.load(out / "state.ckpt", weights_only=True)
+    assert state["step"] == 2
+    given = load_model("hific-s").weights
+    moved = [k for k, v in state["network"].items() if not np.array_equal(v.numpy(), given[k])]
+    assert {name.split(".")[0] for name in moved} >= {"encoder", "generator", "probability"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,17 @@ from slimcodec.codecs.hific.network import Decoded
 from slimcodec.codecs.toderici.config import toderici
 from slimcodec.codecs.toderici.network import Iterations
 from slimcodec.errors import TrainingError
+from slimcodec.metrics import Lpips
 from slimcodec.metrics.ssim import MsSsim
 from slimcodec.model_file import Model, thaw_network
 from slimcodec.training import TrainingConfig
-from slimcodec.training.objectives import Progressive, RateDistortion, make_objective
+from slimcodec.training.objectives import (
+    Perception,
+    Progressive,
+    RateDistortion,
+    make_objective,
+)
+from slimcodec.training.objectives.ms_ssim import MsSsimLoss
 from slimcodec.training.objectives.rate_distortion import draw_qualities
 from slimcodec.types import Image
 
@@ -61,6 +69,113 @@ def test_a_batch_has_distinct_qualities_as_far_as_there_are_enough() -> None:
         for _ in range(2)
     ]
     assert torch.equal(*drawn)
+
+
+@pytest.mark.parametrize("sides", [(161, 200), (192, 192), (250, 165)])
+def test_ms_ssim_is_the_metric(picture: Callable[..., Image], sides: tuple[int, int]) -> None:
+    image = picture(*sides)
+    noise = np.random.default_rng(0).integers(-30, 31, image.shape)
+    other = np.clip(image + noise, 0, 255).astype(np.uint8)
+    tensors = [
+        torch.from_numpy(i.transpose(2, 0, 1).copy())[None].float() / 255 for i in (image, other)
+    ]
+    assert float(1 - MsSsimLoss()(*tensors)) == pytest.approx(MsSsim()(image, other), abs=1e-4)
+
+
+def test_ms_ssim_always_has_a_gradient() -> None:
+    """Of a picture that is the negative of another no factor is above zero."""
+    image = torch.rand(1, 3, 176, 176)
+    for other in (1 - image, image.clone(), torch.zeros_like(image)):
+        other.requires_grad_(True)
+        MsSsimLoss()(image, other).sum().backward()
+        assert other.grad is not None and other.grad.isfinite().all()
+
+
+def test_ms_ssim_beside_the_squared_error() -> None:
+    images, quality = torch.rand(1, 3, 192, 192), torch.tensor([0.0])
+    loss = RateDistortion((0.01,), 0.02)(Fixed(0.1, 4096), images, quality)
+    similar = float(MsSsimLoss()(images, images + 0.1))
+    bpp = 8192 / 192**2
+    mixed = 0.1**2 + 0.02 * similar
+    assert float(loss.total) == pytest.approx(bpp + 0.01 * 255**2 * mixed, rel=1e-3)
+
+
+# Perception
+
+
+def perception(lpips_weights: Path, monkeypatch: pytest.MonkeyPatch, **weights: float) -> Any:
+    monkeypatch.setenv("SLIMCODEC_LPIPS_WEIGHTS", str(lpips_weights))
+    given = {"distortion_weight": 0.0, "lpips_weight": 0.0, "adversarial_weight": 0.0, **weights}
+    return Perception(2, 4, 16, **given)
+
+
+class Coded(nn.Module):
+    """A codec whose picture is the image, moved by a parameter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.off = nn.Parameter(torch.tensor(0.1))
+
+    def forward(self, image: torch.Tensor, quality: torch.Tensor, learned: bool) -> Decoded:
+        features = torch.ones(len(image), 4, image.shape[2] // 16, image.shape[3] // 16)
+        halves = torch.full((len(image), 1, 1, 64), 0.5)
+        return Decoded(image + self.off, Likelihoods(halves, halves), features)
+
+
+def test_perception_adds_up(
+    lpips_weights: Path, monkeypatch: pytest.MonkeyPatch, picture: Callable[..., Image]
+) -> None:
+    image = torch.from_numpy(picture(64, 64).transpose(2, 0, 1).copy())[None].float() / 255 * 0.8
+    network, draw = Coded(), {"quality": torch.zeros(1)}
+    only = {
+        name: float(
+            perception(lpips_weights, monkeypatch, **{name: weight})
+            .training_loss(network, image, draw)
+            .total.detach()
+        )
+        for name, weight in (("distortion_weight", 100.0), ("lpips_weight", 2.0))
+    }
+    assert only["distortion_weight"] == pytest.approx(100 * 0.1**2, rel=1e-4)
+    pixels, moved = (
+        (i[0].numpy().transpose(1, 2, 0) * 255).round().astype(np.uint8)
+        for i in (image, image + 0.1)
+    )
+    assert only["lpips_weight"] == pytest.approx(2 * Lpips(lpips_weights)(pixels, moved), rel=0.05)
+    whole = perception(lpips_weights, monkeypatch, distortion_weight=100.0, lpips_weight=2.0)
+    assert float(whole.training_loss(network, image, draw).total.detach()) == pytest.approx(
+        sum(only.values()), rel=1e-4
+    )
+    assert whole.adversary is None
+
+
+def test_codec_and_adversary_learn_apart(
+    lpips_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objective = perception(lpips_weights, monkeypatch, adversarial_weight=1.0)
+    network, image = Coded(), torch.rand(2, 3, 64, 64)
+    loss = objective.training_loss(network, image, {"quality": torch.zeros(2)})
+    loss.total.backward()
+    assert network.off.grad is not None
+    assert all(p.grad is None for p in objective.adversary.parameters())
+    network.off.grad = None
+    objective.adversary_loss(loss.pictures).backward()
+    assert network.off.grad is None
+    assert all(p.grad is not None for p in objective.adversary.parameters())
+
+
+def test_an_adversary_learns_to_tell(lpips_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    objective = perception(lpips_weights, monkeypatch, adversarial_weight=1.0)
+    image, seen = torch.rand(4, 3, 64, 64), torch.ones(4, 4, 4, 4)
+    optimizer = torch.optim.Adam(objective.adversary.parameters(), 1e-3)
+    losses = []
+    for _ in range(12):
+        loss = objective.adversary_loss((image, image * 0.3, seen))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.7 * losses[0]
 
 
 # Progressive

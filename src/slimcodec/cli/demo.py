@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from slimcodec.types import Codec, Progressive
 
 CODECS = ("hific-s", "toderici-s")
+MARK = ".slimcodec-demo"
+"""The first thing in a demo's folder: what has it may be removed, finished or interrupted."""
 
 
 def demo(
@@ -34,12 +36,15 @@ def demo(
     here = Path(__file__).parent.parent / "demo"
     photos = find_images(here)
     if out.exists() and any(out.iterdir()):
-        if not (out / "rows.sqlite").exists():
+        if not (out / MARK).exists():
             raise UsageError(f"{out} holds something else; name another folder with --out")
         shutil.rmtree(out)
     out.mkdir(parents=True, exist_ok=True)
+    (out / MARK).touch()
     for codec in map(library.load_codec, CODECS):
         print(there_and_back(codec, photos[0], out))
+        for line in other_looks(codec, photos[0], out):
+            print(line)
         if isinstance(codec, Progressive):
             print(cut_short(codec, photos[0], out))
     study = Study.read(here / "demo.toml")
@@ -59,6 +64,23 @@ def there_and_back(codec: Codec, photo: Path, out: Path) -> str:
         f"{photo.name}: {pixels.nbytes:,} bytes of pixels → {stream.stat().st_size:,} bytes of "
         f"{codec.name} stream → {picture}"
     )
+
+
+def other_looks(codec: Codec, photo: Path, out: Path) -> list[str]:
+    """Decode the stream that ``there_and_back`` wrote with every other model that reads it."""
+    from slimcodec import library
+    from slimcodec.images import write_image
+    from slimcodec.stream import unpack
+
+    stream = out / f"{photo.stem}.{codec.name}.slc"
+    lines = []
+    for look, path in library.looks_of(unpack(stream.read_bytes()).stream_id.hex()).items():
+        other = library.load_codec(path)
+        if other.name != codec.name:
+            picture = stream.with_suffix(f".{look}.png")
+            write_image(picture, other.decode(stream.read_bytes()))
+            lines.append(f"{photo.name}: the same stream, {look} look → {picture}")
+    return lines
 
 
 def cut_short(codec: Progressive, photo: Path, out: Path) -> str:

@@ -11,6 +11,7 @@ import typer
 from slimcodec.cli.options import Images, Out
 
 if TYPE_CHECKING:
+    from slimcodec.model_file import Model
     from slimcodec.training import Progress, Trained, TrainingConfig
 
 
@@ -35,11 +36,21 @@ def train(
         int | None,
         typer.Option(min=1, help="Cores to use; all of them if not given."),
     ] = None,
+    devices: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Processes that train together, each with a batch of its own: GPUs, or CPU "
+            "processes where there is none. All GPUs if not given.",
+        ),
+    ] = None,
 ) -> None:
-    """Train a learned codec on a folder of photographs and write a model file.
+    """Train a learned codec on a folder of photographs; write a model file and its card.
 
     The state is saved every few minutes: kill the run at any moment and start it again with
-    --resume.
+    --resume. A loss that is not finite or that diverges stops the run, and the last good state
+    stays. What is trained on, one CPU, one GPU or several, is found by itself. Curves go to
+    OUT/tensorboard.
 
     Example: slimcodec train recipes/train-hific-s.toml --images photos --out runs/hific-s
     """
@@ -70,31 +81,58 @@ def train(
     with _shown(run) as on_progress:
         trained = run_training(
             run, photos, out,
-            init=weights, history=history, resume=resume, minutes=minutes, on_progress=on_progress,
+            init=weights, history=history, resume=resume, minutes=minutes, devices=devices,
+            on_progress=on_progress,
         )  # fmt: skip
-    _save(run, trained, len(photos), out)
+    if trained.leads:
+        _save(run, trained, sum(photo.name not in run.holdout for photo in photos), out)
 
 
 def _save(run: TrainingConfig, trained: Trained, photos: int, out: Path) -> None:
+    from slimcodec.atomic import write_atomically
     from slimcodec.cli.console import readable_bytes
-    from slimcodec.model_file import freeze_network, save
+    from slimcodec.model_file import FAITHFUL, NATURAL, freeze_network, save
 
     record = {
         "train": run.name,
         "steps": trained.step,
         "hours": round(trained.train_seconds / 3600, 3),
-        "photographs": photos - len(run.holdout),
+        "photographs": photos,
         "objective": trained.objective,
         **({"parts": list(run.parts)} if run.parts else {}),
         "hardware": trained.hardware,
         "validation_bpp_db": [[round(b, 4), round(d, 3)] for b, d in trained.validation],
     }
     history = (*trained.history, record)
-    model = freeze_network(trained.network, name=run.name, family=run.family, history=history)
+    look = NATURAL if run.objective == "perception" else FAITHFUL
+    model = freeze_network(
+        trained.network, name=run.name, family=run.family, history=history, look=look
+    )
     path = out / f"{run.name}.slim"
     out.mkdir(parents=True, exist_ok=True)
     save(model, path)
-    print(f"{path}: {readable_bytes(path.stat().st_size)} after {trained.step:,} steps")
+    size = path.stat().st_size
+    write_atomically(path.with_suffix(".md"), _card(model, size).encode())
+    card = path.with_suffix(".md").name
+    print(f"{path}: {readable_bytes(size)} after {trained.step:,} steps; its card is {card}")
+
+
+def _card(model: Model, size: int) -> str:
+    """What is known of a model that was just trained; a bench knows more."""
+    from slimcodec.report import CardFacts, head_section, network_section, training_section
+
+    counts = {part: total for part, (total, _) in model.parameters().items()}
+    facts = CardFacts(
+        model.name, model.look, model.stream_id, model.digest, counts, size, model.history
+    )
+    sections = [
+        head_section(facts, "Written by `slimcodec train`; real streams are measured by "
+                     f"`slimcodec bench {model.name}.slim jpeg webp --images DIR --out DIR`."),
+        network_section(facts),
+        training_section(facts, "Whoever passes the model on says here what the photographs were "
+                         "and under which licences."),
+    ]  # fmt: skip
+    return "\n\n".join(sections) + "\n"
 
 
 def _shown(run: TrainingConfig) -> Any:

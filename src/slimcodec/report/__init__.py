@@ -15,9 +15,17 @@ The rooms: `text` (numbers and names as a reader wants them), `selection` (which
 variant, and what it is a change of), `columns` (what a table is), `tables`, `changes` and `steps`
 (plain rows of words, for the page and the command line alike), `study` (what a study says of
 itself), `sentences` (what the tables amount to), `figures` (geometry), `pictures` (crops and
-copies), `page` (all of it into one template, aside and renamed).
+copies), `page` (all of it into one template, aside and renamed). `card` is the other thing made
+from rows: what a model says of itself, as Markdown beside its file.
 """
 
+from slimcodec.report.card import (
+    CardFacts,
+    figures_section,
+    head_section,
+    network_section,
+    training_section,
+)
 from slimcodec.report.changes import change_table, speed_table
 from slimcodec.report.columns import Column, Table
 from slimcodec.report.page import build_report
@@ -26,15 +34,20 @@ from slimcodec.report.study import study_tables
 from slimcodec.report.tables import bd_rate_table, points_table, rows_table, study_table
 
 __all__ = [
+    "CardFacts",
     "Column",
     "Table",
     "bd_rate_table",
     "build_report",
     "change_table",
+    "figures_section",
+    "head_section",
+    "network_section",
     "points_table",
     "rows_table",
     "speed_table",
     "steps_table",
     "study_table",
     "study_tables",
+    "training_section",
 ]

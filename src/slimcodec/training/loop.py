@@ -10,6 +10,7 @@ are functions of (seed, step), not of a generator's history.
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -57,6 +58,8 @@ class Trained:
     """Of the model that the run started from."""
     hardware: str
     """What it was trained on."""
+    leads: bool = True
+    """Of processes that train together, the one that writes what comes out."""
 
 
 def average_weights(average: dict[str, Tensor], network: nn.Module, decay: float) -> None:
@@ -76,6 +79,7 @@ def train(
     history: Sequence[Mapping[str, Any]] = (),
     resume: bool = False,
     minutes: float | None = None,
+    devices: int | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> Trained:
     """Train, or go on training, and return the averaged network.
@@ -88,6 +92,8 @@ def train(
         history: of those weights; it is kept with the run.
         resume: go on from the state in ``out``.
         minutes: stop, with the state saved, after so long; 0 only loads.
+        devices: processes that train together, each with ``batch`` crops of its own; every GPU
+            there is, or one CPU process, when not given.
         on_progress: called every few seconds.
 
     Raises:
@@ -95,7 +101,7 @@ def train(
             good state stays).
     """
     tune_allocator()
-    run = _Run(config, photos, out, init, tuple(history), resume)
+    run = _Run(config, photos, out, init, tuple(history), resume, devices)
     return run.go(minutes, on_progress)
 
 
@@ -108,9 +114,10 @@ class _Run:
         init: Mapping[str, Tensor] | None,
         history: tuple[Mapping[str, Any], ...],
         resume: bool,
+        devices: int | None,
     ) -> None:
         self.config, self.out = config, out
-        self.fabric, self.mixed = _fabric(config)
+        self.fabric, self.mixed = _fabric(config, devices)
         held_out = [path for path in photos if path.name in config.holdout]
         kept = [path for path in photos if path.name not in config.holdout]
         self.crops = Crops(kept, config.crop, config.seed, config.largest_scale)
@@ -191,14 +198,15 @@ class _Run:
         last_step = config.first_step + config.steps
         started = shown = saved = validated = time.monotonic()
         before = self.seconds
-        self._tell = partial(tell, open_scalars(self.out / "tensorboard"), on_progress)
+        leads = not self.fabric.global_rank
+        writer = open_scalars(self.out / "tensorboard") if leads else None
+        self._tell = partial(tell, writer, on_progress if leads else lambda progress: None)
         self.watch.start()
         self.plain.train()
         for pixels in self._batches(last_step) if minutes != 0 else ():
             now = time.monotonic()
-            if (minutes is not None and now - started >= 60 * minutes) or (
-                config.done(self.step, self.seconds) >= 1
-            ):
+            over = minutes is not None and now - started >= 60 * minutes
+            if self._agreed(over or config.done(self.step, self.seconds) >= 1):
                 break
             self.watch.add(self.step, self._one_step(pixels))
             self.step += 1
@@ -228,6 +236,7 @@ class _Run:
             self.objective.describe(),
             self.history,
             self._hardware(),
+            not self.fabric.global_rank,
         )
 
     def _hardware(self) -> str:
@@ -235,6 +244,11 @@ class _Run:
         name = torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
         world = self.fabric.world_size
         return f"{world} x {name}" if world > 1 else name
+
+    def _agreed(self, over: bool) -> bool:
+        """Whether to stop, as the first process sees it: clocks differ, and whoever went on alone
+        would wait for the others for ever."""
+        return bool(self.fabric.broadcast(over)) if self.fabric.world_size > 1 else over
 
     def _batches(self, last_step: int) -> Iterator[Tensor]:
         """From the next step on; process i of n takes every n-th batch."""
@@ -337,7 +351,9 @@ class _Run:
         return state
 
 
-def _fabric(config: TrainingConfig) -> tuple[Fabric, Callable[[], AbstractContextManager[Any]]]:
+def _fabric(
+    config: TrainingConfig, devices: int | None
+) -> tuple[Fabric, Callable[[], AbstractContextManager[Any]]]:
     """Where the network runs, and the context of its mixed precision.
 
     Fabric's own mixed precision would round the image to bfloat16 before the network sees it.
@@ -354,8 +370,18 @@ def _fabric(config: TrainingConfig) -> tuple[Fabric, Callable[[], AbstractContex
         # Where full precision is asked for it is meant: latents span three decades.
         torch.backends.cudnn.allow_tf32 = False
         torch.backends.cudnn.benchmark = True
-    fabric = Fabric(accelerator="auto", devices="auto" if torch.cuda.is_available() else 1)
+    several = (devices or (torch.cuda.device_count() if torch.cuda.is_available() else 1)) > 1
+    # A linear stage leaves the networks without a gradient.
+    together = "ddp_find_unused_parameters_true" if config.linear_steps else "ddp"
+    fabric = Fabric(
+        accelerator="auto",
+        devices=devices or ("auto" if torch.cuda.is_available() else 1),
+        strategy=together if several else "auto",
+    )
     fabric.launch()
+    if several:
+        # Of a per-channel vector whose strides say nothing; it costs nothing.
+        warnings.filterwarnings("ignore", message="Grad strides do not match bucket view")
     if precision == "32-true":
         return fabric, nullcontext
     return fabric, partial(torch.autocast, fabric.device.type, dtype=torch.bfloat16)

@@ -57,6 +57,7 @@ class Watch:
         self.advice = advice
         self._unseen: list[tuple[int, Tensor]] = []
         self._smooth, self._lowest, self._seen = 0.0, math.inf, 0
+        self._last = (0.0, 0.0, 0.0, 0.0)
         self.start()
 
     def start(self) -> None:
@@ -103,10 +104,13 @@ class Watch:
     def report(
         self, step: int, last_step: int, validation: Sequence[tuple[float, float]] = ()
     ) -> Progress:
-        """Averages since the last report."""
+        """Averages since the last report; the last ones again where nothing came after them."""
         self.look()
-        loss, bpp, psnr_db = (float(v) for v in self._sum / max(1, self._count))
-        rate = self._count / max(1e-9, time.perf_counter() - self._started)
+        if self._count:
+            loss, bpp, psnr_db = (float(v) for v in self._sum / self._count)
+            rate = self._count / max(1e-9, time.perf_counter() - self._started)
+            self._last = (loss, bpp, psnr_db, rate)
+        loss, bpp, psnr_db, rate = self._last
         self.start()
         left = (last_step - step) / rate if rate else math.inf
         return Progress(step, last_step, loss, bpp, psnr_db, rate, left, validation)

@@ -1,0 +1,118 @@
+"""Ten kills (-9) at random moments of training and ten resumes, against the run left alone.
+
+    python benchmarks/kill_and_resume.py --images PHOTOS
+
+Both runs train hific-s from the shipped weights on one thread. Printed: at each kill the step that
+the state on disk had and the step that the run had reached (so, the steps done twice), how far the
+two loss curves lie apart beside how far each lies from its own neighbours, and how far the final
+weights are. What a run draws is a function of the seed and the step, so the two should be one
+curve; only the order in which a CPU adds up floats may differ.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+CONFIG = """
+steps = {steps}
+batch = 2
+crop = 128
+learning_rate = 2e-4
+precision = "32-true"
+checkpoint_minutes = {minutes}
+validate_minutes = 1000
+seed = 9
+"""
+STATE = "state.ckpt"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", type=Path, required=True)
+    parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--checkpoint-seconds", type=float, default=5.0)
+    arguments = parser.parse_args()
+    rng = random.Random(1)
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / "run.toml"
+        minutes = arguments.checkpoint_seconds / 60
+        config.write_text(CONFIG.format(steps=arguments.steps, minutes=minutes))
+        alone = Path(folder) / "alone"
+        started = time.monotonic()
+        _start(config, arguments.images, alone).wait()
+        whole_s = time.monotonic() - started
+        print(f"left alone: {arguments.steps} steps in {whole_s:.0f} s")
+        killed = Path(folder) / "killed"
+        done = 0
+        while done < arguments.kills:
+            run = _start(config, arguments.images, killed)
+            time.sleep(rng.uniform(0.12, 0.3) * whole_s)
+            if run.poll() is not None:
+                break
+            os.kill(run.pid, signal.SIGKILL)
+            run.wait()
+            done += 1
+            state = killed / STATE
+            kept = _state(state)["step"] if state.exists() else 0
+            print(f"kill {done}: the state has step {kept}, {_reached(killed)} were reached")
+        print(f"{done} kills; to the end: status {_start(config, arguments.images, killed).wait()}")
+        _compare(alone, killed)
+
+
+def _start(config: Path, images: Path, out: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "slimcodec", "train", str(config), "--images", str(images)]
+    options = ["--out", str(out), "--init", "hific-s", "--threads", "1", "--resume"]
+    return subprocess.Popen([*command, *options], stderr=subprocess.DEVNULL)
+
+
+def _state(path: Path) -> dict:
+    return torch.load(path, weights_only=True)
+
+
+def _scalars(out: Path) -> dict[int, float]:
+    """Loss by step, over the steps since the last report; a step done twice counts as last done."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    found: dict[int, float] = {}
+    for path in sorted((out / "tensorboard").iterdir(), key=lambda p: p.stat().st_mtime):
+        events = EventAccumulator(str(path))
+        events.Reload()
+        if "train/loss" in events.Tags()["scalars"]:
+            found |= {e.step: e.value for e in events.Scalars("train/loss")}
+    return found
+
+
+def _reached(out: Path) -> int:
+    return max(_scalars(out), default=0)
+
+
+def _compare(alone: Path, killed: Path) -> None:
+    curves = [_scalars(out) for out in (alone, killed)]
+    steps = [np.array(sorted(curve)) for curve in curves]
+    values = [np.array([c[s] for s in at]) for c, at in zip(curves, steps, strict=True)]
+    there = np.interp(steps[0], steps[1], values[1])
+    apart = np.abs(there - values[0]).mean()
+    noise = np.abs(np.diff(values[0])).mean()
+    print(f"mean loss {values[0].mean():.4f} alone, {values[1].mean():.4f} killed and resumed; "
+          f"curves {apart:.4f} apart, neighbouring reports of one run {noise:.4f}")  # fmt: skip
+    one, other = (_state(out / STATE)["network"] for out in (alone, killed))
+    moved = max(
+        float((one[k] - other[k]).abs().max() / one[k].abs().max().clamp(min=1e-9)) for k in one
+    )
+    print(f"final weights: largest difference {moved:.2e} of a tensor's largest value")
+
+
+if __name__ == "__main__":
+    main()

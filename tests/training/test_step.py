@@ -1,0 +1,86 @@
+"""One update of codec and adversary, and the same as a CUDA graph."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from slimcodec.training.objectives import Loss
+from slimcodec.training.step import Recorded, Step
+
+fabric_module = pytest.importorskip("lightning_fabric")
+
+
+class Squares:
+    """Brings a network's output to the image plus what was drawn; its adversary learns a mean."""
+
+    def __init__(self, adversary: nn.Module | None = None) -> None:
+        self.adversary = adversary
+
+    def training_loss(self, network: Any, image: Any, draw: Any, learned: bool) -> Loss:
+        error = network(image) - image - draw["shift"][:, None, None, None]
+        loss = error.square().mean()
+        return Loss(loss, loss.detach() * 2, loss.detach() * 3, (image,))
+
+    def adversary_loss(self, pictures: tuple[torch.Tensor, ...]) -> torch.Tensor:
+        assert self.adversary is not None
+        return (self.adversary(pictures[0]).mean() - 1).square()
+
+
+def step_of(adversary: bool, device: str = "cpu") -> tuple[Step, nn.Module, Squares]:
+    torch.manual_seed(0)
+    fabric = fabric_module.Fabric(accelerator=device, devices=1)
+    network, objective = nn.Conv2d(3, 3, 1), Squares(nn.Conv2d(3, 1, 1) if adversary else None)
+    on_gpu = device == "cuda"
+    optimizers: list[Any] = [
+        torch.optim.Adam(module.parameters(), 0.05, fused=True, capturable=on_gpu)
+        for module in (network, objective.adversary)
+        if module is not None
+    ]
+    network, optimizer = fabric.setup(network, optimizers[0])
+    judge = None
+    if objective.adversary is not None:
+        objective.adversary, judge = fabric.setup(objective.adversary, optimizers[1])
+    for each in optimizers:
+        for group in each.param_groups:
+            group["lr"] = torch.tensor(0.05, device=device) if on_gpu else 0.05
+    step = Step(
+        network, objective, optimizer, judge, fabric=fabric, mixed=nullcontext, clip_norm=1.0
+    )  # fmt: skip
+    return step, network, objective
+
+
+@pytest.mark.parametrize("adversary", [False, True])
+def test_steps_descend(adversary: bool) -> None:
+    step, _, objective = step_of(adversary)
+    image, draw = torch.rand(2, 3, 8, 8), {"shift": torch.tensor([0.1, -0.1])}
+    found = torch.stack([step(image, draw, True) for _ in range(60)])
+    assert found[-1, 0] < 0.2 * found[0, 0]
+    torch.testing.assert_close(found[:, 1:], found[:, :1] * torch.tensor([2.0, 3.0]))
+    if adversary:
+        assert float(objective.adversary_loss((image,)).detach()) < 0.05
+
+
+def test_what_can_be_recorded() -> None:
+    assert Recorded.fits({"quality": torch.zeros(2)})
+    assert not Recorded.fits({"quality": torch.zeros(2), "skip": 3})
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("adversary", [False, True])
+def test_a_recorded_step_is_the_step(adversary: bool) -> None:
+    runs = []
+    for record in (False, True):
+        step, network, _ = step_of(adversary, "cuda")
+        run = Recorded(step) if record else step
+        torch.manual_seed(1)
+        for number in range(20):
+            image = torch.rand(2, 3, 8, 8).cuda()
+            found = run(image, {"shift": torch.full((2,), number / 20).cuda()}, True)
+        runs.append([found.cpu(), *(p.detach().cpu() for p in network.parameters())])
+    for one, other in zip(*runs, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
