@@ -1,9 +1,11 @@
 """A model's card, from the model file and the rows of benches: every figure in it is measured.
 
-    slimcodec bench hific-s toderici-s jpeg webp avif jxl --images KODAK --out results/kodak \\
-        --metrics psnr,ssim,ms-ssim
+    slimcodec bench hific-s hific-s-natural toderici-s jpeg webp avif jxl --images KODAK \\
+        --out results/kodak
     python benchmarks/network_off.py MODEL --images KODAK --json results/network_off_MODEL.json
+    slimcodec bench hific-s hific-s-natural jpeg --images HELD_OUT --out results/held_out
     python benchmarks/model_card.py MODEL --rows Kodak=results/kodak \\
+        '20 held-out photographs=results/held_out' \\
         --network-off results/network_off_MODEL.json -o src/slimcodec/models/MODEL.md
 """
 

@@ -1,8 +1,8 @@
 """The README's picture and tables, from the rows of `slimcodec demo` and of a bench.
 
     slimcodec demo --out demo-out
-    slimcodec bench hific-s toderici-s jpeg webp avif jxl --images KODAK --out results/kodak \\
-        --metrics psnr,ssim,ms-ssim
+    slimcodec bench hific-s hific-s-natural toderici-s jpeg webp avif jxl --images KODAK \\
+        --out results/kodak
     python benchmarks/readme.py demo-out --model-rows results/kodak
 
 Writes docs/pruned.png and the tables between the README's markers.
@@ -94,17 +94,21 @@ def _model_table(rows: list[Row]) -> list[str]:
         steps = any(p.steps_ms for p in points)
         lines += [
             *([""] if lines else []),
-            f"`{variant}`, one model file of {points[0].model_bytes / 1e6:.1f} MB, on the "
+            f"`{variant}`, {points[0].model_bytes / 1e6:.1f} MB of model, on the "
             f"{points[0].images} Kodak pictures, real streams. BD-rate against Pillow's JPEG "
             f"(4:2:0, optimized): {_rate(rates, 'psnr')} in PSNR, {_rate(rates, 'ms-ssim')} in "
-            "MS-SSIM.",
+            f"MS-SSIM, {_rate(rates, 'lpips')} in LPIPS.",
             "",
-            f"| {'iterations' if steps else 'quality'} | bits per pixel | PSNR, dB | MS-SSIM |",
-            "|---:|---:|---:|---:|",
+            f"| {'iterations' if steps else 'quality'} | bits per pixel | PSNR, dB | MS-SSIM "
+            "| LPIPS |",
+            "|---:|---:|---:|---:|---:|",
         ]
         for p in points:
             m = p.metrics
-            lines.append(f"| {p.quality:g} | {p.bpp:.3f} | {m['psnr']:.2f} | {m['ms-ssim']:.4f} |")
+            lines.append(
+                f"| {p.quality:g} | {p.bpp:.3f} | {m['psnr']:.2f} | {m['ms-ssim']:.4f} | "
+                f"{m['lpips']:.3f} |"
+            )
     return lines
 
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from planes import BitPlanes
+from slimcodec.cli import demo as verb
+from slimcodec.cli import study
 from slimcodec.cli.demo import cut_short, there_and_back
+from slimcodec.errors import UsageError
 from slimcodec.images import read_image
 
 
@@ -34,3 +38,22 @@ def test_one_stream_cut_everywhere(photos: list[Path], tmp_path: Path) -> None:
     for quality, stream in zip(codec.qualities, streams, strict=True):
         shown = read_image(tmp_path / f"photo0.planes@{quality:g}.png").pixels
         np.testing.assert_array_equal(shown, codec.decode(stream))
+
+
+def test_only_a_demo_makes_way_for_a_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interrupted one too; a folder of somebody's measurements does not."""
+    monkeypatch.setattr(verb, "CODECS", ())
+
+    def interrupted(*args: object, **more: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(study, "run_study", interrupted)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            verb.demo(tmp_path / "out")
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "rows.sqlite").touch()
+    with pytest.raises(UsageError, match="holds something else"):
+        verb.demo(other)
+    assert (other / "rows.sqlite").exists()
