@@ -41,10 +41,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=Path, required=True)
     parser.add_argument("--kills", type=int, default=10)
-    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--checkpoint-seconds", type=float, default=5.0)
+    parser.add_argument("--start-seconds", type=float, default=8.0, help="of a run's own start")
     arguments = parser.parse_args()
-    rng = random.Random(1)
+    rng, start_s = random.Random(1), arguments.start_seconds
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "run.toml"
         minutes = arguments.checkpoint_seconds / 60
@@ -58,7 +59,7 @@ def main() -> None:
         done = 0
         while done < arguments.kills:
             run = _start(config, arguments.images, killed)
-            time.sleep(rng.uniform(0.12, 0.3) * whole_s)
+            time.sleep(start_s + rng.uniform(0.02, 0.12) * whole_s)
             if run.poll() is not None:
                 break
             os.kill(run.pid, signal.SIGKILL)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -266,9 +267,65 @@ def test_a_natural_look(
 
 
 def test_a_clock_ends_a_stretch(run: Run, tmp_path: Path) -> None:
-    """At once here: the first step takes longer than a millionth of a minute."""
-    trained = run(tmp_path, 1000, anneal_minutes=1e-6)
-    assert trained.step == 1
+    """At once here: the first step takes longer than a millionth of a minute. A stretch that
+    begins later has a clock of its own; the same one, resumed, has none left."""
+    assert run(tmp_path, 1000, anneal_minutes=1e-6).step == 1
+    assert run(tmp_path, 1000, anneal_minutes=1e-6, resume=True).step == 1
+    later = run(tmp_path, 1000, anneal_minutes=1e-6, first_step=1, resume=True)
+    assert later.step == 2
+    assert later.train_seconds > 0
+
+
+def test_a_state_from_before_clocks(run: Run, tmp_path: Path) -> None:
+    """Its hours stay, and it goes on."""
+    run(tmp_path, 2)
+    state = torch.load(tmp_path / "state.ckpt", weights_only=True)
+    for key in ("first_step", "stretch_s", "spent_s", "watch"):
+        del state[key]
+    torch.save({**state, "seconds": 7200.0}, tmp_path / "state.ckpt")
+    trained = run(tmp_path, 3, resume=True)
+    assert trained.step == 3
+    assert trained.train_seconds > 7200
+    assert "not recorded (2.00 h)" in trained.hardware
+
+
+def test_processes_share_the_crops(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a batch for each, step by step, every sample goes to one of them."""
+    seen: list[tuple[int, range]] = []
+
+    def stop(crops: Any, starts: range, count: int, workers: int) -> Any:
+        seen.append((count, starts))
+        return iter(())
+
+    monkeypatch.setattr(loop, "batches", stop)
+    for rank in range(3):
+        share = SimpleNamespace(
+            world_size=3, global_rank=rank, device=torch.device("cpu"), broadcast=lambda x: x
+        )
+        here = SimpleNamespace(config=SimpleNamespace(batch=2), fabric=share, step=5, crops=None)
+        list(loop._Run._batches(here, 9))  # type: ignore[arg-type]
+    samples = [i + j for count, starts in seen for i in starts for j in range(count)]
+    assert sorted(samples) == list(range(5 * 6, 9 * 6))
+
+
+def test_a_gradient_that_is_not_finite(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its loss was good, the weights after it are not: they are not saved."""
+    run(tmp_path, 2)
+    before = (tmp_path / "state.ckpt").read_bytes()
+    update = torch.optim.Adam.step
+
+    def poisoned(self: Any, *args: Any, **more: Any) -> Any:
+        out = update(self, *args, **more)
+        with torch.no_grad():
+            self.param_groups[0]["params"][0].fill_(float("nan"))
+        return out
+
+    monkeypatch.setattr(torch.optim.Adam, "step", poisoned)
+    with pytest.raises(TrainingError, match="the weights are not finite after step 2"):
+        run(tmp_path, 3, resume=True)
+    assert (tmp_path / "state.ckpt").read_bytes() == before
 
 
 def test_a_part_that_there_is_not(run: Run, tmp_path: Path) -> None:
@@ -363,7 +420,7 @@ def test_an_average_moves_towards_the_weights() -> None:
 
 @pytest.mark.slow
 def test_two_processes_train_one_network(photos: list[Path], tmp_path: Path) -> None:
-    """By the command, as a user would: each takes half of the crops, and one of them writes."""
+    """By the command, as a user would: they step together, and one of them writes."""
     config = tmp_path / "run.toml"
     config.write_text('steps = 2\nbatch = 1\ncrop = 128\nprecision = "32-true"\n')
     out = tmp_path / "out"

@@ -281,7 +281,7 @@ def test_a_progressive_codec_has_no_linear_stage() -> None:
 def test_objectives_by_name() -> None:
     def made(**values: Any) -> Progressive:
         config = TrainingConfig.from_dict(values, "test")
-        objective = make_objective("progressive", toderici(), config)
+        objective = make_objective(["progressive"], toderici(), config)
         assert isinstance(objective, Progressive)
         return objective
 
@@ -291,8 +291,8 @@ def test_objectives_by_name() -> None:
     assert made(window=5, iterations=4).window == 4
     chosen = made(ms_ssim_weight=0.5, rate_weight=0.25)
     assert (chosen.ms_ssim_weight, chosen.rate_weight) == (0.5, 0.25)
-    with pytest.raises(TrainingError, match="no objective named 'mse'; known: perception, progr"):
-        make_objective("mse", toderici(), TrainingConfig())
+    with pytest.raises(TrainingError, match="toderici has no objective 'perception'; it has progr"):
+        made(family="toderici", objective="perception", parts=["generator"])
 
 
 def gradients(tiny_models: dict[str, Model], objective: Progressive, seed: int) -> dict[str, Any]:

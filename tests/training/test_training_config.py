@@ -49,6 +49,8 @@ def test_values_are_taken_in_their_types(tmp_path: Path) -> None:
         ("ms_ssim_weight = -0.5", "ms_ssim_weight must be 0 or above, got -0.5"),
         ("rate_weight = -1", "rate_weight must be 0 or above, got -1"),
         ("ms_ssim_weight = 0.1\ncrop = 128", "ms_ssim_weight needs a crop of 192 or more, got 128"),
+        ('objective = "perception"', r"has no rate in it; it goes with parts = .*got \[\]"),
+        ("anneal_minutes = -1", "anneal_minutes must be 0 or above, got -1"),
         ('precision = "fp8"', "precision must be auto, 32-true or bf16-mixed, got 'fp8'"),
         ("\nsteps = x", "is not valid TOML: .*line 2"),
     ],
@@ -78,3 +80,13 @@ def test_the_learning_rate_warms_up_holds_and_anneals() -> None:
     assert rate(1500) == pytest.approx(0.02)
     falling = [rate(step) for step in range(1100, 1501)]
     assert falling == sorted(falling, reverse=True)
+
+
+def test_a_clock_may_be_further_than_the_steps() -> None:
+    config = TrainingConfig.from_dict(
+        {"steps": 1000, "anneal_minutes": 10, "anneal_from": 0.5, "final_rate": 0.02}, "x"
+    )
+    assert config.done(500, 60.0) == 0.5
+    assert config.done(100, 540.0) == 0.9
+    assert config.learning_rate_factor(200, 299.0) == 1
+    assert config.learning_rate_factor(200, 600.0) == pytest.approx(0.02)

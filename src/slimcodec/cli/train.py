@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -34,7 +35,7 @@ def train(
     ] = None,
     threads: Annotated[
         int | None,
-        typer.Option(min=1, help="Cores to use; all of them if not given."),
+        typer.Option(min=1, help="Cores of each process; all of them if not given."),
     ] = None,
     devices: Annotated[
         int | None,
@@ -77,6 +78,8 @@ def train(
         weights = {k: torch.from_numpy(v) for k, v in start.weights.items()}
         history = start.history
     if threads is not None:
+        # Of every process: those that are started later take it from the environment.
+        os.environ["OMP_NUM_THREADS"] = str(threads)
         torch.set_num_threads(threads)
     with _shown(run) as on_progress:
         trained = run_training(
@@ -183,4 +186,10 @@ def _shown(run: TrainingConfig) -> Any:
 
             yield show
 
+    @contextmanager
+    def silence() -> Iterator[Any]:
+        yield lambda p: None
+
+    if int(os.environ.get("LOCAL_RANK", "0")):
+        return silence()  # one of several processes, and not the first
     return bar() if sys.stderr.isatty() else lines()

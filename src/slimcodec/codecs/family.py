@@ -37,8 +37,8 @@ class Family(Protocol):
     """Parts whose weights old streams depend on: shrinking one gives a new ``stream_id``."""
     checkpoint_files: tuple[str, ...]
     """The role of each file of a published checkpoint, in the order they are given in."""
-    objective: str
-    """What training minimises, a name that ``training.losses`` knows."""
+    objectives: tuple[str, ...]
+    """What training can minimise, names in ``training.objectives``; the usual one first."""
 
     def preset(self, name: str) -> Any:
         """A named config, or ``UnknownNameError``."""

@@ -31,6 +31,8 @@ __all__ = ["file_bytes", "load", "read_manifest", "save"]
 
 FORMAT = 1
 _WEIGHT, _FROZEN = "weight/", "frozen/"
+_LONGEST_NAME = 200
+"""Of a file that a model builds on; file systems stop at 255 bytes."""
 _MANIFEST_KEYS = ("name", "family", "config", "history", "stream_id", "digest")
 
 
@@ -43,7 +45,8 @@ def save(model: Model, path: Path, base: Path | None = None) -> None:
         base: a model file in the same folder; tensors that it has are left out.
 
     Raises:
-        UsageError: when the base lies elsewhere or has a base itself.
+        UsageError: when the base lies elsewhere, has a base itself or is of another shape.
+        ModelFileError: when the base cannot be read.
     """
     tensors = _tensors_of(model)
     manifest = {**model.manifest(), "format": FORMAT, "digest": model.digest}
@@ -54,19 +57,30 @@ def save(model: Model, path: Path, base: Path | None = None) -> None:
             raise UsageError(f"{base} is not whole itself; name the file that it builds on")
         whole = load(base)
         shared = _tensors_of(whole)
+        if extra := set(shared) - set(tensors):
+            raise UsageError(f"{base} has {min(extra)}, which {model.name} lacks; save it whole")
         tensors = {
             name: array
             for name, array in tensors.items()
-            if name not in shared or not np.array_equal(array, shared[name])
+            if name not in shared or not _same(array, shared[name])
         }
         manifest["base"] = {"file": base.name, "digest": whole.digest}
     write_atomically(path, to_bytes(tensors, {"slimcodec": json.dumps(manifest)}))
 
 
+def _same(one: NDArray[Any], other: NDArray[Any]) -> bool:
+    return (one.dtype, one.shape, one.tobytes()) == (other.dtype, other.shape, other.tobytes())
+
+
 def file_bytes(path: Path) -> int:
-    """Size of everything that a model is loaded from: its file, and the one that it builds on."""
-    base = read_manifest(path).get("base")
-    return path.stat().st_size + (_base_path(path, base).stat().st_size if base else 0)
+    """Size of a model on its own: of its file, and of what it takes from the one it builds on."""
+    size = path.stat().st_size
+    with _opened(path) as (manifest, file):
+        own = set(file.keys())
+    if base := manifest.get("base"):
+        with _opened(_base_path(path, base)) as (_, file):
+            size += sum(file.get_tensor(name).nbytes for name in set(file.keys()) - own)
+    return size
 
 
 def _tensors_of(model: Model) -> dict[str, NDArray[Any]]:
@@ -114,7 +128,7 @@ def _base_path(path: Path, base: Any) -> Path:
     if not isinstance(name, str) or Path(name).name != name:
         raise ModelFileError(f"{path} names no file that it builds on, but {base!r}")
     found = path.parent / name
-    if not found.is_file():
+    if len(name) > _LONGEST_NAME or not found.is_file():
         raise ModelFileError(f"{path} holds what it does not share with {found}; put that there")
     return found
 
@@ -164,6 +178,8 @@ def _opened(path: Path) -> Iterator[tuple[dict[str, Any], Any]]:
             for key in _MANIFEST_KEYS:
                 if key not in manifest:
                     raise ModelFileError(f"{path}: its manifest lacks {key!r}")
+            if not isinstance(manifest.get("look", FAITHFUL), str):
+                raise ModelFileError(f"{path}: its look is {manifest['look']!r}, not a name")
             yield manifest, file
     except (SafetensorError, KeyError, ValueError, OSError) as error:
         raise ModelFileError(

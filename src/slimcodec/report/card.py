@@ -24,7 +24,7 @@ LABELS = {
 GENERATIVE = (
     "**Fine detail is invented.** Grass, hair, bark, faces in a crowd look right and need not be "
     "right. Do not read text, plates or faces from such a picture, and do not use it as evidence; "
-    "the same stream has a faithful look."
+    "for that, decode the stream with the faithful model that this one was trained from."
 )
 
 

@@ -35,7 +35,8 @@ class TrainingConfig:
         parts: parts that learn, all when empty; the others stay as they are.
         iterations: of a progressive codec, the last one trained; all when 0.
         window: of a progressive codec, iterations with a gradient in one step.
-        objective: what is minimised; the family's own when empty. ``perception`` is the other one.
+        objective: what is minimised; the family's usual one when empty. hific also has
+            ``perception``, for its generator alone.
         ms_ssim_weight: of 1 - MS-SSIM beside the mean squared error (hific; they are equals at
             about 0.02) or the mean absolute residual (a progressive codec).
         rate_weight: of a progressive codec, of the bits per pixel of an iteration beside these.
@@ -126,6 +127,12 @@ class TrainingConfig:
         ):  # fmt: skip
             if getattr(self, key) < 0:
                 raise ConfigError(where, f"{key} must be 0 or above, got {getattr(self, key)}")
+        if self.objective == "perception" and self.parts != ("generator",):
+            raise ConfigError(
+                where,
+                'objective = "perception" has no rate in it; it goes with parts = ["generator"], '
+                f"got {list(self.parts)}",
+            )
         if self.ms_ssim_weight and self.crop < SMALLEST_MS_SSIM_CROP:
             raise ConfigError(
                 where,

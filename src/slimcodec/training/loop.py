@@ -10,9 +10,7 @@ are functions of (seed, step), not of a generator's history.
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -22,23 +20,23 @@ import torch
 from torch import Tensor, nn
 
 from slimcodec import registry
-from slimcodec.atomic import atomic_path
-from slimcodec.errors import MissingExtraError, TrainingError, UnknownNameError
-from slimcodec.machine import available_cores, cpu_flags, cpu_name, tune_allocator
+from slimcodec.errors import TrainingError, UnknownNameError
+from slimcodec.machine import available_cores, tune_allocator
 from slimcodec.training.config import TrainingConfig
 from slimcodec.training.data import Crops, batches, sample_blocks
 from slimcodec.training.objectives import make_objective
+from slimcodec.training.place import hardware, place
+from slimcodec.training.state import load_into, load_weights, read_state, write_state
 from slimcodec.training.step import Recorded, Step
 from slimcodec.training.validation import Validation
 from slimcodec.training.watch import Progress, Watch, open_scalars, tell
 
 if TYPE_CHECKING:
-    from lightning_fabric import Fabric
+    pass
 
 __all__ = ["Trained", "average_weights", "train"]
 
 STATE_FILE = "state.ckpt"
-STATE_KEYS = ("network", "average", "optimizer", "step", "seconds")
 PCA_BLOCKS = 60_000
 MOST_WORKERS = 12
 """Processes that cut crops for a GPU."""
@@ -97,8 +95,11 @@ def train(
         on_progress: called every few seconds.
 
     Raises:
-        TrainingError: on a state that does not fit, or a loss that is no longer finite (the last
-            good state stays).
+        TrainingError: on a state that does not fit, an objective that the family does not know, or
+            a loss or weight that is no longer finite or a loss that diverges (the last good state
+            stays).
+        UnknownNameError: on a part that the family does not have.
+        MissingExtraError: when something that training needs is not installed.
     """
     tune_allocator()
     run = _Run(config, photos, out, init, tuple(history), resume, devices)
@@ -117,7 +118,7 @@ class _Run:
         devices: int | None,
     ) -> None:
         self.config, self.out = config, out
-        self.fabric, self.mixed = _fabric(config, devices)
+        # Everything that can be wrong is found before other processes are started.
         held_out = [path for path in photos if path.name in config.holdout]
         kept = [path for path in photos if path.name not in config.holdout]
         self.crops = Crops(kept, config.crop, config.seed, config.largest_scale)
@@ -125,35 +126,52 @@ class _Run:
         self.family = registry.families.get(config.family)
         shape = self.family.preset(config.preset)
         torch.manual_seed(config.seed)
+        self.objective = make_objective(self.family.objectives, shape, config)
         network = self.family.build(shape)
         self.state_path = out / STATE_FILE
-        self.watch = Watch(self._advice)
-        state = self._read_state() if resume else None
+        state = read_state(self.state_path) if resume else None
         if state is not None:
-            _load(network, state["network"], str(self.state_path))
+            load_weights(network, state["network"], str(self.state_path))
         elif init is not None:
-            _load(network, init, "the initial weights")
+            load_weights(network, init, "the initial weights")
         else:
             blocks = sample_blocks(self.crops, PCA_BLOCKS, shape.stride)
             self.family.initialise(network, blocks)
         network = network.to(memory_format=torch.channels_last)
         _leave_alone(network, self.family.parts, config.parts)
-        self.plain, self.objective = (
-            network,
-            make_objective(config.objective or self.family.objective, shape, config),
-        )
-        self.step, self.seconds, self.history = config.first_step, 0.0, history
+        self.plain = network
         # Networks that are trained already must not be left out of the first steps.
         self.linear_steps = config.linear_steps if init is None else 0
-        self._place(state)
+        self.step, self.stretch_s, self.history = config.first_step, 0.0, history
+        self.spent_s: dict[str, float] = {}
+        probe = self.objective.draw(config.batch, torch.Generator())
+        self.recordable = Recorded.fits(probe)
+        self.fabric, self.mixed = place(
+            config, devices, always_all=self.recordable and not config.linear_steps
+        )
+        self.hardware = hardware(self.fabric)
+        self.watch = Watch(self._advice)
+        self._set_up(state)
         self.average = {k: v.detach().clone() for k, v in self.plain.state_dict().items()}
         if state is not None:
-            self.linear_steps = int(state.get("linear_steps", config.linear_steps))
-            self.average = {k: v.to(self.average[k].device) for k, v in state["average"].items()}
-            self.step, self.seconds = int(state["step"]), float(state["seconds"])
-            self.history = tuple(state.get("history", ()))
+            self._go_on_from(state)
 
-    def _place(self, state: Mapping[str, Any] | None) -> None:
+    def _go_on_from(self, state: Mapping[str, Any]) -> None:
+        self.linear_steps = int(state.get("linear_steps", self.config.linear_steps))
+        for name, tensor in state["average"].items():
+            if name in self.average:
+                self.average[name].copy_(tensor)
+        self.step = int(state["step"])
+        # A stretch that began elsewhere has its own clock.
+        if state.get("first_step") == self.config.first_step:
+            self.stretch_s = float(state.get("stretch_s", 0.0))
+        before = {"a machine not recorded": float(state["seconds"])}
+        self.spent_s = {k: float(v) for k, v in state.get("spent_s", before).items()}
+        self.history = tuple(state.get("history", ()))
+        if "watch" in state:
+            self.watch.go_on_from(state["watch"])
+
+    def _set_up(self, state: Mapping[str, Any] | None) -> None:
         """Network, adversary and their optimizers to where they run, with what a state holds."""
         config, fabric = self.config, self.fabric
         on_gpu = fabric.device.type == "cuda"
@@ -166,7 +184,7 @@ class _Run:
         adversary, adversary_optimizer = self.objective.adversary, None
         if adversary is not None:
             if state is not None and "adversary" in state:
-                adversary.load_state_dict(state["adversary"])
+                load_into(adversary, state["adversary"], str(self.state_path))
             made["adversary_optimizer"] = torch.optim.Adam(
                 adversary.parameters(), config.learning_rate, fused=True, capturable=on_gpu
             )
@@ -180,7 +198,7 @@ class _Run:
         }
         for name, each in made.items():
             if state is not None and name in state:
-                each.load_state_dict(state[name])
+                load_into(each, state[name], str(self.state_path))
             for group in each.param_groups:
                 group["capturable"] = on_gpu
                 # A recorded step reads its rate from where the device keeps it.
@@ -189,29 +207,29 @@ class _Run:
             self.network, self.objective, optimizer, adversary_optimizer,
             fabric=fabric, mixed=self.mixed, clip_norm=config.clip_norm,
         )  # fmt: skip
-        probe = self.objective.draw(config.batch, torch.Generator())
         alone = on_gpu and fabric.world_size == 1 and config.record_steps
-        self.one_step: Step | Recorded = Recorded(step) if alone and Recorded.fits(probe) else step
+        self.one_step: Step | Recorded = Recorded(step) if alone and self.recordable else step
 
     def go(self, minutes: float | None, on_progress: Callable[[Progress], None]) -> Trained:
         config = self.config
         last_step = config.first_step + config.steps
-        started = shown = saved = validated = time.monotonic()
-        before = self.seconds
         leads = not self.fabric.global_rank
         writer = open_scalars(self.out / "tensorboard") if leads else None
         self._tell = partial(tell, writer, on_progress if leads else lambda progress: None)
-        self.watch.start()
         self.plain.train()
+        started = shown = saved = validated = ticked = 0.0
         for pixels in self._batches(last_step) if minutes != 0 else ():
-            now = time.monotonic()
-            over = minutes is not None and now - started >= 60 * minutes
-            if self._agreed(over or config.done(self.step, self.seconds) >= 1):
+            if not started:  # photographs were decoded, loaders have begun
+                self.watch.start()
+                started = shown = saved = validated = ticked = time.monotonic()
+            over = minutes is not None and ticked - started >= 60 * minutes
+            if self._agreed(over or config.done(self.step, self.stretch_s) >= 1):
                 break
             self.watch.add(self.step, self._one_step(pixels))
             self.step += 1
             now = time.monotonic()
-            self.seconds = before + now - started
+            self._spend(now - ticked)
+            ticked = now
             if now - saved >= 60 * config.checkpoint_minutes:
                 self._write_state()
                 saved = time.monotonic()
@@ -221,34 +239,48 @@ class _Run:
             elif now - shown >= 5:
                 self._tell(self._report(last_step))
                 shown = now
-        trained = minutes is None or minutes > 0
         validation: Sequence[tuple[float, float]] = ()
-        if trained:
-            self._write_state()
+        if minutes is None or minutes > 0:
+            self._write_state(last=True)
+            self._agreed(True)
             validation = self._points()
             self._tell(self._report(last_step, validation))
         self.plain.load_state_dict(self.average)
         return Trained(
             self.plain.cpu().eval(),
             self.step,
-            self.seconds,
+            sum(self.spent_s.values()),
             validation,
             self.objective.describe(),
             self.history,
             self._hardware(),
-            not self.fabric.global_rank,
+            leads,
         )
 
+    def _spend(self, seconds: float) -> None:
+        self.stretch_s += seconds
+        self.spent_s[self.hardware] = self.spent_s.get(self.hardware, 0.0) + seconds
+
     def _hardware(self) -> str:
-        device = self.fabric.device
-        name = torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
-        world = self.fabric.world_size
-        return f"{world} x {name}" if world > 1 else name
+        """All that the run took place on, with the hours on each where there were several."""
+        spent = self.spent_s or {self.hardware: 0.0}
+        if len(spent) == 1:
+            return next(iter(spent))
+        return ", ".join(f"{name} ({s / 3600:.2f} h)" for name, s in spent.items())
 
     def _agreed(self, over: bool) -> bool:
         """Whether to stop, as the first process sees it: clocks differ, and whoever went on alone
-        would wait for the others for ever."""
-        return bool(self.fabric.broadcast(over)) if self.fabric.world_size > 1 else over
+        would wait for the others for ever. What it says of the losses counts for all as well.
+
+        Raises:
+            TrainingError: in every process at the same step.
+        """
+        problem = self.watch.problem
+        if self.fabric.world_size > 1:
+            over, self.stretch_s, problem = self.fabric.broadcast((over, self.stretch_s, problem))
+        if problem:
+            raise TrainingError(problem)
+        return over
 
     def _batches(self, last_step: int) -> Iterator[Tensor]:
         """From the next step on; process i of n takes every n-th batch."""
@@ -264,7 +296,7 @@ class _Run:
         progress = self.watch.report(self.step, last_step, validation)
         if not self.config.anneal_minutes:
             return progress
-        by_clock = max(0.0, 60 * self.config.anneal_minutes - self.seconds)
+        by_clock = max(0.0, 60 * self.config.anneal_minutes - self.stretch_s)
         return replace(progress, seconds_left=min(by_clock, progress.seconds_left))
 
     def _advice(self) -> str:
@@ -290,7 +322,7 @@ class _Run:
         if isinstance(self.one_step, Step):
             # Rounding noise comes from torch's own generator. A recorded step goes on with it.
             torch.manual_seed(int(torch.randint(2**31, (1,), generator=rng)))
-        factor = config.learning_rate_factor(self.step, self.seconds)
+        factor = config.learning_rate_factor(self.step, self.stretch_s)
         for name, optimizer in self.optimizers.items():
             for group, rate in zip(optimizer.param_groups, self.base_rates[name], strict=True):
                 if isinstance(group["lr"], Tensor):
@@ -299,6 +331,9 @@ class _Run:
                     group["lr"] = rate * factor
         found = self.one_step(image, draw, self.step >= self.linear_steps)
         average_weights(self.average, self.plain, self._decay())
+        # Every process sees the same loss, so all stop where one would.
+        if fabric.world_size > 1:
+            found = torch.as_tensor(fabric.all_reduce(found, reduce_op="mean"))
         return found
 
     def _decay(self) -> float:
@@ -316,75 +351,30 @@ class _Run:
         self.plain.load_state_dict(kept)
         return found
 
-    def _write_state(self) -> None:
+    def _write_state(self, last: bool = False) -> None:
+        """Unless something is wrong: a state that is there already is a better one then."""
         self.watch.look()
-        if self.fabric.global_rank:
+        learning = [p for p in self.plain.parameters() if p.requires_grad]
+        if not torch.stack(torch._foreach_norm(learning)).isfinite().all():
+            self.watch.stop(f"the weights are not finite after step {self.step - 1}")
+        if self.fabric.global_rank or self.watch.problem or (self.watch.worse and not last):
             return
-        self.out.mkdir(parents=True, exist_ok=True)
+        adversary = {} if self.adversary is None else {"adversary": self.adversary.state_dict()}
         state = {
             "network": self.plain.state_dict(),
             "average": self.average,
             **{name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
-            **({"adversary": self.adversary.state_dict()} if self.adversary is not None else {}),
+            **adversary,
             "step": self.step,
+            "first_step": self.config.first_step,
             "linear_steps": self.linear_steps,
-            "seconds": self.seconds,
+            "seconds": sum(self.spent_s.values()),
+            "stretch_s": self.stretch_s,
+            "spent_s": dict(self.spent_s),
+            "watch": self.watch.state(),
             "history": [dict(entry) for entry in self.history],
         }
-        with atomic_path(self.state_path) as path:
-            torch.save(state, path)
-
-    def _read_state(self) -> dict[str, Any] | None:
-        if not self.state_path.exists():
-            return None
-        try:
-            state: dict[str, Any] = torch.load(
-                self.state_path, map_location="cpu", weights_only=True
-            )
-            if not set(STATE_KEYS) <= set(state):
-                raise KeyError(", ".join(STATE_KEYS))
-        except Exception as error:  # torch raises half a dozen types for a damaged file
-            raise TrainingError(
-                f"{self.state_path} cannot be resumed from ({type(error).__name__}); "
-                "remove it to start again"
-            ) from error
-        return state
-
-
-def _fabric(
-    config: TrainingConfig, devices: int | None
-) -> tuple[Fabric, Callable[[], AbstractContextManager[Any]]]:
-    """Where the network runs, and the context of its mixed precision.
-
-    Fabric's own mixed precision would round the image to bfloat16 before the network sees it.
-    """
-    try:
-        from lightning_fabric import Fabric
-    except ImportError as error:
-        raise MissingExtraError("training", "train") from error
-    precision = config.precision
-    if precision == "auto":
-        fast_bf16 = torch.cuda.is_available() or {"amx_bf16", "avx512_bf16"} & set(cpu_flags())
-        precision = "bf16-mixed" if fast_bf16 else "32-true"
-    if torch.cuda.is_available():
-        # Where full precision is asked for it is meant: latents span three decades.
-        torch.backends.cudnn.allow_tf32 = False
-        torch.backends.cudnn.benchmark = True
-    several = (devices or (torch.cuda.device_count() if torch.cuda.is_available() else 1)) > 1
-    # A linear stage leaves the networks without a gradient.
-    together = "ddp_find_unused_parameters_true" if config.linear_steps else "ddp"
-    fabric = Fabric(
-        accelerator="auto",
-        devices=devices or ("auto" if torch.cuda.is_available() else 1),
-        strategy=together if several else "auto",
-    )
-    fabric.launch()
-    if several:
-        # Of a per-channel vector whose strides say nothing; it costs nothing.
-        warnings.filterwarnings("ignore", message="Grad strides do not match bucket view")
-    if precision == "32-true":
-        return fabric, nullcontext
-    return fabric, partial(torch.autocast, fabric.device.type, dtype=torch.bfloat16)
+        write_state(self.state_path, state)
 
 
 def _leave_alone(network: nn.Module, parts: Sequence[str], chosen: Sequence[str]) -> None:
@@ -394,18 +384,3 @@ def _leave_alone(network: nn.Module, parts: Sequence[str], chosen: Sequence[str]
             raise UnknownNameError("part", name, parts)
     for name, parameter in network.named_parameters():
         parameter.requires_grad_(not chosen or name.split(".")[0] in chosen)
-
-
-def _load(network: nn.Module, state: Mapping[str, Tensor], where: str) -> None:
-    """Weights into a network. A part of it that they lack altogether, because it was invented after
-    them, starts as if it were not there, where it can (``reset``)."""
-    whole = dict(state)
-    for name, module in network.named_modules():
-        own = {f"{name}.{key}": value for key, value in module.state_dict().items()}
-        if hasattr(module, "reset") and own and not set(own) & set(whole):
-            module.reset()
-            whole |= {f"{name}.{key}": value for key, value in module.state_dict().items()}
-    try:
-        network.load_state_dict(whole)
-    except RuntimeError as error:
-        raise TrainingError(f"{where}: weights of another network ({error})") from error

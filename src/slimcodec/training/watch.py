@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from slimcodec.errors import TrainingError
-
 __all__ = ["Progress", "Watch", "open_scalars", "tell"]
 
 _AT_MOST = 50
 """Steps of a GPU that are not looked at yet."""
 _HORIZON = 100
 """Steps over which a loss is smoothed before it is said to diverge."""
+_WORSE = 2.0
 _DIVERGED = 5.0
 """Times the lowest smoothed loss. Crops and qualities alone move a smoothed loss by a fifth."""
 
@@ -51,6 +50,9 @@ class Watch:
 
     Args:
         advice: what to do about a bad loss, asked for when there is one.
+
+    Attributes:
+        problem: why the run must stop; None while it need not. Whoever runs the loop raises it.
     """
 
     def __init__(self, advice: Callable[[], str]) -> None:
@@ -58,46 +60,60 @@ class Watch:
         self._unseen: list[tuple[int, Tensor]] = []
         self._smooth, self._lowest, self._seen = 0.0, math.inf, 0
         self._last = (0.0, 0.0, 0.0, 0.0)
+        self.problem: str | None = None
         self.start()
+
+    @property
+    def worse(self) -> bool:
+        """Whether losses are so far above their best that a state is not worth keeping."""
+        return self._smooth > _WORSE * self._lowest
+
+    def stop(self, why: str) -> None:
+        """Say that the run must stop; the first reason counts."""
+        self.problem = self.problem or f"{why}; {self.advice()}"
+
+    def state(self) -> dict[str, float]:
+        """What a resumed run must know to judge its losses by."""
+        return {"smooth": self._smooth, "lowest": self._lowest, "seen": self._seen}
+
+    def go_on_from(self, state: Mapping[str, float]) -> None:
+        """The inverse of ``state``."""
+        self._smooth, self._lowest = float(state["smooth"]), float(state["lowest"])
+        self._seen = int(state["seen"])
 
     def start(self) -> None:
         """Begin a new average."""
         self._sum, self._count, self._started = np.zeros(3), 0, time.perf_counter()
 
     def add(self, step: int, found: Float[Tensor, 3]) -> None:
-        """A step's loss, bits per pixel and dB.
-
-        Raises:
-            TrainingError: as ``look`` does.
-        """
+        """A step's loss, bits per pixel and dB."""
         self._unseen.append((step, found))
         if found.device.type == "cpu" or len(self._unseen) >= _AT_MOST:
             self.look()
 
     def look(self) -> None:
-        """Wait for all steps that were added, and check them.
-
-        Raises:
-            TrainingError: on a loss that is not finite or that diverges, naming the step.
-        """
+        """Wait for all steps that were added, and check them: a loss that is not finite or that
+        diverges is a ``problem`` that names the step."""
         if not self._unseen:
             return
-        values = torch.stack([found for _, found in self._unseen]).double().cpu().numpy()
+        values = torch.stack([found for _, found in self._unseen]).double().tolist()
         steps = [step for step, _ in self._unseen]
         self._unseen.clear()
         for step, (loss, bpp, psnr_db) in zip(steps, values, strict=True):
             if not math.isfinite(loss):
-                raise TrainingError(f"the loss is {loss} at step {step}; {self.advice()}")
+                self.stop(f"the loss is {loss} at step {step}")
+                return
             self._seen += 1
             share = 1 / min(self._seen, _HORIZON)
             self._smooth += share * (loss - self._smooth)
             if self._seen >= _HORIZON:
                 self._lowest = min(self._lowest, self._smooth)
                 if self._smooth > _DIVERGED * self._lowest > 0:
-                    raise TrainingError(
+                    self.stop(
                         f"the loss diverges: {self._smooth:.3g} over the {_HORIZON} steps before "
-                        f"step {step}, {self._lowest:.3g} at its best; {self.advice()}"
+                        f"step {step}, {self._lowest:.3g} at its best"
                     )
+                    return
             self._sum += (loss, bpp, psnr_db)
             self._count += 1
 

@@ -31,7 +31,7 @@ class HificFamily:
     shared_parts: frozenset[str] = frozenset()
     changes_streams = frozenset({"probability"})
     checkpoint_files = ("checkpoint",)
-    objective = "rate-distortion"
+    objectives = ("rate-distortion", "perception")
 
     def preset(self, name: str) -> HificConfig:
         if name not in _PRESETS:

@@ -32,7 +32,7 @@ class TodericiFamily:
     encoding_parts = frozenset({"encoder", "binarizer"})
     shared_parts = frozenset({"decoder"})
     changes_streams = frozenset({"probability"})
-    objective = "progressive"
+    objectives = ("progressive",)
     checkpoint_files = ("encoder", "binarizer", "decoder")
 
     def preset(self, name: str) -> TodericiConfig:

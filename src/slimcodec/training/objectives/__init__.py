@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from slimcodec.errors import TrainingError
@@ -22,12 +23,22 @@ __all__ = [
 ]
 
 
-def make_objective(kind: str, shape: Any, config: TrainingConfig) -> Objective:
-    """An objective by name, for a network's shape and a run.
+def make_objective(kinds: Sequence[str], shape: Any, config: TrainingConfig) -> Objective:
+    """What a run minimises.
+
+    Args:
+        kinds: what the family can be trained for, its usual objective first.
+        shape: of the network.
+        config: names another than the first, where it names one.
 
     Raises:
-        TrainingError: when there is none of that name.
+        TrainingError: when the family has none of that name.
     """
+    kind = config.objective or kinds[0]
+    if kind not in kinds:
+        raise TrainingError(
+            f"{config.family} has no objective {kind!r}; it has {' and '.join(kinds)}"
+        )
     if kind == "rate-distortion":
         return RateDistortion(shape.lambdas, config.ms_ssim_weight)
     if kind == "progressive":
@@ -42,5 +53,4 @@ def make_objective(kind: str, shape: Any, config: TrainingConfig) -> Objective:
             lpips_weight=config.lpips_weight,
             adversarial_weight=config.adversarial_weight,
         )
-    known = "perception, progressive, rate-distortion"
-    raise TrainingError(f"no objective named {kind!r}; known: {known}")
+    raise TrainingError(f"no objective named {kind!r}")

@@ -1,7 +1,9 @@
 """``perception``: pictures that look right, as HiFiC trains them (Mentzer et al. 2020).
 
-    generator    bpp_weight·bpp + d · MSE + p · LPIPS + a · softplus(-D(x̂, ŷ))
+    generator    d · MSE + p · LPIPS + a · softplus(-D(x̂, ŷ))
     adversary    softplus(-D(x, ŷ)) + softplus(D(x̂, ŷ))          (non-saturating)
+
+There is no rate in it: the generator alone learns, and streams stay what they are.
 
 The adversary judges patches, and it sees the latents beside them: not whether a picture is likely,
 but whether it is likely for what the stream says. LPIPS and the adversary both reward detail that
