@@ -48,13 +48,16 @@ def _rows(folder: Path) -> list[Row]:
 def _picture(folder: Path, rows) -> None:
     shown = [row for row in rows if Path(row.image).stem == SHOWN]
     pictures = folder / "pictures" / SHOWN
-    # The original and the peers on one line, then one for each learned codec and its variants.
+    # The original, the peers and what has no variants on one line, then one for each learned codec
+    # and its variants.
     lines = {"": [("original", "", pictures / "original.png")]}
     for row in shown:
         words = f"{row.stream_bytes:,} B, {row.metrics['psnr']:.1f} dB"
         path = pictures / f"{picture_name(row.variant, row.quality)}.png"
         line = lines.setdefault(row.base if row.model_bytes else "", [])
         line.append((row.variant, words, path))
+    for base in [base for base, line in lines.items() if base and len(line) == 1]:
+        lines[""] += lines.pop(base)
     side = CROP[2] - CROP[0]
     columns = max(map(len, lines.values()))
     size = (columns * (side + 8) - 8, len(lines) * (side + LABEL_HEIGHT + 8) - 8)
