@@ -12,9 +12,7 @@ curve; only the order in which a CPU adds up floats may differ.
 from __future__ import annotations
 
 import argparse
-import os
 import random
-import signal
 import subprocess
 import sys
 import tempfile
@@ -23,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from training_curves import scalars_of
 
 CONFIG = """
 steps = {steps}
@@ -62,7 +61,7 @@ def main() -> None:
             time.sleep(start_s + rng.uniform(0.02, 0.12) * whole_s)
             if run.poll() is not None:
                 break
-            os.kill(run.pid, signal.SIGKILL)
+            run.kill()
             run.wait()
             done += 1
             state = killed / STATE
@@ -82,31 +81,17 @@ def _state(path: Path) -> dict:
     return torch.load(path, weights_only=True)
 
 
-def _scalars(out: Path) -> dict[int, float]:
-    """Loss by step, over the steps since the last report; a step done twice counts as last done."""
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    found: dict[int, float] = {}
-    for path in sorted((out / "tensorboard").iterdir(), key=lambda p: p.stat().st_mtime):
-        events = EventAccumulator(str(path))
-        events.Reload()
-        if "train/loss" in events.Tags()["scalars"]:
-            found |= {e.step: e.value for e in events.Scalars("train/loss")}
-    return found
-
-
 def _reached(out: Path) -> int:
-    return max(_scalars(out), default=0)
+    return int(scalars_of(out / "tensorboard")["train/loss"][0].max())
 
 
 def _compare(alone: Path, killed: Path) -> None:
-    curves = [_scalars(out) for out in (alone, killed)]
-    steps = [np.array(sorted(curve)) for curve in curves]
-    values = [np.array([c[s] for s in at]) for c, at in zip(curves, steps, strict=True)]
-    there = np.interp(steps[0], steps[1], values[1])
-    apart = np.abs(there - values[0]).mean()
-    noise = np.abs(np.diff(values[0])).mean()
-    print(f"mean loss {values[0].mean():.4f} alone, {values[1].mean():.4f} killed and resumed; "
+    (steps, values), (other_steps, others) = (
+        scalars_of(out / "tensorboard")["train/loss"] for out in (alone, killed)
+    )
+    apart = np.abs(np.interp(steps, other_steps, others) - values).mean()
+    noise = np.abs(np.diff(values)).mean()
+    print(f"mean loss {values.mean():.4f} alone, {others.mean():.4f} killed and resumed; "
           f"curves {apart:.4f} apart, neighbouring reports of one run {noise:.4f}")  # fmt: skip
     one, other = (_state(out / STATE)["network"] for out in (alone, killed))
     moved = max(

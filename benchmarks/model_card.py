@@ -17,7 +17,7 @@ from pathlib import Path
 
 from slimcodec import library
 from slimcodec.bench import RowStore, summarise
-from slimcodec.model_file import NATURAL, Model
+from slimcodec.model_file import NATURAL, Model, read_manifest
 from slimcodec.report import (
     CardFacts,
     figures_section,
@@ -40,16 +40,9 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
     model = library.load_model(arguments.model)
-    counts = {part: total for part, (total, _) in model.parameters().items()}
-    facts = CardFacts(
-        model.name,
-        model.look,
-        model.stream_id,
-        model.digest,
-        counts,
-        library.model_path(arguments.model).stat().st_size,
-        model.history,
-    )
+    path = library.model_path(arguments.model)
+    base = read_manifest(path).get("base", {"file": ""})["file"]
+    facts = CardFacts.of(model, path.stat().st_size, base)
     made_by = (
         "Trained by slimcodec and shipped inside it. This card is made by "
         "`benchmarks/model_card.py` from measured rows; its head has the commands."

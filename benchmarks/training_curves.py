@@ -3,7 +3,7 @@
     python benchmarks/training_curves.py LABEL=RUN_FOLDER ... -o docs/models/training.png
 
 Left the training loss, smoothed over two per cent of a run; right what the averaged weights gave on
-held-out photographs, one line per quality.
+held-out photographs, all qualities, one line per validation.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def main() -> None:
     )
     for (left, right), pair in zip(axes, arguments.runs, strict=True):
         label, _, folder = pair.partition("=")
-        scalars = _scalars(Path(folder))
+        scalars = scalars_of(Path(folder))
         steps, loss = scalars["train/loss"]
         width = max(1, len(loss) // 50)
         smooth = np.convolve(loss, np.ones(width) / width, "valid")
@@ -59,7 +59,7 @@ def _by_quality(scalars: dict, unit: str) -> dict[int, list[float]]:
     return found
 
 
-def _scalars(folder: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def scalars_of(folder: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Steps and values by name; a step done twice counts as last done."""
     found: dict[str, dict[int, float]] = {}
     for path in sorted(folder.iterdir(), key=lambda p: p.stat().st_mtime):

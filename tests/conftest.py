@@ -116,6 +116,7 @@ def make_tiny(family_name: str, seed: int) -> Any:
     family = registry.families.get(family_name)
     config = TINY[family_name]
     with torch.random.fork_rng():
+        torch.manual_seed(seed)  # densities draw their biases when they are built
         network = family.build(config)
         torch.manual_seed(seed)
         family.initialise(network, blocks(2000, config.stride, seed))

@@ -73,4 +73,4 @@ def test_inspect_tells_of_looks(outcome_of: Any, two_looks: Path) -> None:
     assert (facts["model"], facts["looks"]) == ("tiny", ["natural", "faithful"])
     facts = json.loads(outcome_of("inspect", "tiny-natural", "--json").out)
     assert (facts["look"], facts["builds_on"]) == ("natural", "tiny.slim")
-    assert facts["bytes"] < facts["bytes_of_both"]
+    assert facts["bytes"] < facts["bytes_whole"]

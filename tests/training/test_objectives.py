@@ -23,6 +23,7 @@ from slimcodec.metrics.ssim import MsSsim
 from slimcodec.model_file import Model, thaw_network
 from slimcodec.training import TrainingConfig
 from slimcodec.training.objectives import (
+    Draw,
     Perception,
     Progressive,
     RateDistortion,
@@ -65,7 +66,7 @@ def test_a_batch_has_distinct_qualities_as_far_as_there_are_enough() -> None:
     assert len(many) == 7
     assert all(many.count(q) >= 2 for q in (0, 1, 2))
     drawn = [
-        RateDistortion((1.0, 2.0, 3.0)).draw(3, torch.Generator().manual_seed(0))["quality"]
+        RateDistortion((1.0, 2.0, 3.0)).draw(3, torch.Generator().manual_seed(0)).data["quality"]
         for _ in range(2)
     ]
     assert torch.equal(*drawn)
@@ -126,7 +127,7 @@ def test_perception_adds_up(
     lpips_weights: Path, monkeypatch: pytest.MonkeyPatch, picture: Callable[..., Image]
 ) -> None:
     image = torch.from_numpy(picture(64, 64).transpose(2, 0, 1).copy())[None].float() / 255 * 0.8
-    network, draw = Coded(), {"quality": torch.zeros(1)}
+    network, draw = Coded(), Draw({"quality": torch.zeros(1)})
     only = {
         name: float(
             perception(lpips_weights, monkeypatch, **{name: weight})
@@ -153,7 +154,7 @@ def test_codec_and_adversary_learn_apart(
 ) -> None:
     objective = perception(lpips_weights, monkeypatch, adversarial_weight=1.0)
     network, image = Coded(), torch.rand(2, 3, 64, 64)
-    loss = objective.training_loss(network, image, {"quality": torch.zeros(2)})
+    loss = objective.training_loss(network, image, Draw({"quality": torch.zeros(2)}))
     loss.total.backward()
     assert network.off.grad is not None
     assert all(p.grad is None for p in objective.adversary.parameters())
@@ -199,7 +200,7 @@ class Halving(nn.Module):
 
 
 def skip_of(objective: Progressive, seed: int) -> int:
-    return int(objective.draw(1, torch.Generator().manual_seed(seed))["skip"])
+    return objective.draw(1, torch.Generator().manual_seed(seed)).control["skip"]
 
 
 def test_a_window_is_drawn_in_range_and_from_the_seed() -> None:
@@ -215,7 +216,7 @@ def test_a_window_as_deep_as_the_codec_has_one_place(deepest: int, window: int) 
     objective = Progressive(deepest, window)
     assert {skip_of(objective, seed) for seed in range(20)} == {0}
     network = Halving()
-    objective.training_loss(network, torch.rand(1, 3, 16, 16), {"skip": 0})
+    objective.training_loss(network, torch.rand(1, 3, 16, 16), Draw(control={"skip": 0}))
     assert network.asked == [(0, deepest, 0.0)]
 
 
@@ -251,7 +252,9 @@ def test_ms_ssim_beside_the_residuals(picture: Callable[..., Image]) -> None:
 
     image = torch.from_numpy(originals.transpose(0, 3, 1, 2).copy()).float() / 255
     totals = [
-        float(Progressive(1, 1, weight).training_loss(Noisy(), image, {"skip": 0}).total)
+        float(
+            Progressive(1, 1, weight).training_loss(Noisy(), image, Draw(control={"skip": 0})).total
+        )
         for weight in (0.0, 0.5)
     ]
     metric = MsSsim()
@@ -274,7 +277,7 @@ def test_points_are_cumulative_rates_and_what_is_left() -> None:
 def test_a_progressive_codec_has_no_linear_stage() -> None:
     with pytest.raises(TrainingError, match="no linear stage; set linear_steps = 0"):
         Progressive(3, 2).training_loss(
-            Halving(), torch.rand(1, 3, 16, 16), {"skip": 0}, learned=False
+            Halving(), torch.rand(1, 3, 16, 16), Draw(control={"skip": 0}), learned=False
         )
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from slimcodec.training.objectives import Loss
+from slimcodec.training.objectives import Draw, Loss
 from slimcodec.training.step import Recorded, Step
 
 fabric_module = pytest.importorskip("lightning_fabric")
@@ -22,7 +22,7 @@ class Squares:
         self.adversary = adversary
 
     def training_loss(self, network: Any, image: Any, draw: Any, learned: bool) -> Loss:
-        error = network(image) - image - draw["shift"][:, None, None, None]
+        error = network(image) - image - draw.data["shift"][:, None, None, None]
         loss = error.square().mean()
         return Loss(loss, loss.detach() * 2, loss.detach() * 3, (image,))
 
@@ -57,7 +57,7 @@ def step_of(adversary: bool, device: str = "cpu") -> tuple[Step, nn.Module, Squa
 @pytest.mark.parametrize("adversary", [False, True])
 def test_steps_descend(adversary: bool) -> None:
     step, _, objective = step_of(adversary)
-    image, draw = torch.rand(2, 3, 8, 8), {"shift": torch.tensor([0.1, -0.1])}
+    image, draw = torch.rand(2, 3, 8, 8), Draw({"shift": torch.tensor([0.1, -0.1])})
     found = torch.stack([step(image, draw, True) for _ in range(60)])
     assert found[-1, 0] < 0.2 * found[0, 0]
     torch.testing.assert_close(found[:, 1:], found[:, :1] * torch.tensor([2.0, 3.0]))
@@ -66,8 +66,8 @@ def test_steps_descend(adversary: bool) -> None:
 
 
 def test_what_can_be_recorded() -> None:
-    assert Recorded.fits({"quality": torch.zeros(2)})
-    assert not Recorded.fits({"quality": torch.zeros(2), "skip": 3})
+    assert Recorded.fits(Draw({"quality": torch.zeros(2)}))
+    assert not Recorded.fits(Draw({"quality": torch.zeros(2)}, {"skip": 3}))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -80,7 +80,7 @@ def test_a_recorded_step_is_the_step(adversary: bool) -> None:
         torch.manual_seed(1)
         for number in range(20):
             image = torch.rand(2, 3, 8, 8).cuda()
-            found = run(image, {"shift": torch.full((2,), number / 20).cuda()}, True)
+            found = run(image, Draw({"shift": torch.full((2,), number / 20).cuda()}), True)
         runs.append([found.cpu(), *(p.detach().cpu() for p in network.parameters())])
     for one, other in zip(*runs, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)

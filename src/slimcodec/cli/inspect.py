@@ -69,7 +69,7 @@ def _base_facts(path: Path) -> dict[str, Any]:
     from slimcodec.model_file import file_bytes, read_manifest
 
     base = read_manifest(path).get("base")
-    return {"builds_on": base["file"], "bytes_of_both": file_bytes(path)} if base else {}
+    return {"builds_on": base["file"], "bytes_whole": file_bytes(path)} if base else {}
 
 
 def _stream_facts(path: Path) -> dict[str, Any]:

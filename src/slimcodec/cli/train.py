@@ -124,10 +124,7 @@ def _card(model: Model, size: int) -> str:
     """What is known of a model that was just trained; a bench knows more."""
     from slimcodec.report import CardFacts, head_section, network_section, training_section
 
-    counts = {part: total for part, (total, _) in model.parameters().items()}
-    facts = CardFacts(
-        model.name, model.look, model.stream_id, model.digest, counts, size, model.history
-    )
+    facts = CardFacts.of(model, size)
     sections = [
         head_section(facts, "Written by `slimcodec train`; real streams are measured by "
                      f"`slimcodec bench {model.name}.slim jpeg webp --images DIR --out DIR`."),

@@ -11,16 +11,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from slimcodec.bench.summary import Summary
+from slimcodec.report.text import (
+    NOTHING,
+    metric_heading,
+    metric_label,
+    metric_text,
+    metrics_of,
+    percent,
+    plain,
+    signed,
+)
 
 __all__ = ["CardFacts", "figures_section", "head_section", "network_section", "training_section"]
 
-LABELS = {
-    "psnr": "PSNR, dB",
-    "ssim": "SSIM",
-    "ms-ssim": "MS-SSIM",
-    "lpips": "LPIPS",
-    "delta-e": "ΔE2000",
-}
 GENERATIVE = (
     "**Fine detail is invented.** Grass, hair, bark, faces in a crowd look right and need not be "
     "right. Do not read text, plates or faces from such a picture, and do not use it as evidence; "
@@ -40,6 +43,7 @@ class CardFacts:
         parameters: of each part.
         file_bytes: of the model file.
         history: of the model.
+        base: the file beside it that has the rest, where it does not hold everything itself.
     """
 
     name: str
@@ -49,6 +53,16 @@ class CardFacts:
     parameters: Mapping[str, int]
     file_bytes: int
     history: Sequence[Mapping[str, Any]]
+    base: str = ""
+
+    @classmethod
+    def of(cls, model: Any, file_bytes: int, base: str = "") -> CardFacts:
+        """Of a ``model_file.Model``, which a report must not import."""
+        counts = {part: total for part, (total, _) in model.parameters().items()}
+        return cls(
+            model.name, model.look, model.stream_id, model.digest, counts, file_bytes,
+            model.history, base,
+        )  # fmt: skip
 
 
 def head_section(facts: CardFacts, made_by: str) -> str:
@@ -65,7 +79,8 @@ def network_section(facts: CardFacts) -> str:
     lines = ["## Network", "", "| part | parameters |", "|---|---:|"]
     lines += [f"| {part} | {total:,} |" for part, total in facts.parameters.items()]
     lines.append(f"| together | {sum(facts.parameters.values()):,} |")
-    lines += ["", f"Model file: {facts.file_bytes / 1e6:.1f} MB, half precision."]
+    rest = f"; what it shares with `{facts.base}` lies there" if facts.base else ""
+    lines += ["", f"Model file: {facts.file_bytes / 1e6:.1f} MB, half precision{rest}."]
     return "\n".join(lines)
 
 
@@ -103,9 +118,9 @@ def figures_section(name: str, variant: str, summary: Summary) -> str:
         summary: of the rows.
     """
     points = [point for point in summary.points if point.variant == variant]
-    metrics = [metric for metric in LABELS if metric in points[0].metrics]
+    metrics = metrics_of(points)
     steps = any(point.steps_ms for point in points)
-    head = ["iterations" if steps else "quality", "bits per pixel", *[LABELS[m] for m in metrics]]
+    head = ["iterations" if steps else "quality", "bits per pixel", *map(metric_heading, metrics)]
     lines = [
         f"## On {name}",
         "",
@@ -116,19 +131,21 @@ def figures_section(name: str, variant: str, summary: Summary) -> str:
         "|" + "---:|" * len(head),
     ]
     for p in points:
-        cells = [f"{p.quality:g}", f"{p.bpp:.3f}"]
-        cells += [f"{p.metrics[m]:.{2 if m in ('psnr', 'delta-e') else 4}f}" for m in metrics]
+        cells = [plain(p.quality), f"{p.bpp:.3f}"]
+        cells += [metric_text(m, p.metrics[m]) for m in metrics]
         lines.append("| " + " | ".join(cells) + " |")
     shown = [m for m in metrics if any(m in rates for rates in summary.bd_rate_percent.values())]
+    if not shown:
+        return "\n".join(lines)
     lines += [
         "",
         f"BD-rate against {summary.reference} (negative: fewer bytes for the same quality):",
         "",
-        "| codec | " + " | ".join(LABELS[m].split(",")[0] for m in shown) + " |",
+        "| codec | " + " | ".join(map(metric_label, shown)) + " |",
         "|---|" + "---:|" * len(shown),
     ]
     for codec, rates in summary.bd_rate_percent.items():
-        cells = [f"{rates[m]:+.1f} %" if m in rates else "" for m in shown]
+        cells = [percent(signed(rates[m])) if m in rates else NOTHING for m in shown]
         lines.append(f"| {codec} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import get_all_start_methods
 from pathlib import Path
 
 import numpy as np
@@ -130,9 +131,10 @@ def batches(crops: Crops, starts: range, count: int, workers: int = 0) -> Iterat
     made = _Batches(crops, starts, count)
     if workers:
         crops.read_all()  # once, before the processes part, so that they share it
+        start = "fork" if "fork" in get_all_start_methods() else None
         yield from DataLoader(
             made, batch_size=None, num_workers=workers, pin_memory=True, prefetch_factor=4,
-            multiprocessing_context="fork",
+            multiprocessing_context=start,
         )  # fmt: skip
         return
     with ThreadPoolExecutor(max_workers=1) as ahead:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -30,9 +30,6 @@ from slimcodec.training.state import load_into, load_weights, read_state, write_
 from slimcodec.training.step import Recorded, Step
 from slimcodec.training.validation import Validation
 from slimcodec.training.watch import Progress, Watch, open_scalars, tell
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["Trained", "average_weights", "train"]
 
@@ -315,10 +312,8 @@ class _Run:
         rng = torch.Generator().manual_seed(
             (config.seed * 1_000_003 + self.step) * 4_099 + fabric.global_rank
         )
-        draw = {
-            name: fabric.to_device(value) if isinstance(value, Tensor) else value
-            for name, value in self.objective.draw(len(image), rng).items()
-        }
+        drawn = self.objective.draw(len(image), rng)
+        draw = replace(drawn, data={k: fabric.to_device(v) for k, v in drawn.data.items()})
         if isinstance(self.one_step, Step):
             # Rounding noise comes from torch's own generator. A recorded step goes on with it.
             torch.manual_seed(int(torch.randint(2**31, (1,), generator=rng)))

@@ -53,7 +53,7 @@ class Step:
 
     def __call__(
         self, image: Float[Tensor, "b 3 h w"], draw: Draw, learned: bool
-    ) -> Float[Tensor, 3]:
+    ) -> Float[Tensor, " 3"]:
         """Loss, bits per pixel and dB, where the network is; a loss that is not finite is the
         caller's to see."""
         with self.mixed():
@@ -89,11 +89,11 @@ class Recorded:
     @staticmethod
     def fits(draw: Draw) -> bool:
         """Whether what chance decides is data alone."""
-        return all(isinstance(value, Tensor) for value in draw.values())
+        return not draw.control
 
     def __call__(
         self, image: Float[Tensor, "b 3 h w"], draw: Draw, learned: bool
-    ) -> Float[Tensor, 3]:
+    ) -> Float[Tensor, " 3"]:
         """As ``Step``."""
         of = (image.shape, learned)
         if of != self._of:
@@ -105,8 +105,8 @@ class Recorded:
             self._record(image, draw, learned)
         assert self._graph is not None
         self._image.copy_(image)
-        for name, value in draw.items():
-            self._draw[name].copy_(_data(value))
+        for name, value in draw.data.items():
+            self._draw.data[name].copy_(value)
         self._graph.replay()
         return self._found.clone()
 
@@ -121,14 +121,9 @@ class Recorded:
 
     def _record(self, image: Tensor, draw: Draw, learned: bool) -> None:
         self._image = image.clone(memory_format=torch.preserve_format)
-        self._draw = {name: _data(value).clone() for name, value in draw.items()}
+        self._draw = Draw({name: value.clone() for name, value in draw.data.items()})
         self._graph = torch.cuda.CUDAGraph()
         torch.cuda.synchronize()
         # The loader's thread may pin memory meanwhile.
         with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
             self._found = self.step(self._image, self._draw, learned)
-
-
-def _data(value: Tensor | int) -> Tensor:
-    assert isinstance(value, Tensor)
-    return value

@@ -85,7 +85,7 @@ class Watch:
         """Begin a new average."""
         self._sum, self._count, self._started = np.zeros(3), 0, time.perf_counter()
 
-    def add(self, step: int, found: Float[Tensor, 3]) -> None:
+    def add(self, step: int, found: Float[Tensor, " 3"]) -> None:
         """A step's loss, bits per pixel and dB."""
         self._unseen.append((step, found))
         if found.device.type == "cpu" or len(self._unseen) >= _AT_MOST:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -14,8 +14,15 @@ from slimcodec.errors import TrainingError
 
 __all__ = ["Alone", "Draw", "Loss", "Objective", "psnr_db"]
 
-Draw = Mapping[str, Tensor | int]
-"""What chance decides about one step: tensors are data, an int decides what is computed."""
+
+@dataclass(frozen=True)
+class Draw:
+    """What chance decides about one step, but for rounding noise."""
+
+    data: Mapping[str, Tensor] = field(default_factory=dict)
+    """What is computed with; it goes where the network is."""
+    control: Mapping[str, int] = field(default_factory=dict)
+    """What decides which computation it is."""
 
 
 @dataclass(frozen=True)

@@ -125,14 +125,14 @@ class Perception:
 
     def draw(self, count: int, rng: torch.Generator) -> Draw:
         """See ``Objective``."""
-        return {"quality": draw_qualities(count, self.qualities, rng)}
+        return Draw({"quality": draw_qualities(count, self.qualities, rng)})
 
     def training_loss(
         self, network: nn.Module, image: Float[Tensor, "b 3 h w"], draw: Draw, learned: bool = True
     ) -> Loss:
         """See ``Objective``; ``network(image, quality, learned)`` has ``image``, ``likelihoods``
         and ``features`` (latents for the adversary)."""
-        decoded = network(image, draw["quality"], learned)
+        decoded = network(image, draw.data["quality"], learned)
         picture = decoded.image.float()
         error = picture - image
         for_distortion, for_lpips, for_adversary = self.weights

@@ -58,8 +58,9 @@ class Progressive(Alone):
     def draw(self, count: int, rng: torch.Generator) -> Draw:
         """Iterations before the window."""
         if torch.rand((), generator=rng) < self.FROM_THE_START:
-            return {"skip": 0}
-        return {"skip": int(torch.randint(self.deepest - self.window + 1, (1,), generator=rng))}
+            return Draw(control={"skip": 0})
+        skip = int(torch.randint(self.deepest - self.window + 1, (1,), generator=rng))
+        return Draw(control={"skip": skip})
 
     def training_loss(
         self, network: nn.Module, image: Float[Tensor, "b 3 h w"], draw: Draw, learned: bool = True
@@ -70,7 +71,7 @@ class Progressive(Alone):
         """
         if not learned:
             raise TrainingError("a progressive codec has no linear stage; set linear_steps = 0")
-        skip = int(draw["skip"])
+        skip = draw.control["skip"]
         residuals, bits = network(image, skip, self.window, self.rate_weight)
         pixels = image[:, 0].numel()
         left = residuals.abs().mean()

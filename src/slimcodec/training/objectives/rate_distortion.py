@@ -53,15 +53,13 @@ class RateDistortion(Alone):
 
     def draw(self, count: int, rng: torch.Generator) -> Draw:
         """See ``Objective``."""
-        return {"quality": draw_qualities(count, len(self.lambdas), rng)}
+        return Draw({"quality": draw_qualities(count, len(self.lambdas), rng)})
 
     def training_loss(
         self, network: nn.Module, image: Float[Tensor, "b 3 h w"], draw: Draw, learned: bool = True
     ) -> Loss:
         """See ``Objective``."""
-        quality = draw["quality"]
-        assert isinstance(quality, Tensor)
-        return self(network, image, quality, learned)
+        return self(network, image, draw.data["quality"], learned)
 
     def points(
         self, network: nn.Module, image: Float[Tensor, "b 3 h w"], learned: bool = True
