@@ -66,12 +66,6 @@ def make_row(**changes: Any) -> Row:
     return replace(row, image_digest=f"digest of {row.image}")
 
 
-@pytest.fixture()
-def row() -> Callable[..., Row]:
-    """``row(**changes)``: a row of a learned codec."""
-    return make_row
-
-
 def study_rows() -> list[Row]:
     """Three variants of two images, one of them a peer."""
     rows = []

@@ -52,10 +52,10 @@ def test_a_natural_look_is_cautioned(facts: CardFacts) -> None:
     assert "`tiny.slim` lies there" in network_section(natural)
 
 
-def test_figures_are_the_means_of_the_rows(row: Callable[..., Row]) -> None:
+def test_figures_are_the_means_of_the_rows(make_row: Callable[..., Row]) -> None:
     ladder = [(1.0, 10_000, 25.0), (2.0, 20_000, 28.0), (3.0, 40_000, 31.0), (4.0, 80_000, 34.0)]
     rows = [
-        row(image=image, variant=variant, quality=quality, metrics={"psnr": psnr},
+        make_row(image=image, variant=variant, quality=quality, metrics={"psnr": psnr},
             stream_bytes=round(size * share * factor))
         for image, factor in (("a.png", 0.9), ("b.png", 1.1))
         for variant, share in (("jpeg", 1.0), ("ours", 0.5))
