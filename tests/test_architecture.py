@@ -30,11 +30,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "images": BOTTOM,
     "metrics": BOTTOM,
     "stream": BOTTOM,
-    "codecs": BOTTOM | {"images", "stream"},
+    "quantization": BOTTOM,
+    "codecs": BOTTOM | {"images", "stream", "quantization"},
     "training": BOTTOM | {"images", "metrics", "stream", "codecs"},
-    "shrink": BOTTOM | {"images", "metrics", "stream", "codecs", "training"},
-    "model_file": BOTTOM | {"codecs", "stream"},
-    "runtime": BOTTOM | {"codecs", "stream", "model_file"},
+    "shrink": BOTTOM | {"images", "metrics", "stream", "codecs", "training", "quantization"},
+    "model_file": BOTTOM | {"codecs", "stream", "quantization"},
+    "runtime": BOTTOM | {"codecs", "stream", "model_file", "quantization"},
     "library": BOTTOM | {"model_file", "runtime", "shrink", "stream"},
     # It knows codecs by their contract (types) and opens them by name (library).
     "bench": BOTTOM | {"images", "metrics", "runtime", "library", "model_file", "shrink", ""},
@@ -164,8 +165,9 @@ NO_TORCH = [
     *CODING,
     *(path for path in FILES if room_of(module_of(path)) in BOTTOM | {"images", "stream"}),
     *(path for path in FILES if room_of(module_of(path)) in {"bench", "report", "library", ""}),
-    SRC / "model_file" / "file.py",
-    SRC / "runtime" / "base.py",
+    *(SRC / "model_file" / f"{name}.py" for name in ("file", "packing", "storage")),
+    *(SRC / "runtime" / f"{n}.py" for n in ("base", "bundle", "cache", "onnx", "openvino")),
+    SRC / "quantization" / "grids.py",
 ]
 
 

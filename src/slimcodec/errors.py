@@ -8,6 +8,7 @@
     ├── StreamError                 bytes that are not a whole, sound stream
     │   └── WrongModelError         a sound stream of another model
     ├── ModelFileError              a model file that is damaged or not ours
+    ├── BundleError                 a bundle that is damaged, or that a runtime cannot run
     ├── CheckpointError             a foreign checkpoint that cannot be imported safely
     ├── TrainingError               a training run that cannot start or go on
     ├── MissingWeightsError         metric weights that are not on this machine
@@ -22,6 +23,7 @@ import difflib
 from collections.abc import Iterable
 
 __all__ = [
+    "BundleError",
     "CheckpointError",
     "ConfigError",
     "ImageError",
@@ -97,6 +99,10 @@ class WrongModelError(StreamError):
 
 class ModelFileError(SlimcodecError):
     """A model file that is damaged, foreign or from a later version."""
+
+
+class BundleError(SlimcodecError):
+    """A bundle that is damaged, foreign, or that its runtime cannot run."""
 
 
 class CheckpointError(SlimcodecError):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+
+import numpy as np
 
 from slimcodec import registry
 from slimcodec.errors import ModelFileError, UnknownNameError, UsageError, WrongModelError
@@ -15,18 +18,22 @@ from slimcodec.model_file import (
     read_manifest,
     thaw_network,
 )
-from slimcodec.runtime import open_codec
-from slimcodec.shrink import Recipe
+from slimcodec.runtime import Bundle, Operator, exporter, is_bundle, open_bundle, open_codec
+from slimcodec.shrink import Context, Recipe
 from slimcodec.stream import unpack
 from slimcodec.types import Codec
 
 __all__ = [
     "built_in_models",
     "codec_of_stream",
+    "export_model",
+    "is_outcome",
     "load_codec",
     "load_model",
     "looks_of",
     "model_path",
+    "profile",
+    "runtime_of",
     "shrink_model",
     "stream_change",
 ]
@@ -55,6 +62,8 @@ def model_path(name_or_path: str | Path) -> Path:
     path = Path(name_or_path)
     if path.is_file():
         return path
+    if path.is_dir():
+        raise ModelFileError(f"{path} is a folder, and no bundle: it has no bundle.json")
     if text.endswith(SUFFIX) or "/" in text:
         raise ModelFileError(f"there is no model file {path}")
     if text in registry.codecs:
@@ -68,31 +77,108 @@ def load_model(name_or_path: str | Path) -> Model:
     return load(model_path(name_or_path))
 
 
-def load_codec(name_or_path: str | Path, runtime: str = "torch") -> Codec:
-    """Any codec: a peer or a built-in model by name, a model file by path.
+def load_codec(name_or_path: str | Path, runtime: str | None = None) -> Codec:
+    """Any codec: a peer or a built-in model by name, a model file or a bundle by path.
 
     Args:
-        name_or_path: for example ``"hific-s"``, ``"jpeg"`` or ``"small.slim"``.
-        runtime: what executes a learned codec's parts; peers bring their own.
+        name_or_path: for example ``"hific-s"``, ``"jpeg"``, ``"small.slim"`` or ``"bundle/"``.
+        runtime: what executes a learned codec's parts: a bundle's own, or torch, when not given;
+            peers bring their own.
     """
     if str(name_or_path) in registry.codecs:
         codec: Codec = registry.codecs.get(str(name_or_path))()
         return codec
+    if is_bundle(name_or_path):
+        return open_codec(open_bundle(Path(name_or_path)), runtime)
     return _open(model_path(name_or_path), runtime)
 
 
-def shrink_model(model: Model, recipe: Recipe) -> Model:
+def shrink_model(model: Model, recipe: Recipe, context: Context | None = None) -> Model:
     """Apply a recipe to a model and freeze the outcome; the given model stays as it is.
+
+    Args:
+        model: what to shrink.
+        recipe: the passes.
+        context: photographs to calibrate on, where a pass needs them.
 
     The result's history holds what every pass did. It keeps the ``stream_id`` when nothing that
     streams depend on was touched, and gets a new one when it was (``stream_change`` says so).
     """
     family = registry.families.get(model.family)
     recipe.check(family)
-    network, records = recipe.apply(thaw_network(model), family)
+    if recipe.passes and model.quantization:
+        raise UsageError(f"{model.name} is quantized already; shrink the float model it came from")
+    context = context or Context()
+    recipe.check_photographs(context.photographs)
+    network, records = recipe.apply(thaw_network(model), family, context)
     history = (*model.history, *(record.to_dict() for record in records))
     name = f"{model.name}+{recipe.name}"
     return freeze_network(network, name=name, family=model.family, history=history, look=model.look)
+
+
+def is_outcome(path: Path, model: Model, recipe: Recipe) -> bool:
+    """Whether a file holds what a recipe made of a model before: so it says in its history."""
+    if not path.is_file():
+        return False
+    try:
+        history = read_manifest(path)["history"]
+    except ModelFileError:
+        return False
+    before = [dict(entry) for entry in model.history]
+    made = [{"pass": e.get("pass"), **e.get("settings", {})} for e in history[len(before) :]]
+    return bool(history[: len(before)] == before and made == recipe.to_dict()["pass"])
+
+
+def export_model(
+    model: Model,
+    folder: Path,
+    runtime: str,
+    on_progress: Callable[[int, int, str], None] = lambda done, total, what: None,
+) -> Bundle:
+    """Write a model as a bundle, and open it, every check made.
+
+    Args:
+        model: float or quantized.
+        folder: where it is to be; a bundle that is there is replaced.
+        runtime: what shall run it.
+        on_progress: called with (graphs done, graphs, name of the next).
+
+    Raises:
+        UnknownNameError: when no such runtime runs bundles.
+        UsageError: when something else is in that place.
+        MissingExtraError: when what exporting needs is not installed.
+    """
+    bundled = [name for name in registry.runtimes if name != "torch"]
+    if runtime not in bundled:
+        raise UnknownNameError("runtime for bundles", runtime, bundled)
+    exporter()(model, runtime, folder, on_progress)
+    return open_bundle(folder)
+
+
+_PROFILED = 256
+"""Side of the picture that a profile is taken with, in pixels."""
+
+
+def profile(bundle: Bundle) -> list[Operator]:
+    """Every operator that ran while a picture was coded there and back, from the runtime itself."""
+    picture = np.random.default_rng(0).integers(0, 256, (_PROFILED, _PROFILED, 3), np.uint8)
+
+    def use(codec: Codec) -> None:
+        # Twice: what is done once, at the first call, is not what a runtime is like.
+        for _ in range(2):
+            codec.decode(codec.encode(picture))
+
+    found: list[Operator] = registry.runtimes.get(bundle.runtime)().operators(bundle, use)
+    return found
+
+
+def runtime_of(name_or_path: str | Path, runtime: str | None) -> str:
+    """What ``load_codec`` runs a codec on; empty for a peer, which brings its own."""
+    if str(name_or_path) in registry.codecs:
+        return ""
+    if runtime is None and is_bundle(name_or_path):
+        return open_bundle(Path(name_or_path)).runtime
+    return runtime or "torch"
 
 
 def stream_change(before: Model, after: Model, recipe: Recipe) -> str:
@@ -103,8 +189,9 @@ def stream_change(before: Model, after: Model, recipe: Recipe) -> str:
             f"by {before.name} need {before.name} to decode, and this model's streams need this "
             "model"
         )
-    touched = recipe.touches()
-    encoding = registry.families.get(before.family).encoding_parts
+    family = registry.families.get(before.family)
+    touched = recipe.touches(family)
+    encoding = family.encoding_parts
     if touched and touched <= encoding:
         return (
             f"stream id stays {after.stream_id}: only the {' and the '.join(sorted(touched))} "
@@ -114,7 +201,7 @@ def stream_change(before: Model, after: Model, recipe: Recipe) -> str:
         f"stream id stays {after.stream_id}: streams written by {before.name} decode with this "
         "model, and the other way round"
     )
-    if touched & registry.families.get(before.family).shared_parts:
+    if touched & family.shared_parts:
         words += (
             "; but an encoder corrects what its own decoder made of the iterations before, so "
             "each model's pictures are best from its own streams"
@@ -136,7 +223,7 @@ def looks_of(stream_id: str) -> dict[str, Path]:
     return found
 
 
-def codec_of_stream(stream: bytes, runtime: str = "torch", look: str = FAITHFUL) -> Codec:
+def codec_of_stream(stream: bytes, runtime: str | None = None, look: str = FAITHFUL) -> Codec:
     """The built-in model that a stream names by its id.
 
     Args:
@@ -161,5 +248,5 @@ def codec_of_stream(stream: bytes, runtime: str = "torch", look: str = FAITHFUL)
     return _open(looks[look], runtime)
 
 
-def _open(path: Path, runtime: str) -> Codec:
+def _open(path: Path, runtime: str | None) -> Codec:
     return open_codec(load(path), runtime, model_bytes=file_bytes(path))

@@ -99,7 +99,13 @@ families = Registry(
 )
 """Learned codecs: what turns a model file's weights into a codec."""
 
-passes = Registry("pass", {"prune": "slimcodec.shrink.prune:Prune"})
+passes = Registry(
+    "pass",
+    {
+        "prune": "slimcodec.shrink.prune:Prune",
+        "quantize": "slimcodec.shrink.quantize:Quantize",
+    },
+)
 
 metrics = Registry(
     "metric",
@@ -112,4 +118,11 @@ metrics = Registry(
     },
 )
 
-runtimes = Registry("runtime", {"torch": "slimcodec.runtime.torch:TorchRuntime"})
+runtimes = Registry(
+    "runtime",
+    {
+        "torch": "slimcodec.runtime.torch:TorchRuntime",
+        "onnx": "slimcodec.runtime.onnx:OnnxRuntime",
+        "openvino": "slimcodec.runtime.openvino:OpenVinoRuntime",
+    },
+)

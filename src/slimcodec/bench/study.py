@@ -26,7 +26,7 @@ are counted from the first variant of the same codec at the same quality, never 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ from slimcodec.bench.same_size import SameSize
 from slimcodec.errors import ConfigError, SlimcodecError
 from slimcodec.model_file import Model, save
 from slimcodec.settings import read_toml, refuse_unknown
-from slimcodec.shrink import Recipe
+from slimcodec.shrink import Context, Recipe
 
 __all__ = ["Study", "Variant"]
 
@@ -46,7 +46,7 @@ _KEYS = {
     "name", "title", "codec", "quality", "metrics", "repeats", "columns", "notes", "variant",
     "published_source", "figure",
 }  # fmt: skip
-_VARIANT_KEYS = {"name", "codec", "quality", "pass", "published", "same_size_as"}
+_VARIANT_KEYS = {"name", "codec", "quality", "runtime", "pass", "published", "same_size_as"}
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,7 @@ class Variant:
         published: figures printed elsewhere for it.
         quality: where to measure it; empty for where the variant it is matched with is measured,
             else the study's qualities, else the codec's default.
+        runtime: what executes it; what the study is run with when not given.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Variant:
     same_size_as: str | None = None
     published: Mapping[str, float] = field(default_factory=dict)
     quality: tuple[float, ...] = ()
+    runtime: str | None = None
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -160,31 +162,36 @@ class Study:
     def candidates(
         self,
         models: Path,
-        runtime: str = "torch",
-        on_progress: Callable[[int, int, str], None] = lambda done, total, what: None,
+        runtime: str | None = None,
+        context: Context | None = None,
     ) -> Sequence[Candidate]:
         """Shrink every variant, save it as a model file, and open it.
 
+        A model file of an earlier run of the same variant is taken as it is.
+
         Args:
             models: folder for the model files; made when missing.
-            runtime: what executes them.
-            on_progress: called with (done, total, variant).
+            runtime: what executes those whose variant names no runtime; torch when not given.
+            context: photographs to calibrate on; progress is (done, total, variant).
         """
-        bases = self._bases()
+        context = context or Context()
+        bases = self._bases(context.photographs)
         models.mkdir(parents=True, exist_ok=True)
         made: dict[str, Candidate] = {}
         for number, variant in enumerate(self.variants):
-            on_progress(number, len(self.variants), variant.name)
+            context.on_progress(number, len(self.variants), variant.name)
             name = variant.codec or self.codec
             base = ""
             matched = made.get(variant.same_size_as or "")
             if variant.recipe.passes:
                 base = bases[name].digest
                 path = models / f"{_file_name(variant.name)}.slim"
-                save(library.shrink_model(bases[name], variant.recipe), path)
-                codec = library.load_codec(path, runtime)
+                if not library.is_outcome(path, bases[name], variant.recipe):
+                    own = Context(context.photographs)
+                    save(library.shrink_model(bases[name], variant.recipe, own), path)
+                codec = library.load_codec(path, variant.runtime or runtime)
             else:
-                codec = library.load_codec(name, runtime)
+                codec = library.load_codec(name, variant.runtime or runtime)
             if matched is not None:
                 codec = SameSize(codec, matched.codec)
             made[variant.name] = Candidate(
@@ -193,14 +200,14 @@ class Study:
                 or (matched.qualities if matched else self.quality)
                 or (codec.default_quality,),
                 variant.name,
-                runtime if codec.model_bytes else "",
+                library.runtime_of(name, variant.runtime or runtime),
                 variant.settings,
                 base,
             )
-        on_progress(len(self.variants), len(self.variants), "ready")
+        context.on_progress(len(self.variants), len(self.variants), "ready")
         return list(made.values())
 
-    def _bases(self) -> dict[str, Model]:
+    def _bases(self, photographs: Path | None) -> dict[str, Model]:
         """Every model that is to be shrunk, by name; each recipe is checked before the first."""
         bases: dict[str, Model] = {}
         for variant in self.variants:
@@ -209,6 +216,7 @@ class Study:
                 if name not in bases:
                     bases[name] = library.load_model(name)
                 variant.recipe.check(registry.families.get(bases[name].family))
+                variant.recipe.check_photographs(photographs)
         return bases
 
 
@@ -223,6 +231,12 @@ def _variant(table: Any, place: str) -> Variant:
         raise ConfigError(place, f"codec must be a name or a path, got {codec!r}")
     if codec in registry.codecs and recipe.passes:
         raise ConfigError(place, f"{codec} has no model that passes could shrink")
+    runtime = table.get("runtime")
+    if runtime is not None:
+        try:
+            registry.runtimes.target(runtime)
+        except SlimcodecError as error:
+            raise ConfigError(f"{place}, runtime", str(error)) from error
     if table.get("same_size_as") is not None and (codec is None or recipe.passes):
         raise ConfigError(place, "same_size_as goes with a peer: say its codec, and no passes")
     return Variant(
@@ -232,6 +246,7 @@ def _variant(table: Any, place: str) -> Variant:
         table.get("same_size_as"),
         table.get("published", {}),
         _qualities(table, place),
+        runtime,
     )
 
 

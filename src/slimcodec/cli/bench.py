@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def bench(
     codecs: Annotated[
         list[str],
-        typer.Argument(help="Codecs by name and model files by path.", metavar="CODEC..."),
+        typer.Argument(help="Codecs by name, model files and bundles by path.", metavar="CODEC..."),
     ],
     images: Images,
     out: Out,
@@ -33,7 +33,7 @@ def bench(
     pictures: Annotated[
         int, typer.Option(min=0, help="Keep the decoded pictures of so many first images.")
     ] = 3,
-    runtime: RuntimeName = "torch",
+    runtime: RuntimeName = None,
     json: Json = False,
 ) -> None:
     """Measure codecs on a folder of images: real bytes, metrics, time per part.
@@ -55,7 +55,7 @@ def bench(
                 codec,
                 asked or codec.qualities,
                 codec.name,
-                runtime if codec.model_bytes else "",
+                library.runtime_of(name, runtime),
             )
         )
     run(candidates, images, out, metrics.split(","), repeats, pictures, json)

@@ -46,7 +46,7 @@ def decode(
             help="Be content with what is whole of a damaged progressive stream: exit status 0.",
         ),
     ] = False,
-    runtime: RuntimeName = "torch",
+    runtime: RuntimeName = None,
     json: Json = False,
 ) -> None:
     """Turn a stream back into a picture.

@@ -48,7 +48,7 @@ def demo(
         if isinstance(codec, Progressive):
             print(cut_short(codec, photos[0], out))
     study = Study.read(here / "demo.toml")
-    run_study(study, here, out, pictures=len(photos), runtime="torch", json=False)
+    run_study(study, here, out, pictures=len(photos), json=False)
 
 
 def there_and_back(codec: Codec, photo: Path, out: Path) -> str:

@@ -17,7 +17,7 @@ def encode(
         typer.Option("-o", "--output", help="The stream; beside the picture when not given."),
     ] = None,
     codec: Annotated[
-        str, typer.Option("--codec", help="A codec by name, or a model file by path.")
+        str, typer.Option("--codec", help="A codec by name, a model file or a bundle by path.")
     ] = "hific-s",
     quality: Annotated[
         float | None,
@@ -34,7 +34,7 @@ def encode(
     background: Annotated[
         str, typer.Option(help="What shows through transparency: a colour name or #rrggbb.")
     ] = "white",
-    runtime: RuntimeName = "torch",
+    runtime: RuntimeName = None,
     json: Json = False,
 ) -> None:
     """Compress a picture into a stream.

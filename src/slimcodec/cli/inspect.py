@@ -1,27 +1,38 @@
-"""slimcodec inspect: what a model file or a stream says about itself."""
+"""slimcodec inspect: what a model file, a bundle or a stream says about itself."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from slimcodec.cli.options import Json
 
+if TYPE_CHECKING:
+    from slimcodec.model_file import Model, Storage
+    from slimcodec.runtime import Operator
+
 
 def inspect(
     path: Annotated[
-        str, typer.Argument(help="A model file, a built-in model's name, or a stream.")
+        str,
+        typer.Argument(help="A model file, a built-in model's name, a bundle, or a stream."),
     ],
     json: Json = False,
 ) -> None:
-    """Show what a model file or a stream says about itself, after checking it.
+    """Show what a model file, a bundle or a stream says about itself, after checking it.
 
-    A progressive stream is listed section by section, with what the stream up to there costs; one
-    that is damaged or cut short is listed as far as it is whole.
+    Of a model: bytes of each part, bits a weight, and what entropy coding could reach at best. Of
+    a bundle: which operators really ran in integers and which fell back, from the runtime's own
+    profile of one picture coded there and back. A progressive stream is listed section by section,
+    with what the stream up to there costs; one that is damaged or cut short is listed as far as it
+    is whole.
 
     Example: slimcodec inspect hific-s
+
+    Example: slimcodec inspect bundle
 
     Example: slimcodec inspect photo.slc
     """
@@ -40,29 +51,125 @@ def inspect(
 
 def _facts(name: str) -> dict[str, Any]:
     from slimcodec import library
+    from slimcodec.runtime import is_bundle
 
     path = Path(name)
+    if is_bundle(path):
+        return _bundle_facts(path)
     if path.is_file():
         with path.open("rb") as file:
             start = file.read(3)
         if start == b"SLC":
             return _stream_facts(path)
     model = library.load_model(name)
+    found = library.model_path(name)
     return {
         "model": model.name,
         "family": model.family,
-        "bytes": library.model_path(name).stat().st_size,
-        **_base_facts(library.model_path(name)),
+        "bytes": found.stat().st_size,
+        **_base_facts(found),
         "digest": model.digest,
         "stream_id": model.stream_id,
         "look": model.look,
-        "parts": [
-            {"part": part, "parameters": total, "nonzero": kept}
-            for part, (total, kept) in model.parameters().items()
-        ],
+        "parts": _part_facts(model, found),
+        **({"grids": _grid_facts(model.quantization.to_dict())} if model.quantization else {}),
         "config": dict(model.config),
         "history": [dict(entry) for entry in model.history],
     }
+
+
+def _part_facts(model: Model, path: Path) -> list[dict[str, Any]]:
+    """Weights of each part, and what they take in the file."""
+    from slimcodec.model_file import storage_of
+
+    rows = storage_of(path)
+    facts = []
+    for part, (total, kept) in model.parameters().items():
+        own = [row for row in rows if row.part == part and not row.in_base]
+        facts.append({"part": part, "parameters": total, "nonzero": kept, **_stored(own)})
+    frozen = [row for row in rows if row.part == "frozen"]
+    return [*facts, {"part": "tables", **_stored(frozen)}]
+
+
+def _stored(rows: Iterable[Storage]) -> dict[str, Any]:
+    rows = list(rows)
+    stored, elements = sum(r.stored_bytes for r in rows), sum(r.elements for r in rows)
+    if not elements:
+        return {"bytes": 0}
+    return {
+        "bytes": stored,
+        "bits_per_weight": round(8 * stored / elements, 2),
+        "entropy_bound_bytes": round(sum(r.bound_bytes for r in rows)),
+    }
+
+
+def _grid_facts(grids: dict[str, Any]) -> list[dict[str, Any]]:
+    """How many layers of each part have which bits."""
+    counts: dict[tuple[str, Any, Any], int] = {}
+    inputs = grids["activations"]
+    for name, grid in grids["weights"].items():
+        layer = name.removesuffix(".weight")
+        bits = inputs[layer]["bits"] if layer in inputs else "float"
+        key = (layer.split(".")[0], grid["bits"], bits)
+        counts[key] = counts.get(key, 0) + 1
+    return [
+        {"part": part, "layers": count, "weight_bits": weights, "input_bits": bits}
+        for (part, weights, bits), count in counts.items()
+    ]
+
+
+def _bundle_facts(path: Path) -> dict[str, Any]:
+    from slimcodec import library
+    from slimcodec.runtime import open_bundle
+
+    bundle = open_bundle(path)
+    operators = library.profile(bundle)
+    return {
+        "bundle": str(path),
+        "runtime": bundle.runtime,
+        "model": bundle.model["name"],
+        "family": bundle.model["family"],
+        "bytes": bundle.bytes,
+        "digest": bundle.model["digest"],
+        "stream_id": bundle.model["stream_id"],
+        "look": bundle.model["look"],
+        **({"grids": _grid_facts(dict(bundle.grids))} if bundle.grids["weights"] else {}),
+        "graphs": [_graph_facts(graph, operators) for graph in bundle.graphs],
+        "operators": _operator_facts(operators),
+    }
+
+
+def _graph_facts(graph: str, operators: list[Operator]) -> dict[str, Any]:
+    """How much of a graph's work was done in integers."""
+    own = [operator for operator in operators if operator.graph == graph]
+    layers = [operator for operator in own if operator.layer]
+    floats = sorted({operator.layer for operator in layers if not operator.integer})
+    total = sum(operator.ms for operator in own)
+    return {
+        "graph": graph,
+        "layers": len({operator.layer for operator in layers}),
+        "layers_in_integers": len({o.layer for o in layers if o.integer}),
+        "ms": round(total, 1),
+        "ms_in_integers": round(sum(o.ms for o in own if o.integer), 1),
+        **({"fell_back": ", ".join(floats)} if floats else {}),
+    }
+
+
+def _operator_facts(operators: list[Operator]) -> list[dict[str, Any]]:
+    """Operators of one kind together, the longest first."""
+    groups: dict[tuple[str, bool], list[Operator]] = {}
+    for operator in operators:
+        groups.setdefault((operator.kind, operator.integer), []).append(operator)
+    facts = [
+        {
+            "operator": kind,
+            "runs_in": "integers" if integer else "floats",
+            "count": len(group),
+            "ms": round(sum(operator.ms for operator in group), 1),
+        }
+        for (kind, integer), group in groups.items()
+    ]
+    return sorted(facts, key=lambda fact: -fact["ms"])
 
 
 def _base_facts(path: Path) -> dict[str, Any]:

@@ -9,11 +9,32 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["Images", "Json", "Out", "RuntimeName", "naming", "parse_qualities", "read_stream"]
+__all__ = [
+    "Calibration",
+    "Images",
+    "Json",
+    "Out",
+    "RuntimeName",
+    "naming",
+    "parse_qualities",
+    "read_stream",
+]
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 RuntimeName = Annotated[
-    str, typer.Option("--runtime", help="What executes a learned codec (see `slimcodec list`).")
+    str | None,
+    typer.Option(
+        "--runtime",
+        help="What executes a learned codec (see `slimcodec list`): a bundle's own, else torch.",
+    ),
+]
+Calibration = Annotated[
+    Path | None,
+    typer.Option(
+        "--calibration",
+        metavar="DIR",
+        help="Photographs for passes that measure on some; not those that judge the result.",
+    ),
 ]
 Images = Annotated[
     Path,

@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
-from slimcodec.cli.options import Json
+from slimcodec.cli.options import Calibration, Json
 
 
 def shrink(
     codec: Annotated[str, typer.Argument(help="A built-in model by name, or a model file.")],
     recipe: Annotated[Path, typer.Option("--recipe", help="The passes, as a TOML file.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The new model file (.slim).")],
+    calibration: Calibration = None,
     json: Json = False,
 ) -> None:
     """Apply a recipe to a model: print the plan, apply it, save a model file.
@@ -21,19 +22,23 @@ def shrink(
     Says in words what it means for streams that exist already.
 
     Example: slimcodec shrink hific-s --recipe recipes/prune-generator.toml -o small.slim
+
+    Example: slimcodec shrink hific-s --recipe recipes/int8.toml --calibration photos -o int8.slim
     """
     from slimcodec import library, registry
-    from slimcodec.cli.console import note, print_json, readable_bytes
+    from slimcodec.cli.console import note, print_json, progress_bar, readable_bytes
     from slimcodec.model_file import save, thaw_network
-    from slimcodec.shrink import Recipe
+    from slimcodec.shrink import Context, Recipe
 
     parsed = Recipe.read(recipe)
     before = library.load_model(codec)
     family = registry.families.get(before.family)
     parsed.check(family)
+    parsed.check_photographs(calibration)
     for line in parsed.plan(thaw_network(before), family):
         note(f"plan: {line}")
-    after = library.shrink_model(before, parsed)
+    with progress_bar("shrinking") as progress:
+        after = library.shrink_model(before, parsed, Context(calibration, progress))
     save(after, output)
     words = library.stream_change(before, after, parsed)
     counts = {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from slimcodec.cli.options import Images, Json, Out, RuntimeName
+from slimcodec.cli.options import Calibration, Images, Json, Out, RuntimeName
 
 if TYPE_CHECKING:
     from slimcodec.bench import Study
@@ -34,7 +34,8 @@ def study(
             help="Keep the decoded pictures of so many first images, and of the study's figure.",
         ),
     ] = 3,
-    runtime: RuntimeName = "torch",
+    calibration: Calibration = None,
+    runtime: RuntimeName = None,
     json: Json = False,
 ) -> None:
     """Shrink codecs in every way a study lists, and measure each on the same images.
@@ -52,11 +53,17 @@ def study(
         parsed = dataclasses.replace(parsed, codec=codec)
     if repeats is not None:
         parsed = dataclasses.replace(parsed, repeats=repeats)
-    run_study(parsed, images, out, pictures, runtime, json)
+    run_study(parsed, images, out, pictures, runtime, calibration, json)
 
 
 def run_study(
-    study: Study, images: Path, out: Path, pictures: int, runtime: str, json: bool
+    study: Study,
+    images: Path,
+    out: Path,
+    pictures: int,
+    runtime: str | None = None,
+    calibration: Path | None = None,
+    json: bool = False,
 ) -> None:
     """Shrink, then measure as ``bench`` does, with the study's description beside the rows."""
     import json as json_module
@@ -65,12 +72,14 @@ def run_study(
     from slimcodec.cli.bench import run
     from slimcodec.cli.console import progress_bar
     from slimcodec.images import find_images
+    from slimcodec.shrink import Context
 
     find_images(images)  # a wrong folder should not cost minutes of shrinking first
     _refuse_another_study(out / "study.json", study.name)
     out.mkdir(parents=True, exist_ok=True)
     with progress_bar("shrinking") as progress:
-        candidates = study.candidates(out / "models", runtime, progress)
+        context = Context(calibration, progress)
+        candidates = study.candidates(out / "models", runtime, context)
     description = json_module.dumps(study.describe(), indent=2)
     write_atomically(out / "study.json", description.encode())
     shown = study.figure.get("image")

@@ -4,6 +4,7 @@ need not know which one it is."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,10 +14,42 @@ from numpy.typing import NDArray
 from slimcodec.errors import UsageError
 from slimcodec.types import Codec
 
-__all__ = ["Arrays", "Family", "Floats", "by_role"]
+__all__ = ["Arrays", "Family", "Floats", "Rescaling", "Signature", "by_role"]
 
 Floats = NDArray[np.float32]
 Arrays = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What a graph takes and gives, for whoever writes it down as a file.
+
+    A side of a shape is a number or, where it depends on the image, a text such as ``"16h"``:
+    sixteen times whatever h is.
+
+    Attributes:
+        inputs: name to shape, in order; float32, but for ``()``, which is an int64.
+        outputs: names, in order.
+    """
+
+    inputs: Mapping[str, tuple[int | str, ...]]
+    outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Rescaling:
+    """Channels between two layers that may be measured in other units.
+
+    Nothing but linear maps and rectifiers lies between, so dividing a channel by a positive number
+    where it is made and multiplying the weights that read it by the same changes nothing.
+
+    Attributes:
+        made_by: tensors that a channel is proportional to, and the axis of the channel in each.
+        layer: the only one that reads it.
+    """
+
+    made_by: tuple[tuple[str, int], ...]
+    layer: str
 
 
 class Family(Protocol):
@@ -35,8 +68,13 @@ class Family(Protocol):
     """Parts of the decoder that an encoder also runs, to see what is left for it to correct."""
     changes_streams: frozenset[str]
     """Parts whose weights old streams depend on: shrinking one gives a new ``stream_id``."""
+    coding_weights: tuple[str, ...]
+    """Beginnings of the names of those weights that ``codec`` itself computes with; all others are
+    for the graphs alone."""
     checkpoint_files: tuple[str, ...]
     """The role of each file of a published checkpoint, in the order they are given in."""
+    wide_layers: frozenset[str]
+    """Layers whose inputs and weights eight bits cannot hold: see the family for why."""
     objectives: tuple[str, ...]
     """What training can minimise, names in ``training.objectives``; the usual one first."""
 
@@ -59,6 +97,12 @@ class Family(Protocol):
         """What a runtime executes, by the name the glue calls it: tensors in, a tensor or a tuple
         of them out. What a recurrent part remembers is among them, so a graph is a pure function.
         """
+
+    def signatures(self, config: Any) -> Mapping[str, Sequence[Signature]]:
+        """How each graph may be called: more than one way where a state may be missing."""
+
+    def rescalings(self, config: Any) -> Sequence[Rescaling]:
+        """Where quantization may choose the units of channels."""
 
     def read_checkpoint(self, paths: Sequence[Path]) -> Any:
         """A network with the weights of a published checkpoint; ``CheckpointError`` otherwise.

@@ -2,15 +2,18 @@
 
 from slimcodec.model_file.file import file_bytes, load, read_manifest, save
 from slimcodec.model_file.model import FAITHFUL, NATURAL, Model, freeze_network, thaw_network
+from slimcodec.model_file.storage import Storage, storage_of
 
 __all__ = [
     "FAITHFUL",
     "NATURAL",
     "Model",
+    "Storage",
     "file_bytes",
     "freeze_network",
     "load",
     "read_manifest",
     "save",
+    "storage_of",
     "thaw_network",
 ]

@@ -1,17 +1,29 @@
 """The file format: safetensors, the manifest as JSON in its metadata.
 
-Weights are stored in half precision, integers as they are. The manifest carries the digest of
-manifest and tensors; loading computes it again, so a file that was altered or cut never decodes a
-picture. safetensors holds plain arrays only: nothing in a model file can run.
+The manifest carries the digest of manifest and tensors; loading computes it again, so a file that
+was altered or cut never decodes a picture. safetensors holds plain arrays only: nothing in a model
+file can run.
+
+Format 2, which is written, holds what a model needs and no more, by these names:
+
+    weight/NAME    half floats, or the integers of a quantized layer, packed (see ``packing``)
+    step/NAME      float32, the steps of those integers
+    frozen/NAME    integers, packed
+
+A packed array is bytes; the manifest's ``packed`` says of which type and shape. A file may claim
+sizes that it does not hold, so claims are added up and compared with file and machine before
+anything is unpacked. Format 1, which is read, holds half floats and integers as they are.
 
 A model that shares most of its tensors with another, such as a second generator for the same
 streams, may leave them out and name the file *beside it* that has them (``base``: file name and
-digest). It loads to the same whole model.
+digest). It loads to the same whole model. What is shared is decided by values and not by how they
+are stored, so either file may be of either format.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,15 +37,23 @@ from safetensors.numpy import save as to_bytes
 from slimcodec import registry
 from slimcodec.atomic import write_atomically
 from slimcodec.errors import ModelFileError, UsageError
+from slimcodec.machine import memory_bytes
 from slimcodec.model_file.model import FAITHFUL, Model
+from slimcodec.model_file.packing import PACKED_TYPES, pack, unpack
+from slimcodec.quantization import ActivationGrid, Quantization, WeightGrid
 
 __all__ = ["file_bytes", "load", "read_manifest", "save"]
 
-FORMAT = 1
-_WEIGHT, _FROZEN = "weight/", "frozen/"
+FORMAT = 2
+_READABLE = (1, 2)
+WEIGHT, STEP, FROZEN = "weight/", "step/", "frozen/"
 _LONGEST_NAME = 200
 """Of a file that a model builds on; file systems stop at 255 bytes."""
 _MANIFEST_KEYS = ("name", "family", "config", "history", "stream_id", "digest")
+_PLENTY, _PER_BYTE = 1 << 28, 1 << 10
+"""Values that any file may claim to hold, and how many more its size speaks for: the largest model
+has 1.8e8, and with one weight in a thousand left it would still store 600 in a byte."""
+_MOST_DIMENSIONS, _LONGEST_DIMENSION = 8, 1 << 31
 
 
 def save(model: Model, path: Path, base: Path | None = None) -> None:
@@ -46,50 +66,62 @@ def save(model: Model, path: Path, base: Path | None = None) -> None:
 
     Raises:
         UsageError: when the base lies elsewhere, has a base itself or is of another shape.
-        ModelFileError: when the base cannot be read.
+        ModelFileError: when the base cannot be read, or a weight is not what its file would say.
     """
-    tensors = _tensors_of(model)
     manifest = {**model.manifest(), "format": FORMAT, "digest": model.digest}
+    names, whole = _names(model), None
     if base is not None:
         if base.resolve().parent != path.resolve().parent:
             raise UsageError(f"{base} must lie beside {path}, which will look for it there")
         if "base" in read_manifest(base):
             raise UsageError(f"{base} is not whole itself; name the file that it builds on")
         whole = load(base)
-        shared = _tensors_of(whole)
-        if extra := set(shared) - set(tensors):
+        # Steps that the model lacks are no harm: its manifest says which weights have any.
+        extra = {name for name in set(_names(whole)) - set(names) if not name.startswith(STEP)}
+        if extra:
             raise UsageError(f"{base} has {min(extra)}, which {model.name} lacks; save it whole")
-        tensors = {
-            name: array
-            for name, array in tensors.items()
-            if name not in shared or not _same(array, shared[name])
-        }
         manifest["base"] = {"file": base.name, "digest": whole.digest}
-    write_atomically(path, to_bytes(tensors, {"slimcodec": json.dumps(manifest)}))
+    shared = set(_names(whole)) if whole else set()
+    tensors, packed = {}, {}
+    for name in sorted(names):
+        array = _content(model, name)
+        if whole and name in shared and _same(array, _content(whole, name)):
+            continue
+        if array.dtype.name in PACKED_TYPES:
+            packed[name] = {"dtype": array.dtype.name, "shape": list(array.shape)}
+            array = pack(array)
+        tensors[name] = array
+    text = json.dumps(manifest | {"packed": packed}, separators=(",", ":"))
+    write_atomically(path, to_bytes(tensors, {"slimcodec": text}))
 
 
 def _same(one: NDArray[Any], other: NDArray[Any]) -> bool:
     return (one.dtype, one.shape, one.tobytes()) == (other.dtype, other.shape, other.tobytes())
 
 
-def file_bytes(path: Path) -> int:
-    """Size of a model on its own: of its file, and of what it takes from the one it builds on."""
-    size = path.stat().st_size
-    with _opened(path) as (manifest, file):
-        own = set(file.keys())
-    if base := manifest.get("base"):
-        with _opened(_base_path(path, base)) as (_, file):
-            size += sum(file.get_tensor(name).nbytes for name in set(file.keys()) - own)
-    return size
+def _names(model: Model) -> list[str]:
+    return [
+        *(WEIGHT + name for name in model.weights),
+        *(STEP + name for name in model.quantization.weights),
+        *(FROZEN + name for name in model.frozen),
+    ]
 
 
-def _tensors_of(model: Model) -> dict[str, NDArray[Any]]:
-    tensors: dict[str, NDArray[Any]] = {}
-    for name, weights in model.weights.items():
-        tensors[_WEIGHT + name] = np.ascontiguousarray(weights.astype(np.float16))
-    for name, frozen in model.frozen.items():
-        tensors[_FROZEN + name] = np.ascontiguousarray(frozen)
-    return tensors
+def _content(model: Model, name: str) -> NDArray[Any]:
+    """What a file holds under a name; made when asked for, as all at once is half a model more."""
+    kind, _, key = name.partition("/")
+    if kind + "/" == FROZEN:
+        return np.ascontiguousarray(model.frozen[key])
+    grid = model.quantization.weights.get(key)
+    if kind + "/" == STEP and grid is not None:
+        return np.ascontiguousarray(grid.steps)
+    weights = model.weights[key]
+    with np.errstate(over="ignore"):
+        stored = weights.astype(np.float16) if grid is None else grid.integers
+    if not _same(stored.astype(np.float32) if grid is None else grid.weights(), weights):
+        form = "half floats" if grid is None else "its integers times their steps"
+        raise ModelFileError(f"{model.name} cannot be saved: {key} is not exactly {form}")
+    return np.ascontiguousarray(stored)
 
 
 def load(path: Path) -> Model:
@@ -98,12 +130,16 @@ def load(path: Path) -> Model:
     Raises:
         ModelFileError: when it is missing, not a model file, of a later format, or altered.
     """
-    with _opened(path) as (manifest, file):
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    with opened(path) as (manifest, file):
+        tensors = {name: _read(path, manifest, file, name) for name in file.keys()}  # noqa: SIM118
     if base := manifest.get("base"):
         tensors = {**_base_tensors(path, base), **tensors}
-    model = _model_of(manifest, tensors)
-    if model.digest != manifest["digest"]:
+    try:
+        model = _model_of(path, manifest, tensors)
+        digest = model.digest
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ModelFileError(f"{path}: its manifest describes no model ({error})") from error
+    if digest != manifest["digest"]:
         raise ModelFileError(f"{path} was altered after it was written: its digest does not match")
     if _stream_id(model, path) != model.stream_id:
         raise ModelFileError(
@@ -119,11 +155,80 @@ def read_manifest(path: Path) -> dict[str, Any]:
     Raises:
         ModelFileError: as ``load`` does, but for the digest.
     """
-    with _opened(path) as (manifest, _):
+    with opened(path) as (manifest, _):
         return manifest
 
 
-def _base_path(path: Path, base: Any) -> Path:
+def file_bytes(path: Path) -> int:
+    """Size of a model on its own: of its file, and of what it takes from the one it builds on."""
+    size = path.stat().st_size
+    with opened(path) as (manifest, file):
+        own = set(file.keys())
+    if base := manifest.get("base"):
+        with opened(base_path(path, base)) as (_, file):
+            names = taken(path, manifest, own, file)
+            size += sum(file.get_tensor(name).nbytes for name in names)
+    return size
+
+
+def taken(path: Path, manifest: Mapping[str, Any], own: set[str], base: Any) -> list[str]:
+    """The tensors that a file takes from its base: all it lacks but steps of what it does not
+    quantize."""
+    steps = {STEP + name for name in grids_of(path, manifest)}
+    lacking = sorted(set(base.keys()) - own)
+    return [name for name in lacking if name in steps or not name.startswith(STEP)]
+
+
+def _read(path: Path, manifest: Mapping[str, Any], file: Any, name: str) -> NDArray[Any]:
+    array: NDArray[Any] = file.get_tensor(name)
+    claim = claims_of(manifest).get(name)
+    if claim is None:
+        return array
+    with saying(f"{path}: {name}"):
+        return unpack(array, claim["dtype"], claim["shape"])
+
+
+@contextmanager
+def saying(where: str) -> Iterator[None]:
+    try:
+        yield
+    except ModelFileError as error:
+        raise ModelFileError(f"{where}: {error}") from error
+
+
+def claims_of(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Type and shape of each packed tensor."""
+    claims: Mapping[str, Any] = manifest["packed"] if manifest["format"] > 1 else {}
+    return claims
+
+
+def _check_claims(path: Path, manifest: Mapping[str, Any]) -> None:
+    """Sizes, before memory is taken for them."""
+    claims, values = manifest.get("packed"), 0
+    if not isinstance(claims, dict):
+        raise ModelFileError(f"{path} does not say how its tensors are packed")
+    for name, claim in claims.items():
+        shape = claim.get("shape") if isinstance(claim, dict) else None
+        sound = (
+            isinstance(shape, list)
+            and len(shape) <= _MOST_DIMENSIONS
+            and all(type(n) is int and 0 <= n <= _LONGEST_DIMENSION for n in shape)
+            and isinstance(claim.get("dtype"), str)
+        )
+        if not sound or shape is None:
+            raise ModelFileError(f"{path} says of {name} that it is {claim!r:.80}, no packed array")
+        values += math.prod(shape)
+    allowed = max(_PLENTY, _PER_BYTE * path.stat().st_size)
+    if values > allowed:
+        raise ModelFileError(f"{path} claims to hold {values} values; so small a file cannot")
+    memory = memory_bytes()
+    if memory is not None and 4 * values > memory:
+        raise ModelFileError(
+            f"{path} needs {4 * values / 1e9:.1f} GB of memory, this machine has {memory / 1e9:.1f}"
+        )
+
+
+def base_path(path: Path, base: Any) -> Path:
     name = base.get("file") if isinstance(base, Mapping) else None
     if not isinstance(name, str) or Path(name).name != name:
         raise ModelFileError(f"{path} names no file that it builds on, but {base!r}")
@@ -134,7 +239,7 @@ def _base_path(path: Path, base: Any) -> Path:
 
 
 def _base_tensors(path: Path, base: Any) -> dict[str, NDArray[Any]]:
-    found = _base_path(path, base)
+    found = base_path(path, base)
     if "base" in read_manifest(found):
         raise ModelFileError(f"{path} builds on {found}, which is not whole itself")
     whole = load(found)
@@ -143,7 +248,7 @@ def _base_tensors(path: Path, base: Any) -> dict[str, NDArray[Any]]:
             f"{path} builds on another {found.name} than the one beside it: its digest begins with "
             f"{str(base.get('digest'))[:8]}, that one's with {whole.digest[:8]}"
         )
-    return _tensors_of(whole)
+    return {name: _content(whole, name) for name in _names(whole)}
 
 
 def _stream_id(model: Model, path: Path) -> str:
@@ -162,7 +267,7 @@ def _stream_id(model: Model, path: Path) -> str:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[dict[str, Any], Any]]:
+def opened(path: Path) -> Iterator[tuple[dict[str, Any], Any]]:
     if not path.is_file():
         raise ModelFileError(f"there is no model file {path}")
     try:
@@ -170,39 +275,69 @@ def _opened(path: Path) -> Iterator[tuple[dict[str, Any], Any]]:
             manifest: dict[str, Any] = json.loads((file.metadata() or {})["slimcodec"])
             if not isinstance(manifest, dict):
                 raise ValueError("its manifest is not a table")
-            if manifest.get("format") != FORMAT:
+            if manifest.get("format") not in _READABLE:
                 raise ModelFileError(
                     f"{path} has model file format {manifest.get('format')}, this slimcodec reads "
-                    f"{FORMAT}"
+                    f"{' and '.join(map(str, _READABLE))}"
                 )
             for key in _MANIFEST_KEYS:
                 if key not in manifest:
                     raise ModelFileError(f"{path}: its manifest lacks {key!r}")
             if not isinstance(manifest.get("look", FAITHFUL), str):
                 raise ModelFileError(f"{path}: its look is {manifest['look']!r}, not a name")
+            if manifest["format"] > 1:
+                _check_claims(path, manifest)
             yield manifest, file
-    except (SafetensorError, KeyError, ValueError, OSError) as error:
+    except (SafetensorError, KeyError, ValueError, OSError, RecursionError) as error:
         raise ModelFileError(
             f"{path} is not a slimcodec model file, or it is cut short ({error})"
         ) from error
 
 
-def _model_of(manifest: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> Model:
+def grids_of(path: Path, manifest: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
+    """Bits and axis of each quantized weight."""
+    try:
+        grids = manifest.get("quantization", {}).get("weights", {})
+        return {name: (grid["bits"], grid["axis"]) for name, grid in grids.items()}
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ModelFileError(f"{path}: its manifest does not say how it is quantized") from error
+
+
+def _quantization_of(
+    path: Path, manifest: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]
+) -> Quantization:
+    weights = {}
+    for name, (bits, axis) in grids_of(path, manifest).items():
+        integers, steps = tensors.get(WEIGHT + name), tensors.get(STEP + name)
+        if integers is None or steps is None or steps.dtype != np.float32:
+            raise ModelFileError(f"{path} lacks the integers of {name}, or their steps")
+        weights[name] = WeightGrid(integers, steps, axis, bits)
+    activations = manifest.get("quantization", {}).get("activations", {})
+    return Quantization(
+        weights, {name: ActivationGrid.from_dict(grid) for name, grid in activations.items()}
+    )
+
+
+def _model_of(path: Path, manifest: Mapping[str, Any], tensors: dict[str, NDArray[Any]]) -> Model:
+    with saying(str(path)):
+        quantization = _quantization_of(path, manifest, tensors)
+    weights, frozen = {}, {}
+    for name in sorted(tensors):
+        array = tensors.pop(name)
+        key = name.partition("/")[2]
+        if name.startswith(WEIGHT):
+            grid = quantization.weights.get(key)
+            weights[key] = array.astype(np.float32) if grid is None else grid.weights()
+        elif name.startswith(FROZEN):
+            frozen[key] = array
     return Model(
         name=manifest["name"],
         family=manifest["family"],
         config=manifest["config"],
-        weights={
-            name.removeprefix(_WEIGHT): array.astype(np.float32)
-            for name, array in tensors.items()
-            if name.startswith(_WEIGHT)
-        },
-        frozen={
-            name.removeprefix(_FROZEN): array
-            for name, array in tensors.items()
-            if name.startswith(_FROZEN)
-        },
+        weights=weights,
+        frozen=frozen,
         history=tuple(manifest["history"]),
         stream_id=manifest["stream_id"],
         look=manifest.get("look", FAITHFUL),
+        quantization=quantization,
     )

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from slimcodec import registry
 from slimcodec.errors import ModelFileError
+from slimcodec.quantization import Quantization
 
 __all__ = ["FAITHFUL", "NATURAL", "Model", "freeze_network", "thaw_network"]
 
@@ -29,12 +30,14 @@ class Model:
         name: for tables and plots.
         family: which learned codec it is, a name in ``registry.families``.
         config: the network's shape, plain values.
-        weights: float32 arrays by torch name, every one exact in half precision.
+        weights: float32 arrays by torch name, every one exact in half precision or, where
+            ``quantization`` has its integers, exactly those times their steps.
         frozen: integer arrays, made by freezing.
         history: what was done to it, oldest first: training, import and pass records.
         stream_id: hex, which streams it writes and reads.
         look: what its pictures aim at. Models of one ``stream_id`` read each other's streams, so a
             look is chosen when a stream is decoded.
+        quantization: the grids of quantized weights and activations; none of a float model.
     """
 
     name: str
@@ -45,6 +48,7 @@ class Model:
     history: tuple[Mapping[str, Any], ...] = field(default_factory=tuple)
     stream_id: str = ""
     look: str = FAITHFUL
+    quantization: Quantization = field(default_factory=Quantization)
 
     @property
     def digest(self) -> str:
@@ -55,6 +59,9 @@ class Model:
                 array = np.ascontiguousarray(arrays[name])
                 digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
                 digest.update(array.tobytes())
+        for name in sorted(self.quantization.weights):
+            digest.update(f"{name} steps".encode())
+            digest.update(self.quantization.weights[name].steps.astype("<f4").tobytes())
         return digest.hexdigest()
 
     def manifest(self) -> dict[str, Any]:
@@ -66,6 +73,7 @@ class Model:
             "history": [dict(entry) for entry in self.history],
             "stream_id": self.stream_id,
             **({"look": self.look} if self.look != FAITHFUL else {}),
+            **({"quantization": self.quantization.to_dict()} if self.quantization else {}),
         }
 
     def parameters(self) -> dict[str, tuple[int, int]]:
@@ -89,6 +97,8 @@ def freeze_network(
 ) -> Model:
     """Round weights to half precision and make the integers that belong to exactly those.
 
+    A quantized network's weights are taken as the integers that they were rounded to.
+
     Args:
         network: the family's network; it is left as it was.
         name: of the new model.
@@ -99,8 +109,13 @@ def freeze_network(
     Raises:
         ModelFileError: when a weight is not finite or too large for half precision.
     """
-    weights = {}
-    for key, tensor in network.state_dict().items():
+    from slimcodec.quantization.simulation import plain_state, quantization_of
+
+    quantization = quantization_of(network)
+    weights = {key: grid.weights() for key, grid in quantization.weights.items()}
+    for key, tensor in plain_state(network).items():
+        if key in weights:
+            continue
         exact = tensor.detach().cpu().numpy()
         with np.errstate(over="ignore"):
             halved = exact.astype(np.float16)
@@ -110,16 +125,22 @@ def freeze_network(
         weights[key] = halved.astype(np.float32) + np.float32(0)
     kind = registry.families.get(family)
     shape = network.config
+    weights = {key: weights[key] for key in plain_state(network)}
     frozen = kind.freeze(_network_of(kind, shape, weights))
     stream_id = kind.stream_id(weights, frozen).hex()
     config = json.loads(json.dumps(shape.to_dict()))
-    return Model(name, family, config, weights, frozen, history, stream_id, look)
+    return Model(name, family, config, weights, frozen, history, stream_id, look, quantization)
 
 
 def thaw_network(model: Model) -> Any:
-    """The torch network of a model, in evaluation mode."""
+    """The torch network of a model, in evaluation mode; its layers see their inputs rounded where
+    the model says so."""
+    from slimcodec.quantization.simulation import attach_activations
+
     kind = registry.families.get(model.family)
-    return _network_of(kind, kind.config(model.config), model.weights)
+    network = _network_of(kind, kind.config(model.config), model.weights)
+    attach_activations(network, model.quantization.activations)
+    return network
 
 
 def _network_of(kind: Any, shape: Any, weights: Mapping[str, NDArray[np.float32]]) -> Any:

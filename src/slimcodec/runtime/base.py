@@ -1,18 +1,23 @@
-"""The contract of a runtime, and how a model becomes a codec on one."""
+"""The contract of a runtime, and how a model or a bundle becomes a codec on one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
 
 from numpy.typing import NDArray
 
 from slimcodec import registry
-from slimcodec.codecs.family import Arrays
+from slimcodec.errors import UsageError
 from slimcodec.model_file import Model
+from slimcodec.runtime.bundle import Bundle
 from slimcodec.types import Codec
 
-__all__ = ["Part", "Runtime", "open_codec"]
+__all__ = ["Operator", "Part", "Runtime", "Source", "Ways", "glue", "open_codec"]
+
+Source = Model | Bundle
+"""What a runtime can run: a model, or a bundle that was made for it."""
 
 
 class Part(Protocol):
@@ -21,35 +26,93 @@ class Part(Protocol):
     def __call__(self, *arrays: NDArray[Any]) -> Any: ...
 
 
+P = TypeVar("P", bound=Part)
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One operator as a runtime really ran it.
+
+    Attributes:
+        graph: which graph it belongs to.
+        kind: what it does, in the runtime's words.
+        layer: the layer of the network that it works for, where it multiplies by weights.
+        integer: whether it multiplied and added integers.
+        ms: how long it took.
+    """
+
+    graph: str
+    kind: str
+    layer: str
+    integer: bool
+    ms: float
+
+
 class Runtime(Protocol):
     """Something that can execute the parts of a model."""
 
     name: str
 
-    def parts(self, model: Model) -> Mapping[str, Part]:
-        """Every graph of the model's family, ready to be called."""
+    def parts(self, source: Source) -> Mapping[str, Part]:
+        """Every graph of the model's family, ready to be called.
+
+        Raises:
+            MissingExtraError: when a model must be exported first and what that needs is missing.
+            BundleError: when the runtime cannot run a graph, naming it and the operator.
+        """
 
     def describe(self) -> dict[str, Any]:
         """Versions and settings that a measurement should record."""
 
+    def operators(self, source: Source, use: Callable[[Codec], object]) -> list[Operator]:
+        """Every operator that ran while a codec was put to use, from the runtime's own profile."""
 
-def open_codec(model: Model, runtime: str = "torch", *, model_bytes: int = 0) -> Codec:
-    """A model as a codec on a runtime.
+
+def open_codec(source: Source, runtime: str | None = None, *, model_bytes: int = 0) -> Codec:
+    """A model or a bundle as a codec on a runtime.
 
     Args:
-        model: weights and integers.
-        runtime: a name in ``registry.runtimes``.
-        model_bytes: size of the file it came from.
+        source: weights and integers, or a bundle.
+        runtime: a name in ``registry.runtimes``; the bundle's own, or torch, when not given.
+        model_bytes: size of the model file it came from; a bundle knows its own.
+
+    Raises:
+        UsageError: when a bundle was made for another runtime.
     """
-    family = registry.families.get(model.family)
-    weights: Arrays = model.weights
+    if isinstance(source, Bundle):
+        if runtime not in (None, source.runtime):
+            raise UsageError(
+                f"{source.folder} was made for the runtime {source.runtime}, not for {runtime}; "
+                f"export the model again with --runtime {runtime}"
+            )
+        runtime = source.runtime
+    return glue(source, registry.runtimes.get(runtime or "torch")().parts(source), model_bytes)
+
+
+def glue(source: Source, parts: Mapping[str, Part], model_bytes: int = 0) -> Codec:
+    """The codec of a source over parts that are there already."""
+    if isinstance(source, Bundle):
+        facts, model_bytes = source.model, source.bytes
+    else:
+        facts = {**source.manifest(), "digest": source.digest}
+    family = registry.families.get(facts["family"])
     codec: Codec = family.codec(
-        family.config(model.config),
-        registry.runtimes.get(runtime)().parts(model),
-        weights,
-        model.frozen,
-        name=model.name,
-        digest=model.digest,
+        family.config(facts["config"]),
+        parts,
+        source.weights,
+        source.frozen,
+        name=facts["name"],
+        digest=facts["digest"],
         model_bytes=model_bytes,
     )
     return codec
+
+
+class Ways(Generic[P]):
+    """The ways to call one graph, told apart by how many arrays they take."""
+
+    def __init__(self, ways: Mapping[int, P]) -> None:
+        self.ways = ways
+
+    def __call__(self, *arrays: NDArray[Any]) -> Any:
+        return self.ways[len(arrays)](*arrays)

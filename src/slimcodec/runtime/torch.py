@@ -1,4 +1,7 @@
-"""The reference runtime: torch, eager, channels-last, inference mode."""
+"""The reference runtime: torch, eager, channels-last, inference mode.
+
+A quantized model runs as its simulation: what layers see is rounded, sums are floats.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,19 @@ from typing import Any
 from numpy.typing import NDArray
 
 from slimcodec import registry
-from slimcodec.errors import MissingExtraError
+from slimcodec.errors import MissingExtraError, UsageError
 from slimcodec.machine import tune_allocator
 from slimcodec.model_file import Model, thaw_network
+from slimcodec.runtime.base import Operator, Part, Source, glue
+from slimcodec.runtime.bundle import Bundle
+from slimcodec.types import Codec
 
 __all__ = ["TorchRuntime"]
 
 try:
     import torch
+
+    from slimcodec.codecs.graphs import on_arrays
 except ImportError as error:
     raise MissingExtraError("the torch runtime", "torch") from error
 
@@ -28,25 +36,45 @@ class TorchRuntime:
     def __init__(self) -> None:
         tune_allocator()
 
-    def parts(self, model: Model) -> Mapping[str, Callable[..., Any]]:
-        network = thaw_network(model).to(memory_format=torch.channels_last)
-        graphs = registry.families.get(model.family).graphs(network)
-        return {name: _on_arrays(graph) for name, graph in graphs.items()}
+    def parts(self, source: Source) -> Mapping[str, Part]:
+        return on_arrays(_graphs(_model(source)))
 
     def describe(self) -> dict[str, Any]:
         return {"torch": torch.__version__, "threads": torch.get_num_threads()}
 
+    def operators(self, source: Source, use: Callable[[Codec], object]) -> list[Operator]:
+        model = _model(source)
+        found: list[Operator] = []
+        parts = {
+            name: _profiled(name, part, found) for name, part in on_arrays(_graphs(model)).items()
+        }
+        use(glue(model, parts))
+        return found
 
-def _on_arrays(graph: Callable[..., Any]) -> Callable[..., Any]:
-    @torch.inference_mode()
+
+def _model(source: Source) -> Model:
+    if isinstance(source, Bundle):
+        raise UsageError(f"{source.folder} is a bundle for {source.runtime}; torch runs models")
+    return source
+
+
+def _graphs(model: Model) -> Mapping[str, Callable[..., Any]]:
+    network = thaw_network(model).to(memory_format=torch.channels_last)
+    graphs: Mapping[str, Callable[..., Any]] = registry.families.get(model.family).graphs(network)
+    return graphs
+
+
+def _profiled(graph: str, part: Part, found: list[Operator]) -> Part:
+    """Nothing here multiplies integers: a quantized layer is simulated in floats."""
+
     def call(*arrays: NDArray[Any]) -> Any:
-        out = graph(*map(_tensor, arrays))
-        # Not made contiguous: state that comes back next time would be copied twice for nothing.
-        return tuple(t.numpy() for t in out) if isinstance(out, tuple) else out.numpy()
+        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+            out = part(*arrays)
+        found.extend(
+            Operator(graph, event.name, event.name, False, event.self_cpu_time_total / 1000)
+            for event in profile.events()
+            if event.self_cpu_time_total
+        )
+        return out
 
     return call
-
-
-def _tensor(array: NDArray[Any]) -> torch.Tensor:
-    tensor = torch.from_numpy(array)
-    return tensor.to(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from slimcodec.errors import UnknownNameError, UsageError
+from slimcodec.shrink.recipe import Context
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -79,10 +80,12 @@ class Prune:
 
     def plan(self, network: nn.Module, family: Family) -> list[str]:
         """One line per part."""
+        from slimcodec.quantization.simulation import convolutions
+
         self.check(family)
         lines = []
         for part, ratio in self.ratios.items():
-            layers = _convolutions(network.get_submodule(part))
+            layers = convolutions(network.get_submodule(part))
             weights = sum(layer.weight.numel() for layer in layers.values())
             lines.append(
                 f"prune {part}: {ratio:.0%} of {weights:,} weights in {len(layers)} convolutions, "
@@ -90,20 +93,30 @@ class Prune:
             )
         return lines
 
-    def touches(self) -> frozenset[str]:
+    def touches(self, family: Family) -> frozenset[str]:
         """Parts with a ratio above 0."""
         return frozenset(part for part, ratio in self.ratios.items() if ratio > 0)
 
-    def apply(self, network: nn.Module, family: Family) -> tuple[nn.Module, list[dict[str, Any]]]:
+    def needs_photographs(self) -> bool:
+        """No: it looks at weights alone."""
+        return False
+
+    def apply(
+        self, network: nn.Module, family: Family, context: Context | None = None
+    ) -> tuple[nn.Module, list[dict[str, Any]]]:
         """A pruned copy, and the sparsity of each layer."""
         import torch
 
+        from slimcodec.quantization.simulation import convolutions, quantization_of
+
         self.check(family)
+        if quantization_of(network):
+            raise UsageError("the network is quantized already; prune first, then quantize")
         pruned = copy.deepcopy(network)
         generator = torch.Generator().manual_seed(self.seed)
         records = []
         for part, ratio in self.ratios.items():
-            layers = _convolutions(pruned.get_submodule(part))
+            layers = convolutions(pruned.get_submodule(part))
             scores = {
                 name: torch.rand(layer.weight.shape, generator=generator)
                 if self.method == "random"
@@ -129,13 +142,6 @@ _WORDS = {
     "global": "smallest of the whole part",
     "random": "at random",
 }
-
-
-def _convolutions(part: nn.Module) -> dict[str, nn.Conv2d | nn.ConvTranspose2d]:
-    from torch import nn
-
-    kinds = (nn.Conv2d, nn.ConvTranspose2d)
-    return {name: layer for name, layer in part.named_modules() if isinstance(layer, kinds)}
 
 
 def _masks(scores: dict[str, Tensor], ratio: float, across_layers: bool) -> dict[str, Tensor]:

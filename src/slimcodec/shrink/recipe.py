@@ -15,13 +15,14 @@ In Python it is the same list: ``Recipe([Prune({"generator": 0.3, "probability":
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from slimcodec import registry
-from slimcodec.errors import ConfigError, SlimcodecError
+from slimcodec.errors import ConfigError, SlimcodecError, UsageError
+from slimcodec.images import find_images
 from slimcodec.settings import read_toml, refuse_unknown
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from slimcodec.codecs.family import Family
 
-__all__ = ["Pass", "Recipe", "Record"]
+__all__ = ["Context", "Pass", "Recipe", "Record"]
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,36 @@ class Record:
         }
 
 
+@dataclass(frozen=True)
+class Context:
+    """What passes may use besides the network.
+
+    Attributes:
+        photographs: a folder to calibrate on.
+        on_progress: called with (done, total, what) during work that takes a while.
+    """
+
+    photographs: Path | None = None
+    on_progress: Callable[[int, int, str], None] = lambda done, total, what: None
+
+    def folder(self, what: str) -> Path:
+        """The photographs.
+
+        Raises:
+            UsageError: when there are none, saying for what they are needed.
+        """
+        if self.photographs is None:
+            raise UsageError(
+                f"{what} measures on photographs; name a folder of them with --calibration DIR "
+                "(not the images that it will be judged by)"
+            )
+        return self.photographs
+
+    def stage(self, what: str) -> Callable[[int, int], None]:
+        """``on_progress`` for one piece of work."""
+        return lambda done, total: self.on_progress(done, total, what)
+
+
 @runtime_checkable
 class Pass(Protocol):
     """One technique with its settings, as a frozen dataclass."""
@@ -76,10 +107,15 @@ class Pass(Protocol):
     def plan(self, network: nn.Module, family: Family) -> list[str]:
         """What ``apply`` would do, a line each."""
 
-    def touches(self) -> frozenset[str]:
+    def touches(self, family: Family) -> frozenset[str]:
         """Parts whose weights change."""
 
-    def apply(self, network: nn.Module, family: Family) -> tuple[nn.Module, list[dict[str, Any]]]:
+    def needs_photographs(self) -> bool:
+        """Whether ``apply`` measures on photographs."""
+
+    def apply(
+        self, network: nn.Module, family: Family, context: Context | None = None
+    ) -> tuple[nn.Module, list[dict[str, Any]]]:
         """A changed copy of the network, and a record per layer."""
 
 
@@ -139,17 +175,30 @@ class Recipe:
         """What ``apply`` would do, a line each."""
         return [line for step in self.passes for line in step.plan(network, family)]
 
-    def touches(self) -> frozenset[str]:
+    def touches(self, family: Family) -> frozenset[str]:
         """Parts whose weights change."""
-        return frozenset().union(*(step.touches() for step in self.passes))
+        return frozenset().union(*(step.touches(family) for step in self.passes))
 
-    def apply(self, network: nn.Module, family: Family) -> tuple[nn.Module, list[Record]]:
+    def check_photographs(self, photographs: Path | None) -> None:
+        """Raise before anything is loaded when a pass needs photographs and has none.
+
+        Raises:
+            UsageError: naming the pass.
+            ImageError: when there is no such folder, or no image in it.
+        """
+        for step in self.passes:
+            if step.needs_photographs():
+                find_images(Context(photographs).folder(step.name))
+
+    def apply(
+        self, network: nn.Module, family: Family, context: Context | None = None
+    ) -> tuple[nn.Module, list[Record]]:
         """Apply every pass to a copy; the given network stays as it is."""
         self.check(family)
         records = []
         for step in self.passes:
             started = time.perf_counter()
-            network, layers = step.apply(network, family)
+            network, layers = step.apply(network, family, context)
             seconds = time.perf_counter() - started
             records.append(Record(step.name, step.settings(), layers, seconds))
         return network, records

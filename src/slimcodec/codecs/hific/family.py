@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from slimcodec.codecs.family import by_role
+from slimcodec.codecs.family import Rescaling, Signature, by_role
 from slimcodec.codecs.hific.coding import Frozen, HificCodec
 from slimcodec.codecs.hific.config import HificConfig, hific, hific_s
 from slimcodec.errors import CheckpointError, UnknownNameError
@@ -30,6 +30,10 @@ class HificFamily:
     encoding_parts = frozenset({"encoder"})
     shared_parts: frozenset[str] = frozenset()
     changes_streams = frozenset({"probability"})
+    wide_layers = frozenset(
+        {"encoder.linear", "generator.linear", "generator.head", "generator.out"}
+    )
+    coding_weights = ("probability.", "log_gain", "log_degain")
     checkpoint_files = ("checkpoint",)
     objectives = ("rate-distortion", "perception")
 
@@ -63,6 +67,52 @@ class HificFamily:
             "hyper_mean": network.probability.latent_means,
             "generator": network.generator,
         }
+
+    def signatures(self, config: HificConfig) -> dict[str, list[Signature]]:
+        pixels = (1, 3, f"{config.stride}h", f"{config.stride}w")
+        latents = (1, config.latent_channels, "h", "w")
+        hyper = (1, config.hyper_channels, "h", "w")
+        around = (1, config.latent_channels, "4h", "4w")
+        return {
+            "encoder": [Signature({"image": pixels}, ("latents",))],
+            "hyper_analysis": [Signature({"latents": around}, ("hyper_latents",))],
+            "hyper_mean": [Signature({"hyper_latents": hyper}, ("means",))],
+            "generator": [Signature({"latents": latents}, ("image",))],
+        }
+
+    def rescalings(self, config: HificConfig) -> list[Rescaling]:
+        normed = config.norm == "everywhere"
+
+        def layer(name: str, axis: int, norm: str | None = None) -> tuple[tuple[str, int], ...]:
+            if norm is not None:
+                return ((f"{norm}.gamma", 1), (f"{norm}.beta", 1))
+            return ((f"{name}.weight", axis), (f"{name}.bias", 0))
+
+        def chain(names: list[str], axis: int, last: str, own: bool = False) -> list[Rescaling]:
+            norms = [n.removesuffix(".conv") + ".norm" if n.endswith(".conv") else n + "_norm"
+                     for n in names]  # fmt: skip
+            return [
+                Rescaling(layer(name, axis, norm if normed and own else None), reader)
+                for name, norm, reader in zip(names, norms, [*names[1:], last], strict=True)
+            ]
+
+        downs = [f"encoder.stages.{i}.conv" for i in range(len(config.encoder_widths))]
+        ups = [f"generator.stages.{i}.conv" for i in range(len(config.generator_widths))]
+        if config.stem_kernel is not None:
+            downs.insert(0, "encoder.stem")
+        else:
+            ups.pop()
+        blocks = [f"generator.trunk.{i}" for i in range(config.residual_blocks)]
+        analysis, mean = (
+            [f"probability.{net}.layers.{i}" for i in range(3)] for net in ("analysis", "mean")
+        )
+        return [
+            *chain(downs, 0, "encoder.head", own=True),
+            *(Rescaling(layer("", 1, f"{block}.norm1"), f"{block}.conv2") for block in blocks),
+            *chain(ups, 1, "generator.out", own=True),
+            *chain(analysis[:2], 0, analysis[2]),
+            *chain(mean[:2], 1, mean[2]),
+        ]
 
     def stream_id(
         self,

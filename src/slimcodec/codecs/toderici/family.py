@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from slimcodec.codecs.family import Rescaling, Signature
 from slimcodec.codecs.toderici.coding import TodericiCodec
 from slimcodec.codecs.toderici.config import TodericiConfig, toderici, toderici_s
 from slimcodec.codecs.toderici.prior import BitPrior, check_tables
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from slimcodec.codecs.toderici.network import TodericiNetwork
 
 __all__ = ["TodericiFamily"]
+
+Shape = tuple[int | str, ...]
 
 _PRESETS = {"toderici": toderici, "toderici-s": toderici_s}
 
@@ -32,6 +35,8 @@ class TodericiFamily:
     encoding_parts = frozenset({"encoder", "binarizer"})
     shared_parts = frozenset({"decoder"})
     changes_streams = frozenset({"probability"})
+    wide_layers: frozenset[str] = frozenset()
+    coding_weights = ("probability.",)
     objectives = ("progressive",)
     checkpoint_files = ("encoder", "binarizer", "decoder")
 
@@ -65,6 +70,37 @@ class TodericiFamily:
             "decoder": network.decoder,
         }
 
+    def signatures(self, config: TodericiConfig) -> dict[str, list[Signature]]:
+        code: dict[str, Shape] = {"code": (1, config.bits, "h", "w"), "iteration": ()}
+        coefficients: dict[str, Shape] = {}
+        if config.linear_components:
+            coefficients["decoded"] = (1, config.linear_components, "h", "w")
+        features = (1, config.encoder_widths[-1] + config.linear_components, "h", "w")
+        residual: dict[str, Shape] = {"residual": (1, 3, "16h", "16w")}
+        encoder = _states(config.encoder_widths, (4, 2, 1))
+        decoder = coefficients | _states(config.decoder_widths, (1, 2, 4, 8))
+        return {
+            "encoder": [
+                Signature(residual | state, ("features", *_after(encoder)))
+                for state in ({}, encoder)
+            ],
+            "binarizer": [Signature({"features": features, "iteration": ()}, ("code",))],
+            "decoder": [
+                Signature(code | state, ("output", *_after(decoder))) for state in ({}, decoder)
+            ],
+        }
+
+    def rescalings(self, config: TodericiConfig) -> list[Rescaling]:
+        # What a ConvLSTM gives is a state, in units that its gates know.
+        kinds = ("weight", "bias") if config.gate_bias else ("weight",)
+        return [
+            Rescaling(tuple((f"{name}.{kind}", 0) for kind in kinds), reader)
+            for name, reader in (
+                ("encoder.stem", "encoder.cells.0.conv_ih"),
+                ("decoder.head", "decoder.cells.0.conv_ih"),
+            )
+        ]
+
     def stream_id(
         self,
         weights: Mapping[str, NDArray[np.float32]],
@@ -89,6 +125,19 @@ class TodericiFamily:
         from slimcodec.codecs.toderici.checkpoint import read_published
 
         return read_published(paths)
+
+
+def _states(widths: Sequence[int], sides: Sequence[int]) -> dict[str, Shape]:
+    """Hidden and cell of each ConvLSTM, so many positions on a side for one of the code."""
+    return {
+        f"{kind}_{number}": (1, width, *("h w" if side == 1 else f"{side}h {side}w").split())
+        for number, (width, side) in enumerate(zip(widths, sides, strict=True))
+        for kind in ("hidden", "cell")
+    }
+
+
+def _after(state: Mapping[str, Shape]) -> list[str]:
+    return [f"next_{name}" for name in state]
 
 
 def _tables(frozen: Mapping[str, NDArray[np.generic]]) -> Tables:

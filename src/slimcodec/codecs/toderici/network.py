@@ -22,6 +22,7 @@ from torch.nn import functional as F
 
 from slimcodec.codecs.toderici.config import STRIDE, TodericiConfig
 from slimcodec.codecs.toderici.probability import BitModel
+from slimcodec.quantization.simulation import seen_by
 
 __all__ = ["Binarizer", "ConvLstm", "Decoder", "Encoder", "Iterations", "TodericiNetwork"]
 
@@ -111,15 +112,16 @@ class ConvLstm(nn.Module):
             )
             for _ in range(2)
         )
-        around = F.pad(x, (1, 1, 1, 1))
-        before = F.pad(state[0], (reach,) * 4) if state else None
+        around = F.pad(seen_by(self.conv_ih, x), (1, 1, 1, 1))
+        before = F.pad(seen_by(self.conv_hh, state[0]), (reach,) * 4) if state else None
+        weight, hidden_weight = self.conv_ih.weight, self.conv_hh.weight
         rows = max(1, BAND // (4 * self.width * width * x.shape[0]))
         for top in range(0, height, rows):
             bottom = min(top + rows, height)
             seen = around[:, :, stride * top : stride * (bottom - 1) + 3]
-            gates = F.conv2d(seen, self.conv_ih.weight, self.conv_ih.bias, stride)
+            gates = F.conv2d(seen, weight, self.conv_ih.bias, stride)
             if before is not None:
-                gates.add_(F.conv2d(before[:, :, top : bottom + 2 * reach], self.conv_hh.weight))
+                gates.add_(F.conv2d(before[:, :, top : bottom + 2 * reach], hidden_weight))
             enter, forget, new, out = gates.chunk(4, dim=1)
             band = cell[:, :, top:bottom]
             torch.mul(enter.sigmoid_(), new.tanh_(), out=band)

@@ -1,0 +1,22 @@
+"""Quantization as data (``grids``, numpy) and as something that a network runs with
+(``simulation``, torch)."""
+
+from slimcodec.quantization.grids import (
+    ACTIVATION_BITS,
+    INTEGER_BITS,
+    WEIGHT_BITS,
+    ActivationGrid,
+    Quantization,
+    WeightGrid,
+    levels,
+)
+
+__all__ = [
+    "ACTIVATION_BITS",
+    "INTEGER_BITS",
+    "WEIGHT_BITS",
+    "ActivationGrid",
+    "Quantization",
+    "WeightGrid",
+    "levels",
+]

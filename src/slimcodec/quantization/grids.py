@@ -1,0 +1,166 @@
+"""What a quantized layer is, in numpy: integers times steps. No torch.
+
+    weight      w = step[c] · n,            n an integer of b bits, one step per output channel c
+    activation  x ≈ step · clip(rint(x / step), lowest, highest)
+
+Zero is on both grids and means zero, so padding and sparsity cost nothing. Weights have as many
+levels below zero as above. An activation has them where its values are: all above zero behind a
+rectifier, most of them above zero behind a leaky one. From nine bits on no runtime multiplies
+integers; such a grid says how fine the values are, and the layer runs in floats.
+
+Weights in a model *are* ``step · n`` in float32, exactly: a step has eleven significant bits, so a
+product with an integer of up to thirteen needs no rounding, and one with a larger integer rounds
+the same on every machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from slimcodec.errors import ModelFileError
+
+__all__ = [
+    "ACTIVATION_BITS",
+    "INTEGER_BITS",
+    "WEIGHT_BITS",
+    "ActivationGrid",
+    "Quantization",
+    "WeightGrid",
+    "levels",
+]
+
+WEIGHT_BITS = range(2, 17)
+ACTIVATION_BITS = range(4, 17)
+INTEGER_BITS = 8
+"""The most bits that the integer multiplications of today's runtimes take."""
+
+
+def levels(bits: int, signed: bool = True) -> tuple[int, int]:
+    """The lowest and the highest integer of a grid: symmetric, so -2^(b-1) is left out."""
+    return (1 - 2 ** (bits - 1), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
+
+
+@dataclass(frozen=True)
+class WeightGrid:
+    """A layer's weights as integers.
+
+    Attributes:
+        integers: int8 or int16, shaped like the weights.
+        steps: float32 [c], of eleven significant bits.
+        axis: along which the steps lie. Integer kernels want the output channels: 0 of a
+            convolution, 1 of a transposed one.
+        bits: 2 to 16.
+    """
+
+    integers: NDArray[Any]
+    steps: NDArray[np.float32]
+    axis: int
+    bits: int
+
+    def __post_init__(self) -> None:
+        lowest, highest = levels(self.bits) if self.bits in WEIGHT_BITS else (0, 0)
+        fits = (
+            self.integers.dtype == storage(self.bits)
+            and self.axis in range(self.integers.ndim)
+            and self.steps.shape == (self.integers.shape[self.axis],)
+            and np.isfinite(self.steps).all()
+            and (self.integers.size == 0 or lowest <= self.integers.min())
+            and (self.integers.size == 0 or self.integers.max() <= highest)
+        )
+        if not fits:
+            raise ModelFileError(f"weights of {self.bits} bits and their steps do not fit together")
+
+    def weights(self) -> NDArray[np.float32]:
+        """The weights, float32."""
+        return self.integers.astype(np.float32) * self.broadcast_steps()
+
+    def broadcast_steps(self) -> NDArray[np.float32]:
+        """The steps, shaped to multiply the integers."""
+        shape = [1] * self.integers.ndim
+        shape[self.axis] = -1
+        return self.steps.reshape(shape)
+
+
+def storage(bits: int) -> np.dtype[Any]:
+    """The integer type that holds weights of so many bits."""
+    return np.dtype(np.int8 if bits <= INTEGER_BITS else np.int16)
+
+
+@dataclass(frozen=True)
+class ActivationGrid:
+    """What a layer sees of its input.
+
+    Attributes:
+        step: distance between levels.
+        bits: 4 to 16.
+        lowest: the lowest integer, at most 0: ``1 - 2^(bits - 1)`` of a symmetric grid.
+    """
+
+    step: float
+    bits: int
+    lowest: int
+
+    def __post_init__(self) -> None:
+        if (
+            self.bits not in ACTIVATION_BITS
+            or not 1 - 2 ** (self.bits - 1) <= self.lowest <= 0
+            or not np.isfinite(self.step)
+            or self.step <= 0
+        ):
+            raise ModelFileError(
+                f"an activation grid of {self.bits} bits, step {self.step} and integers from "
+                f"{self.lowest} cannot be"
+            )
+
+    @property
+    def symmetric(self) -> bool:
+        """Whether there are as many levels below zero as above."""
+        return bool(self.lowest == levels(self.bits)[0])
+
+    @property
+    def levels(self) -> tuple[int, int]:
+        """The lowest and the highest integer."""
+        return self.lowest, -self.lowest if self.symmetric else self.lowest + 2**self.bits - 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for a manifest."""
+        return {"step": float(self.step), "bits": self.bits, "lowest": self.lowest}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> ActivationGrid:
+        """The inverse of ``to_dict``."""
+        try:
+            return cls(float(values["step"]), int(values["bits"]), int(values["lowest"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelFileError(f"{dict(values)!r} is no activation grid") from error
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """Every grid of a model.
+
+    Attributes:
+        weights: by tensor name, for example ``"generator.head.weight"``.
+        activations: by layer name, for example ``"generator.head"``; a layer without one sees its
+            input as it is.
+    """
+
+    weights: Mapping[str, WeightGrid] = field(default_factory=dict)
+    activations: Mapping[str, ActivationGrid] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.weights or self.activations)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All but the integers and steps, plain values, for a manifest."""
+        return {
+            "weights": {
+                name: {"bits": grid.bits, "axis": grid.axis} for name, grid in self.weights.items()
+            },
+            "activations": {name: grid.to_dict() for name, grid in self.activations.items()},
+        }

@@ -1,0 +1,206 @@
+"""Quantization as something that a torch network runs with and learns through.
+
+A quantized layer computes ``conv(Q(x), Q(w))``: its input rounded to one grid, its weights to one
+grid per output channel, sums in floats. That is what an integer kernel computes, up to the last
+bits of a float: its products and sums are exact integers, and the two steps multiply outside. So a
+graph exported with the same grids (``runtime.graphs``) runs the numbers that were simulated here.
+
+    weight      a parametrization of ``layer.weight``: whoever reads the weight gets it rounded
+    activation  a module in the slot ``layer.input_grid``, run before the layer
+
+Both round with a straight-through gradient: one inside the grid, zero beyond its ends, where a
+value clips (Jacob et al. 2018). Parameters keep their full precision underneath, so the one
+training loop can go on with a quantized network as with any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from slimcodec.quantization.grids import (
+    ActivationGrid,
+    Quantization,
+    WeightGrid,
+    levels,
+    storage,
+)
+
+__all__ = [
+    "Convolution",
+    "InputGrid",
+    "attach_activations",
+    "attach_weights",
+    "clear_slots",
+    "convolutions",
+    "convolved",
+    "fill_slot",
+    "output_axis",
+    "plain_state",
+    "quantization_of",
+    "seen_by",
+    "weight_grids",
+]
+
+Convolution = nn.Conv2d | nn.ConvTranspose2d
+
+
+def convolutions(module: nn.Module) -> dict[str, Convolution]:
+    """Every layer that passes work on, by name."""
+    kinds = (nn.Conv2d, nn.ConvTranspose2d)
+    return {name: layer for name, layer in module.named_modules() if isinstance(layer, kinds)}
+
+
+def output_axis(layer: Convolution) -> int:
+    """The axis of output channels in a layer's weights; groups lie along the other one."""
+    return 1 if isinstance(layer, nn.ConvTranspose2d) else 0
+
+
+def _rounded(x: Tensor, step: Tensor | float, lowest: int, highest: int) -> Tensor:
+    """``step · clip(rint(x / step))``, straight through inside the grid."""
+    if not torch.is_grad_enabled():
+        return (x / step).round_().clamp_(lowest, highest).mul_(step)
+    inside = (x / step).clamp(lowest, highest)
+    return (inside + (inside.round() - inside).detach()) * step
+
+
+class WeightRounding(nn.Module):
+    """The parametrization of a layer's weights.
+
+    Args:
+        steps: [c], one per output channel.
+        axis: of the output channels.
+        bits: 2 to 16.
+    """
+
+    steps: Tensor
+
+    def __init__(self, steps: Tensor, axis: int, bits: int, dimensions: int = 4) -> None:
+        super().__init__()
+        shape = [1] * dimensions
+        shape[axis] = -1
+        self.axis, self.bits = axis, bits
+        self.lowest, self.highest = levels(bits)
+        self.register_buffer("steps", steps.reshape(shape), persistent=False)
+
+    def forward(self, weight: Tensor) -> Tensor:
+        return _rounded(weight, self.steps, self.lowest, self.highest)
+
+    @torch.no_grad()
+    def grid(self, weight: Tensor) -> WeightGrid:
+        """The integers of the weights, as they are rounded."""
+        integers = (weight / self.steps).round().clamp(self.lowest, self.highest)
+        return WeightGrid(
+            integers.cpu().numpy().astype(storage(self.bits)),
+            self.steps.flatten().cpu().numpy().astype(np.float32),
+            self.axis,
+            self.bits,
+        )
+
+
+class InputGrid(nn.Module):
+    """What fills the slot of a layer whose input is rounded."""
+
+    def __init__(self, grid: ActivationGrid) -> None:
+        super().__init__()
+        self.grid = grid
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _rounded(x.float(), self.grid.step, *self.grid.levels)
+
+
+def fill_slot(layer: nn.Module, module: nn.Module) -> None:
+    """Put a module before a layer: it is given the layer's input and returns what the layer sees.
+
+    A slot that was filled is filled anew.
+    """
+    if not hasattr(layer, "input_grid"):
+        layer.register_forward_pre_hook(_through_slot)
+    layer.input_grid = module
+
+
+def _through_slot(layer: nn.Module, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return (seen_by(layer, arguments[0]), *arguments[1:])
+
+
+def seen_by(layer: nn.Module, x: Tensor) -> Tensor:
+    """A layer's input as it sees it. For code that calls the convolution underneath by itself."""
+    slot = getattr(layer, "input_grid", None)
+    return x if slot is None else slot(x)
+
+
+def clear_slots(network: nn.Module) -> None:
+    """Empty every slot."""
+    for layer in convolutions(network).values():
+        if hasattr(layer, "input_grid"):
+            layer.input_grid = nn.Identity()
+
+
+def attach_activations(network: nn.Module, grids: Mapping[str, ActivationGrid]) -> None:
+    """Let the named layers see their inputs rounded."""
+    for name, grid in grids.items():
+        fill_slot(network.get_submodule(name), InputGrid(grid))
+
+
+def attach_weights(layer: Convolution, steps: Tensor, bits: int, axis: int) -> None:
+    """Round a layer's weights, now and whenever they change, with steps along an axis."""
+    rounding = WeightRounding(steps, axis, bits, layer.weight.dim())
+    parametrize.register_parametrization(layer, "weight", rounding)
+
+
+def weight_grids(network: nn.Module) -> dict[str, WeightGrid]:
+    """Of every layer whose weights are rounded, by tensor name."""
+    grids = {}
+    for name, layer in convolutions(network).items():
+        if found := _rounding(layer):
+            rounding, original = found
+            grids[f"{name}.weight"] = rounding.grid(original)
+    return grids
+
+
+def quantization_of(network: nn.Module) -> Quantization:
+    """Every grid that a network runs with."""
+    slots = {n: getattr(layer, "input_grid", None) for n, layer in convolutions(network).items()}
+    activations = {name: slot.grid for name, slot in slots.items() if isinstance(slot, InputGrid)}
+    return Quantization(weight_grids(network), activations)
+
+
+def plain_state(network: nn.Module) -> dict[str, Tensor]:
+    """The state dict as if nothing were quantized: the names of the float network, its weights as
+    they are before rounding."""
+    return {
+        key.replace("parametrizations.weight.original", "weight"): tensor
+        for key, tensor in network.state_dict().items()
+    }
+
+
+def _rounding(layer: nn.Module) -> tuple[WeightRounding, Tensor] | None:
+    """What rounds a layer's weights, and those weights as they are underneath."""
+    if not parametrize.is_parametrized(layer, "weight"):
+        return None
+    ours: Any = layer.get_submodule("parametrizations.weight")
+    return (ours[0], ours.original) if isinstance(ours[0], WeightRounding) else None
+
+
+def convolved(layer: Convolution, x: Tensor, weight: Tensor) -> Tensor:
+    """What a layer would make of an input with other weights and no bias."""
+    if isinstance(layer, nn.Conv2d):
+        conv: Tensor = layer._conv_forward(x, weight, None)
+        return conv
+    assert isinstance(layer.padding, tuple)
+    out: Tensor = nn.functional.conv_transpose2d(
+        x,
+        weight,
+        None,
+        layer.stride,
+        layer.padding,
+        layer.output_padding,
+        layer.groups,
+        layer.dilation,
+    )
+    return out

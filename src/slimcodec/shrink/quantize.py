@@ -1,0 +1,391 @@
+"""Quantization: weights and what layers are given, rounded to grids of a few bits.
+
+    w ≈ step[c] · n      symmetric, one step per output channel
+    x ≈ step · m         one step per layer, found on photographs
+
+With eight bits or fewer for both, a runtime multiplies integers and adds them exactly; with weights
+alone, the model file is smaller and everything runs in floats. Every convolution and transposed
+convolution takes part, ConvLSTMs by their two. What stays in floats, and why:
+
+- channel norm, gates and cell state: they are additions and curves over sums, no products of
+  weights, and rounding before a norm's division costs 7 dB;
+- layers that a family declares ``wide``: sixteen bits for what they are given, and four more than
+  elsewhere for their weights;
+- layers that coding runs in integers of its own: their weights are rounded, their inputs are
+  integers already.
+
+Steps of weights minimise the squared error of the weights, clipping included. ``bias_correction``
+takes off what rounding adds to the mean of a layer's output. ``rounding = "learned"`` chooses for
+each weight the side that keeps the layer's output (``training.rounding``); it is what four bits
+need.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from slimcodec.errors import UnknownNameError, UsageError
+from slimcodec.quantization import ACTIVATION_BITS, INTEGER_BITS, WEIGHT_BITS
+from slimcodec.shrink.recipe import Context
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from slimcodec.codecs.family import Family
+    from slimcodec.quantization.simulation import Convolution
+    from slimcodec.shrink.calibration import Seen
+
+__all__ = ["Bits", "Quantize"]
+
+FLOAT = "float"
+_KEYS = (
+    "weights", "activations", "only", "parts", "layers", "skip", "calibration", "images",
+    "equalise", "bias_correction", "rounding",
+)  # fmt: skip
+_CALIBRATIONS = ("minmax", "percentile", "mse")
+_ROUNDINGS = ("nearest", "learned")
+
+
+@dataclass(frozen=True)
+class Bits:
+    """Of one layer; None leaves it in floats.
+
+    Attributes:
+        weights: 2 to 16.
+        activations: of its input, 4 to 16.
+    """
+
+    weights: int | None = None
+    activations: int | None = None
+
+
+@dataclass(frozen=True)
+class Quantize:
+    """Round weights, and with ``activations`` what layers are given.
+
+    Attributes:
+        weights: bits of all layers that nothing else is said about.
+        activations: bits of their inputs; none is weight-only.
+        only: parts to quantize; all when empty.
+        parts: part to settings of its own (``weights``, ``activations``; ``"float"`` for none).
+        layers: layer, or the beginning of several layers' names, likewise.
+        skip: layers, or beginnings, that stay as they are.
+        calibration: how steps of activations are found: ``mse``, ``percentile`` or ``minmax``.
+        images: how many photographs are looked at.
+        equalise: whether channels get units in which all reach equally far, where activations are
+            quantized and the family says that is possible.
+        bias_correction: whether biases make up for what rounding weights adds on average.
+        rounding: ``nearest`` or ``learned``.
+    """
+
+    name: ClassVar[str] = "quantize"
+
+    weights: int | None = 8
+    activations: int | None = None
+    only: tuple[str, ...] = ()
+    parts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    layers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    skip: tuple[str, ...] = ()
+    calibration: Literal["mse", "percentile", "minmax"] = "mse"
+    images: int = 16
+    equalise: bool = True
+    bias_correction: bool = True
+    rounding: Literal["nearest", "learned"] = "nearest"
+
+    def __post_init__(self) -> None:
+        _check_bits(self.weights, self.activations, "")
+        for kind in ("parts", "layers"):
+            for name, own in getattr(self, kind).items():
+                if not isinstance(own, Mapping) or set(own) - {"weights", "activations"}:
+                    raise UsageError(f"{kind}.{name} takes weights and activations, got {own!r}")
+                _check_bits(own.get("weights"), own.get("activations"), f"{kind}.{name}.")
+        for key in ("only", "skip"):
+            if not all(isinstance(name, str) for name in getattr(self, key)):
+                raise UsageError(f"{key} takes a list of names, got {list(getattr(self, key))!r}")
+        if self.calibration not in _CALIBRATIONS:
+            raise UnknownNameError("calibration", str(self.calibration), _CALIBRATIONS)
+        if self.rounding not in _ROUNDINGS:
+            raise UnknownNameError("rounding", str(self.rounding), _ROUNDINGS)
+        if type(self.images) is not int or self.images < 1:
+            raise UsageError(f"images must be a whole number from 1, got {self.images!r}")
+        for key in ("equalise", "bias_correction"):
+            if type(getattr(self, key)) is not bool:
+                raise UsageError(f"{key} is true or false, got {getattr(self, key)!r}")
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> Quantize:
+        """From a recipe's table; ``weights = "float"`` quantizes activations alone."""
+        if unknown := sorted(set(settings) - set(_KEYS)):
+            raise UnknownNameError("setting of quantize", unknown[0], _KEYS)
+        values = dict(settings)
+        for key in ("weights", "activations"):
+            if values.get(key) == FLOAT:
+                values[key] = None
+        for key in ("only", "skip"):
+            if key in values:
+                if not isinstance(values[key], list | tuple):
+                    raise UsageError(f"{key} takes a list of names, got {values[key]!r}")
+                values[key] = tuple(values[key])
+        for key in ("parts", "layers"):
+            if not isinstance(values.get(key, {}), Mapping):
+                raise UsageError(f"{key} takes a table of names, got {values[key]!r}")
+        return cls(**values)
+
+    def settings(self) -> dict[str, Any]:
+        """The inverse of ``from_settings``."""
+        given: dict[str, Any] = {"weights": FLOAT if self.weights is None else self.weights}
+        if self.activations is not None:
+            given["activations"] = self.activations
+        usual = Quantize()
+        for key in _KEYS[2:]:
+            value = getattr(self, key)
+            if value != getattr(usual, key):
+                given[key] = list(value) if isinstance(value, tuple) else value
+        return given
+
+    def check(self, family: Family) -> None:
+        """Every named part must be one of the family's."""
+        for part in (*self.only, *self.parts):
+            if part not in family.parts:
+                raise UnknownNameError(f"part of {family.name}", part, family.parts)
+
+    def needs_photographs(self) -> bool:
+        """Whether anything is measured on photographs."""
+        own = [*self.parts.values(), *self.layers.values()]
+        rounds = self.activations is not None or any("activations" in table for table in own)
+        return rounds or self.bias_correction or self.rounding == "learned"
+
+    def touches(self, family: Family) -> frozenset[str]:
+        """Parts that change."""
+        return frozenset(self.only or family.parts)
+
+    def plan(self, network: nn.Module, family: Family) -> list[str]:
+        """One line per part and choice of bits."""
+        bits = self.bits(network, family)
+        lines = []
+        for part in self.only or family.parts:
+            groups: dict[Bits, list[str]] = {}
+            for name, own in bits.items():
+                if name.split(".")[0] == part:
+                    groups.setdefault(own, []).append(name)
+            for own, names in groups.items():
+                layers = f"{len(names)} layers" if len(names) > 2 else " and ".join(names)
+                lines.append(f"quantize {part}: {layers}, {_in_words(own)}{self._how(own)}")
+        return lines
+
+    def _how(self, bits: Bits) -> str:
+        how = [] if bits.weights is None or self.rounding == "nearest" else ["learned rounding"]
+        how += [] if bits.activations is None else [f"steps by {self.calibration}"]
+        return "".join(f", {word}" for word in how)
+
+    def bits(self, network: nn.Module, family: Family) -> dict[str, Bits]:
+        """What every layer of the parts in question gets.
+
+        Raises:
+            UnknownNameError: when a name in ``layers`` or ``skip`` matches no layer.
+        """
+        from slimcodec.quantization.simulation import convolutions
+
+        names = [n for n in convolutions(network) if n.split(".")[0] in (self.only or family.parts)]
+        for given in (*self.layers, *self.skip):
+            if not any(_begins(name, given) for name in names):
+                raise UnknownNameError(f"layer of {family.name}", given, _beginnings(names))
+        return {name: self._bits_of(name, family) for name in names}
+
+    def _bits_of(self, name: str, family: Family) -> Bits:
+        if any(_begins(name, given) for given in self.skip):
+            return Bits()
+        merged: dict[str, Any] = {"weights": self.weights, "activations": self.activations}
+        merged |= self.parts.get(name.split(".")[0], {})
+        if name in family.wide_layers:
+            merged = {key: _wider(key, bits) for key, bits in merged.items()}
+        # The longest beginning says most about a layer.
+        for given in sorted(self.layers, key=len):
+            if _begins(name, given):
+                merged |= self.layers[given]
+        return Bits(**{key: None if v == FLOAT else v for key, v in merged.items()})
+
+    def apply(
+        self, network: nn.Module, family: Family, context: Context | None = None
+    ) -> tuple[nn.Module, list[dict[str, Any]]]:
+        """A quantized copy, and per layer its bits and how far its weights moved."""
+        from slimcodec.quantization.simulation import (
+            attach_activations,
+            convolutions,
+            quantization_of,
+        )
+        from slimcodec.shrink import calibration
+
+        self.check(family)
+        context = context or Context()
+        if quantization_of(network):
+            raise UsageError("the network is quantized already; quantize a float one")
+        quantized = copy.deepcopy(network)
+        bits = self.bits(quantized, family)
+        path: calibration.CodedPath | None = None
+        notes: dict[str, Seen] = {}
+        if self.needs_photographs():
+            crops = calibration.crops_of(context.folder(self.name), self.images)
+            path = calibration.CodedPath.of(network, family, crops)
+            if self.equalise and any(own.activations for own in bits.values()):
+                with calibration.observed(quantized) as notes:
+                    path.run(quantized, context.stage("looking at channels"))
+                calibration.equalise(quantized, family.rescalings(network.config), notes)
+            with calibration.observed(quantized, keep=self.rounding == "learned") as notes:
+                path.run(quantized, context.stage("looking at layers"))
+        grids = {
+            name: calibration.grid_of(notes[name], own.activations, self.calibration)
+            for name, own in bits.items()
+            if own.activations is not None and notes[name].calls
+        }
+        layers = {n: layer for n, layer in convolutions(quantized).items() if n in bits}
+        floats = {name: layer.weight.detach().clone() for name, layer in layers.items()}
+        report = context.stage("rounding weights")
+        for number, (name, layer) in enumerate(layers.items()):
+            report(number, len(layers))
+            if bits[name].weights is not None:
+                self._round(layer, bits[name].weights, notes.get(name), grids.get(name))
+        attach_activations(quantized, grids)
+        report(len(layers), len(layers))
+        if self.bias_correction and path:
+            stage = context.stage("correcting biases")
+            calibration.correct_biases(quantized, path, floats, stage)
+        return quantized, [
+            {
+                "layer": name,
+                "weights": own.weights or FLOAT,
+                "activations": grids[name].bits if name in grids else FLOAT,
+                "weight_snr_db": _ratio_db(floats[name], layers[name].weight.detach()),
+            }
+            for name, own in bits.items()
+        ]
+
+    def _round(self, layer: Convolution, bits: int | None, seen: Seen | None, grid: Any) -> None:
+        import torch
+
+        from slimcodec.quantization import levels
+        from slimcodec.quantization.simulation import (
+            InputGrid,
+            attach_weights,
+            convolved,
+            output_axis,
+        )
+        from slimcodec.training.rounding import learn_rounding
+
+        assert bits is not None
+        axis = output_axis(layer)
+        steps = least_error_steps(layer.weight.detach(), axis, bits)
+        if grid is None or grid.bits > INTEGER_BITS:
+            # Weights that are floats again before they are multiplied may have their steps along
+            # either axis. (Latents of a linear path differ a hundredfold in size, and so do the
+            # weights that belong to them: one step for all of them cost 1.2 dB.)
+            other = least_error_steps(layer.weight.detach(), 1 - axis, bits)
+            if _error(layer.weight, other, 1 - axis, bits) < _error(
+                layer.weight, steps, axis, bits
+            ):
+                axis, steps = 1 - axis, other
+        if self.rounding == "learned" and seen is not None and seen.kept:
+            with torch.no_grad():
+                inputs = [x if grid is None else InputGrid(grid)(x) for x in seen.kept]
+            shape = [1] * layer.weight.dim()
+            shape[axis] = -1
+            rounded = learn_rounding(
+                lambda x, weight: convolved(layer, x, weight),
+                layer.weight.detach(),
+                steps.reshape(shape),
+                levels(bits),
+                inputs,
+            )
+            with torch.no_grad():
+                layer.weight.copy_(rounded)
+        attach_weights(layer, steps, bits, axis)
+
+
+def least_error_steps(weight: Tensor, axis: int, bits: int) -> Tensor:
+    """Per output channel, the step with the least squared error, clipping included, [c]; of eleven
+    significant bits, so that every machine multiplies it alike."""
+    import torch
+
+    from slimcodec.quantization import levels
+
+    lowest, highest = levels(bits)
+    rows = weight.transpose(0, axis).flatten(1)
+    largest = rows.abs().amax(dim=1)
+    # The finer the grid, the less there is to gain from clipping.
+    shares = torch.linspace(1.0, 0.35 if bits < 5 else 0.6 if bits < 8 else 0.9, 14)
+    best = torch.full_like(largest, torch.inf)
+    steps = torch.ones_like(largest)
+    for share in shares.tolist():
+        step = short(largest * share / highest)
+        step[largest == 0] = 1.0
+        left = (rows / step[:, None]).round_().clamp_(lowest, highest).mul_(step[:, None])
+        error = left.sub_(rows).square_().sum(dim=1)
+        better = error < best
+        best[better], steps[better] = error[better], step[better]
+    return steps
+
+
+def _error(weight: Tensor, steps: Tensor, axis: int, bits: int) -> float:
+    """Squared error of weights rounded with these steps."""
+    from slimcodec.quantization.simulation import WeightRounding
+
+    rounded = WeightRounding(steps, axis, bits, weight.dim())(weight.detach())
+    return float((rounded - weight.detach()).square().sum())
+
+
+def short(x: Tensor) -> Tensor:
+    """Rounded to eleven significant bits."""
+    import torch
+
+    mantissa, exponent = torch.frexp(x)
+    return torch.ldexp((mantissa * 2048).round() / 2048, exponent)
+
+
+def _ratio_db(before: Tensor, after: Tensor) -> float:
+    """Signal to rounding error of weights; 999 where nothing moved."""
+    error = float((after - before).double().square().sum())
+    signal = float(before.double().square().sum())
+    if error == 0 or signal == 0:
+        return 999.0
+    import math
+
+    return round(10 * math.log10(signal / error), 2)
+
+
+def _check_bits(weights: Any, activations: Any, where: str) -> None:
+    for key, bits, known in (
+        ("weights", weights, WEIGHT_BITS),
+        ("activations", activations, ACTIVATION_BITS),
+    ):
+        if bits not in (None, FLOAT) and (type(bits) is not int or bits not in known):
+            raise UsageError(
+                f"{where}{key} takes {known.start} to {known.stop - 1} bits or {FLOAT!r}, "
+                f"got {bits!r}"
+            )
+
+
+_WIDE_INPUT_BITS, _MORE_WEIGHT_BITS = 16, 4
+
+
+def _wider(key: str, bits: Any) -> Any:
+    """Bits of a layer that its family declares wide."""
+    if bits in (None, FLOAT):
+        return bits
+    return _WIDE_INPUT_BITS if key == "activations" else min(16, bits + _MORE_WEIGHT_BITS)
+
+
+def _begins(name: str, given: str) -> bool:
+    return name == given or name.startswith(given + ".")
+
+
+def _beginnings(names: Sequence[str]) -> list[str]:
+    return sorted({".".join(n.split(".")[:k]) for n in names for k in range(1, n.count(".") + 2)})
+
+
+def _in_words(bits: Bits) -> str:
+    weights = "weights as they are" if bits.weights is None else f"weights {bits.weights} bits"
+    inputs = "" if bits.activations is None else f", inputs {bits.activations} bits"
+    return "as they are" if bits == Bits() else weights + inputs
