@@ -171,6 +171,6 @@ def test_what_a_plan_says(tiny_network: Any) -> None:
     count = sum(weight.numel() for weight in convolutions(tiny_network, "encoder").values())
     assert len(lines) == 2
     assert lines[0].startswith(f"prune encoder: 25% of {count:,} weights in ")
-    assert prune.touches() == {"encoder"}
+    assert prune.touches(FAMILY) == {"encoder"}
     with pytest.raises(UnknownNameError):
         Prune({"decoder": 0.5}).plan(tiny_network, FAMILY)

@@ -122,7 +122,7 @@ def test_an_empty_recipe_changes_nothing(tiny_network: Any) -> None:
     network, records = Recipe([]).apply(tiny_network, FAMILY)
     assert records == []
     assert network is tiny_network
-    assert Recipe([]).touches() == frozenset()
+    assert Recipe([]).touches(FAMILY) == frozenset()
     assert Recipe([]).plan(tiny_network, FAMILY) == []
 
 
@@ -144,4 +144,4 @@ def test_plans_and_touches(tiny_network: Any) -> None:
         "prune generator",
         "prune probability",
     ]
-    assert RECIPE.touches() == {"encoder", "generator", "probability"}
+    assert RECIPE.touches(FAMILY) == {"encoder", "generator", "probability"}
