@@ -166,7 +166,10 @@ NO_TORCH = [
     *(path for path in FILES if room_of(module_of(path)) in BOTTOM | {"images", "stream"}),
     *(path for path in FILES if room_of(module_of(path)) in {"bench", "report", "library", ""}),
     *(SRC / "model_file" / f"{name}.py" for name in ("file", "packing", "storage")),
-    *(SRC / "runtime" / f"{n}.py" for n in ("base", "bundle", "cache", "onnx", "openvino")),
+    *(
+        SRC / "runtime" / f"{n}.py"
+        for n in ("base", "bundle", "bundled", "cache", "onnx", "openvino")
+    ),
     SRC / "quantization" / "grids.py",
 ]
 

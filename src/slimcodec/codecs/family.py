@@ -73,8 +73,6 @@ class Family(Protocol):
     for the graphs alone."""
     checkpoint_files: tuple[str, ...]
     """The role of each file of a published checkpoint, in the order they are given in."""
-    wide_layers: frozenset[str]
-    """Layers whose inputs and weights eight bits cannot hold: see the family for why."""
     objectives: tuple[str, ...]
     """What training can minimise, names in ``training.objectives``; the usual one first."""
 
@@ -100,6 +98,9 @@ class Family(Protocol):
 
     def signatures(self, config: Any) -> Mapping[str, Sequence[Signature]]:
         """How each graph may be called: more than one way where a state may be missing."""
+
+    def wide_layers(self, config: Any) -> frozenset[str]:
+        """Layers whose inputs and weights eight bits cannot hold: see the family for why."""
 
     def rescalings(self, config: Any) -> Sequence[Rescaling]:
         """Where quantization may choose the units of channels."""

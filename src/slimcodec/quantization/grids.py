@@ -40,9 +40,9 @@ INTEGER_BITS = 8
 """The most bits that the integer multiplications of today's runtimes take."""
 
 
-def levels(bits: int, signed: bool = True) -> tuple[int, int]:
-    """The lowest and the highest integer of a grid: symmetric, so -2^(b-1) is left out."""
-    return (1 - 2 ** (bits - 1), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
+def levels(bits: int) -> tuple[int, int]:
+    """The lowest and the highest integer of a weight: symmetric, so -2^(b-1) is left out."""
+    return 1 - 2 ** (bits - 1), 2 ** (bits - 1) - 1
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class ActivationGrid:
     Attributes:
         step: distance between levels.
         bits: 4 to 16.
-        lowest: the lowest integer, at most 0: ``1 - 2^(bits - 1)`` of a symmetric grid.
+        lowest: the lowest of its 2^bits integers: 0 behind a rectifier, at least -2^(bits - 1).
     """
 
     step: float
@@ -108,7 +108,7 @@ class ActivationGrid:
     def __post_init__(self) -> None:
         if (
             self.bits not in ACTIVATION_BITS
-            or not 1 - 2 ** (self.bits - 1) <= self.lowest <= 0
+            or not -(2 ** (self.bits - 1)) <= self.lowest <= 0
             or not np.isfinite(self.step)
             or self.step <= 0
         ):
@@ -118,14 +118,15 @@ class ActivationGrid:
             )
 
     @property
-    def symmetric(self) -> bool:
-        """Whether there are as many levels below zero as above."""
-        return bool(self.lowest == levels(self.bits)[0])
+    def signed(self) -> bool:
+        """Whether its integers are those of a signed type; otherwise they are an unsigned type's,
+        moved down."""
+        return bool(self.lowest == -(2 ** (self.bits - 1)))
 
     @property
     def levels(self) -> tuple[int, int]:
         """The lowest and the highest integer."""
-        return self.lowest, -self.lowest if self.symmetric else self.lowest + 2**self.bits - 1
+        return self.lowest, self.lowest + 2**self.bits - 1
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for a manifest."""

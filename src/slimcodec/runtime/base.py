@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
@@ -14,7 +14,7 @@ from slimcodec.model_file import Model
 from slimcodec.runtime.bundle import Bundle
 from slimcodec.types import Codec
 
-__all__ = ["Operator", "Part", "Runtime", "Source", "Ways", "glue", "open_codec"]
+__all__ = ["Operator", "Part", "Runtime", "Source", "glue", "open_codec"]
 
 Source = Model | Bundle
 """What a runtime can run: a model, or a bundle that was made for it."""
@@ -26,7 +26,7 @@ class Part(Protocol):
     def __call__(self, *arrays: NDArray[Any]) -> Any: ...
 
 
-P = TypeVar("P", bound=Part)
+_MULTIPLYING = ("Conv", "conv", "MatMul", "Gemm")
 
 
 @dataclass(frozen=True)
@@ -36,16 +36,22 @@ class Operator:
     Attributes:
         graph: which graph it belongs to.
         kind: what it does, in the runtime's words.
-        layer: the layer of the network that it works for, where it multiplies by weights.
-        integer: whether it multiplied and added integers.
+        name: the layer of the network that it works for where that can be told, else the
+            runtime's own name for it.
+        integer: whether it worked on integers.
         ms: how long it took.
     """
 
     graph: str
     kind: str
-    layer: str
+    name: str
     integer: bool
     ms: float
+
+    @property
+    def multiplies(self) -> bool:
+        """Whether it does the work of a layer with weights."""
+        return any(word in self.kind for word in _MULTIPLYING)
 
 
 class Runtime(Protocol):
@@ -106,13 +112,3 @@ def glue(source: Source, parts: Mapping[str, Part], model_bytes: int = 0) -> Cod
         model_bytes=model_bytes,
     )
     return codec
-
-
-class Ways(Generic[P]):
-    """The ways to call one graph, told apart by how many arrays they take."""
-
-    def __init__(self, ways: Mapping[int, P]) -> None:
-        self.ways = ways
-
-    def __call__(self, *arrays: NDArray[Any]) -> Any:
-        return self.ways[len(arrays)](*arrays)

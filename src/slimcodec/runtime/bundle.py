@@ -1,7 +1,7 @@
 """Bundles: a model as a folder that one runtime runs, with no torch anywhere near.
 
     bundle.json           what it is, and the size and SHA-256 of every other file
-    GRAPH.onnx            one for each way a graph is called; tensors outside, in
+    GRAPH-N.onnx          a graph as it is called with N arrays; tensors outside, in
     weights.bin           shared by all graphs
     coding.safetensors    tables, integers and those weights that the codec's own glue computes with
 

@@ -249,13 +249,9 @@ def grid_of(seen: Seen, bits: int, method: str) -> ActivationGrid:
 
 def _grid(low: float, high: float, bits: int) -> ActivationGrid:
     """The finest grid that reaches from low to high, 0 on it."""
-    half, all_ = 2 ** (bits - 1) - 1, 2**bits - 1
-    lowest = -min(half, math.ceil(all_ * -low / (high - low)))
-    step = (
-        max(-low / half, high / half)
-        if lowest == -half
-        else max(high / (all_ + lowest), -low / -lowest if lowest else 0.0)
-    )
+    last = 2**bits - 1
+    lowest = -min(2 ** (bits - 1), math.ceil(last * -low / (high - low)))
+    step = max(high / (last + lowest), low / lowest if lowest else 0.0)
     return ActivationGrid(float(np.float32(step)), bits, lowest)
 
 

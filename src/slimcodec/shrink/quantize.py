@@ -193,14 +193,15 @@ class Quantize:
         for given in (*self.layers, *self.skip):
             if not any(_begins(name, given) for name in names):
                 raise UnknownNameError(f"layer of {family.name}", given, _beginnings(names))
-        return {name: self._bits_of(name, family) for name in names}
+        wide = family.wide_layers(network.config)
+        return {name: self._bits_of(name, name in wide) for name in names}
 
-    def _bits_of(self, name: str, family: Family) -> Bits:
+    def _bits_of(self, name: str, wide: bool) -> Bits:
         if any(_begins(name, given) for given in self.skip):
             return Bits()
         merged: dict[str, Any] = {"weights": self.weights, "activations": self.activations}
         merged |= self.parts.get(name.split(".")[0], {})
-        if name in family.wide_layers:
+        if wide:
             merged = {key: _wider(key, bits) for key, bits in merged.items()}
         # The longest beginning says most about a layer.
         for given in sorted(self.layers, key=len):

@@ -25,7 +25,7 @@ _STRETCH_LOW, _STRETCH_HIGH = -0.1, 1.1
 _WARM_UP = 0.2
 """Share of the steps without the term that forces a choice."""
 _LEARNING_RATE = 0.02
-_CHOICE_WEIGHT = 0.02
+_CHOICE_WEIGHT = 1.0
 _BATCH = 4
 
 
@@ -81,7 +81,7 @@ def learn_rounding(
         if passed > 0:
             sharpness = 2 + 18 * (1 - passed)
             undecided = 1 - (2 * soft - 1).abs().pow(sharpness)
-            loss = loss + _CHOICE_WEIGHT * undecided.mean() * 50
+            loss = loss + _CHOICE_WEIGHT * undecided.mean()
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()

@@ -35,7 +35,6 @@ class TodericiFamily:
     encoding_parts = frozenset({"encoder", "binarizer"})
     shared_parts = frozenset({"decoder"})
     changes_streams = frozenset({"probability"})
-    wide_layers: frozenset[str] = frozenset()
     coding_weights = ("probability.",)
     objectives = ("progressive",)
     checkpoint_files = ("encoder", "binarizer", "decoder")
@@ -89,6 +88,10 @@ class TodericiFamily:
                 Signature(code | state, ("output", *_after(decoder))) for state in ({}, decoder)
             ],
         }
+
+    def wide_layers(self, config: TodericiConfig) -> frozenset[str]:
+        # Each layer alone at eight bits, three held-out photographs: at most 0.01 dB lost.
+        return frozenset()
 
     def rescalings(self, config: TodericiConfig) -> list[Rescaling]:
         # What a ConvLSTM gives is a state, in units that its gates know.

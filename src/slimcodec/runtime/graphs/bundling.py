@@ -14,7 +14,6 @@ from typing import BinaryIO
 import onnx_ir as ir
 
 from slimcodec import registry
-from slimcodec.codecs.family import Signature
 from slimcodec.errors import SlimcodecError
 from slimcodec.model_file import Model, thaw_network
 from slimcodec.quantization.simulation import clear_slots
@@ -88,8 +87,7 @@ def export(
                 for rewrite in REWRITES.get(runtime, ()):
                     graph = rewrite(graph)
                 pool.move(graph)
-                several = sum(other == name for other, _ in ways) > 1
-                file_name = f"{name}-{_way(signature)}.onnx" if several else f"{name}.onnx"
+                file_name = f"{name}-{len(signature.inputs)}.onnx"
                 ir.save(graph, source / file_name)
                 graphs.setdefault(name, []).append(
                     GraphFile(file_name, tuple(signature.inputs), signature.outputs, layers)
@@ -100,12 +98,6 @@ def export(
         raise SlimcodecError(f"{folder} cannot be written: {error.strerror or error}") from error
     finally:
         shutil.rmtree(source, ignore_errors=True)
-
-
-def _way(signature: Signature) -> str:
-    """A recurrent graph runs its first step without a state."""
-    stateful = any(name.startswith("hidden") for name in signature.inputs)
-    return "next" if stateful else "first"
 
 
 @dataclass

@@ -95,7 +95,7 @@ def _write_input(
         x = padding.inputs[0]
     assert x is not None and x.name is not None
     at = padding or node
-    kind = np.int8 if grid.symmetric else np.uint8
+    kind = np.int8 if grid.signed else np.uint8
     step = constant(graph, f"{layer}.input.step", np.array(grid.step, np.float32))
     zero = constant(graph, f"{layer}.input.zero", np.array(0, kind))
     if (x.name, grid) not in seen:
@@ -110,7 +110,7 @@ def _write_input(
             source = lifted.outputs[0]
         quantize = ir.node("QuantizeLinear", [source, step, zero], name=f"{layer}.input.quantize")
         integers = quantize.outputs[0]
-        _typed(integers, x.shape, ir.DataType.INT8 if grid.symmetric else ir.DataType.UINT8)
+        _typed(integers, x.shape, ir.DataType.INT8 if grid.signed else ir.DataType.UINT8)
         dequantize = _dequantized(integers, step, zero, f"{layer}.input.dequantize")
         graph.insert_before(at, [quantize, dequantize])
         seen[x.name, grid] = integers, dequantize.outputs[0]
@@ -135,7 +135,7 @@ def _write_input(
 
 def _shift(grid: ActivationGrid) -> np.float32:
     """How far below zero a grid of unsigned integers begins, as a float above it."""
-    return np.float32(0 if grid.symmetric else -grid.lowest * np.float32(grid.step))
+    return np.float32(0 if grid.signed else -grid.lowest * np.float32(grid.step))
 
 
 def _take_off_lift(
