@@ -90,8 +90,10 @@ class TodericiFamily:
         }
 
     def wide_layers(self, config: TodericiConfig) -> frozenset[str]:
-        # Each layer alone at eight bits, three held-out photographs: at most 0.01 dB lost.
-        return frozenset()
+        # Steps along a linear path's components differ as much in size as the components do. With
+        # eight bits, one layer alone, three held-out photographs, 8 iterations: decoder.linear
+        # -1.24 dB and 28 % more bits, any other at most 0.01 dB.
+        return frozenset({"decoder.linear"} if config.linear_components else ())
 
     def rescalings(self, config: TodericiConfig) -> list[Rescaling]:
         # What a ConvLSTM gives is a state, in units that its gates know.
