@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,16 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
+from rewriting import rewritten
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from slimcodec.errors import ModelFileError
 from slimcodec.model_file import (
-    NATURAL,
     Model,
     file_bytes,
-    freeze_network,
     load,
     save,
     storage_of,
@@ -33,28 +30,6 @@ def path(tiny_model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / "tiny.slim"
     save(tiny_model, path)
     return path
-
-
-@pytest.fixture(scope="module")
-def natural(tiny_network: Any) -> Model:
-    """The tiny model with another generator."""
-    network = copy.deepcopy(tiny_network)
-    with torch.no_grad():
-        for parameter in network.generator.parameters():
-            parameter.add_(0.01)
-    return freeze_network(network, name="tiny-natural", family="hific", look=NATURAL)
-
-
-def rewritten(
-    path: Path, to: Path, change: Callable[[dict[str, Any], dict[str, Any]], None]
-) -> Path:
-    """The same file with its manifest and tensors changed by hand, as a whole safetensors file."""
-    with safe_open(path, "numpy") as file:
-        manifest = json.loads(file.metadata()["slimcodec"])
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    change(manifest, tensors)
-    save_file(tensors, to, {"slimcodec": json.dumps(manifest)})
-    return to
 
 
 def in_format_1(model: Model, path: Path) -> Path:

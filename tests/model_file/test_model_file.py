@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from rewriting import rewritten
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
@@ -40,18 +40,6 @@ def path(tiny_model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / "tiny.slim"
     save(tiny_model, path)
     return path
-
-
-def rewritten(
-    path: Path, to: Path, change: Callable[[dict[str, Any], dict[str, Any]], None]
-) -> Path:
-    """The same file with its manifest and tensors changed by hand, as a whole safetensors file."""
-    with safe_open(path, "numpy") as file:
-        manifest = json.loads(file.metadata()["slimcodec"])
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    change(manifest, tensors)
-    save_file(tensors, to, {"slimcodec": json.dumps(manifest)})
-    return to
 
 
 def test_load_is_the_inverse_of_save(tiny_model: Model, path: Path) -> None:
@@ -291,16 +279,6 @@ def test_no_half_written_file(tiny_model: Model, path: Path, tmp_path: Path) -> 
 
 
 # A second look: a file that builds on the one beside it
-
-
-@pytest.fixture(scope="module")
-def natural(tiny_network: Any) -> Model:
-    """The tiny model with another generator."""
-    network = copy.deepcopy(tiny_network)
-    with torch.no_grad():
-        for parameter in network.generator.parameters():
-            parameter.add_(0.01)
-    return freeze_network(network, name="tiny-natural", family="hific", look=NATURAL)
 
 
 def test_a_look_reads_the_same_streams(tiny_model: Model, natural: Model, picture: Picture) -> None:

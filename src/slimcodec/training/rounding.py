@@ -24,7 +24,7 @@ __all__ = ["learn_rounding"]
 _STRETCH_LOW, _STRETCH_HIGH = -0.1, 1.1
 _WARM_UP = 0.2
 """Share of the steps without the term that forces a choice."""
-_LEARNING_RATE = 0.02
+_LEARNING_RATE = 0.1
 _CHOICE_WEIGHT = 1.0
 _BATCH = 4
 
@@ -36,10 +36,10 @@ def learn_rounding(
     levels: tuple[int, int],
     inputs: Sequence[Tensor],
     *,
-    iterations: int = 300,
+    iterations: int = 400,
     seed: int = 0,
 ) -> Tensor:
-    """The weights, each on one of the two levels beside it.
+    """The weights, each on one of the two levels beside it; nearest ones where that is no worse.
 
     Args:
         convolve: (input, weights) to the layer's output without a bias.
@@ -59,14 +59,16 @@ def learn_rounding(
     draw = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         wanted = [convolve(x, weight) for x in inputs]
-        # Relative to what nearest rounding leaves: then one weight of the other term serves all.
         nearest = scaled.round() * steps
-        unit = torch.stack(
-            [
-                (convolve(x, nearest) - y).square().mean()
-                for x, y in zip(inputs, wanted, strict=True)
-            ]
-        ).mean()
+
+        def error(rounded: Tensor) -> Tensor:
+            pairs = zip(inputs, wanted, strict=True)
+            return torch.stack(
+                [(convolve(x, rounded) - y).square().mean() for x, y in pairs]
+            ).mean()
+
+        # Relative to what nearest rounding leaves: then one weight of the other term serves all.
+        unit = error(nearest)
     if float(unit) == 0:
         return nearest
     for step in range(iterations):
@@ -86,4 +88,5 @@ def learn_rounding(
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     with torch.no_grad():
-        return (floor + (chosen > 0)).clamp(*levels) * steps
+        learned = (floor + (chosen > 0)).clamp(*levels) * steps
+        return learned if error(learned) < unit else nearest
