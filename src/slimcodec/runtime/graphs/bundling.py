@@ -8,6 +8,7 @@ import secrets
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -24,11 +25,12 @@ from slimcodec.runtime.graphs.grids import write_grids
 
 __all__ = ["REWRITES", "export"]
 
-REWRITES = {
+REWRITES: dict[str, tuple[Callable[[ir.Model], ir.Model], ...]] = {
     "openvino": (
         rewrites.variance_in_one_pass,
         rewrites.gates_apart,
         rewrites.few_outputs_as_blocks,
+        partial(rewrites.transposed_as_convolution, most=4),
     ),
     "onnx": (
         rewrites.variance_in_one_pass,
