@@ -11,8 +11,8 @@ from. The results equal the original's up to the rounding of float32 sums. Which
     transposed_as_convolution    1.28 (*)   needed by the next
     convolutions_as_products     no         1.7, last: it takes what the others left
 
-(*) only where it makes a picture, three channels, and there on a small network: the int8 generator of
-hific-s took 44 ms for 56. With more channels OpenVINO's own transposed kernels are faster.
+(*) only where it makes a picture, three channels; measured on hific-s, whose int8 generator took
+44 ms for 56. With more channels OpenVINO's own transposed kernels are faster.
 
 Figures: how many times faster a full-size network got, int8, a 768x512 picture, two cores with
 AVX-512 VNNI; medians of alternating runs on a machine whose own speed drifted by half, so ratios
