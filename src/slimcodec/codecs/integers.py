@@ -21,6 +21,7 @@ __all__ = [
     "FRACTION_BITS",
     "Integers",
     "Linear",
+    "around",
     "fixed_point",
     "prove_exact",
     "relu",
@@ -64,6 +65,30 @@ def rounded(weight: NDArray[np.floating], bits: int) -> Integers:
     integers = np.rint(weight.astype(np.float64) * 2.0**bits)
     outputs, inputs, _, _ = weight.shape
     return np.ascontiguousarray(integers.reshape(outputs, inputs, -1).transpose(2, 1, 0))
+
+
+def around(
+    padded: Integers, rows: NDArray[np.intp], columns: NDArray[np.intp], channels: int
+) -> Integers:
+    """What a 3x3 kernel sees at some positions, so that one product does all nine taps.
+
+    Args:
+        padded: [h + 2, w + 2, c], a border of one around the picture's positions.
+        rows, columns: of the positions, without that border.
+        channels: how many of the first are looked at.
+
+    Returns:
+        [positions, 9 · channels], taps in the order of ``rounded``.
+    """
+    width = padded.shape[1]
+    flat = np.ascontiguousarray(padded[:, :, :channels]).reshape(-1, channels)
+    taps = np.arange(3)
+    corners = rows * width + columns
+    places = corners[:, None] + (taps[:, None] * width + taps).ravel()
+    seen = np.empty((len(rows), 9, channels))
+    # With a mode other than "raise", take writes straight into what it is given.
+    np.take(flat, places, axis=0, out=seen, mode="clip")
+    return seen.reshape(len(rows), -1)
 
 
 def fixed_point(values: NDArray[np.floating], bits: int) -> Integers:

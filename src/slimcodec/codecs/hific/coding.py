@@ -236,7 +236,8 @@ class HificCodec:
             coded.append((symbols, guess.tables))
             return symbols
 
-        walk = self.frozen.walk(z_hat, shape[1], shape[2], header.quality)
+        with clock("prior"):
+            walk = self.frozen.walk(z_hat, shape[1], shape[2], header.quality)
         symbols = _walked(walk, take, clock)
         with clock("entropy"):
             decoder.finish()

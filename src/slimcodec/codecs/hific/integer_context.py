@@ -33,6 +33,7 @@ from slimcodec.codecs.integers import (
     FRACTION_BITS,
     Integers,
     Linear,
+    around,
     fixed_point,
     prove_exact,
     relu,
@@ -157,6 +158,7 @@ class _Group:
     second: bool
     mix: Linear
     seen: Integers | None
+    taps: Integers | None
     shift: Linear
     log: Linear
 
@@ -203,7 +205,8 @@ class IntegerContext:
             self._hyper.right_shift,
         )
         symbols = np.zeros((channels, height, width), np.int32)
-        normal = np.zeros((height + 2, width + 2, channels))
+        # Each symbol with its magnitude after it, and a border around the picture.
+        normal = np.zeros((height + 2, width + 2, 2 * channels))
         colours = [np.nonzero(np.indices((height, width)).sum(axis=0) % 2 == c) for c in (0, 1)]
         for group in self._groups:
             rows, columns = colours[group.second]
@@ -211,12 +214,9 @@ class IntegerContext:
                 continue
             own = (rows, columns, group.channels)
             accumulator = base[rows, columns] @ group.mix.weight[0] + group.mix.bias
-            if group.seen is not None:
-                known = group.seen.shape[1] // 2
-                for tap, weight in enumerate(group.seen):
-                    i, j = divmod(tap, 3)
-                    seen = normal[rows + i, columns + j, :known]
-                    accumulator += np.concatenate([seen, np.abs(seen)], axis=1) @ weight
+            if group.taps is not None:
+                known = len(group.taps) // 9
+                accumulator += around(normal, rows, columns, known) @ group.taps
             hidden = relu(accumulator, group.mix.right_shift)
             tables, whole, mirrored = _expected(
                 _scaled(hidden, group.shift) * units[own],
@@ -229,9 +229,10 @@ class IntegerContext:
             exact = np.clip(found, -SYMBOL_LIMIT, SYMBOL_LIMIT) * reciprocals[own]
             limit = NORMAL_LIMIT * 2**_NORMAL_FRACTION
             fraction = _RECIPROCAL_FRACTION - _NORMAL_FRACTION
-            normal[rows + 1, columns + 1, group.channels] = np.clip(
-                np.floor(exact * 2.0**-fraction + 0.5), -limit, limit
-            )
+            own_normal = np.clip(np.floor(exact * 2.0**-fraction + 0.5), -limit, limit)
+            both = np.stack([own_normal, np.abs(own_normal)], axis=2).reshape(len(rows), -1)
+            first, last = 2 * group.channels.start, 2 * group.channels.stop
+            normal[rows + 1, columns + 1, first:last] = both
         return symbols
 
     def to_bytes(self) -> bytes:
@@ -266,10 +267,19 @@ class IntegerContext:
             second,
             hidden,
             taps,
+            None if taps is None else _in_pairs(taps),
             _out(out[:half], bias[:half], _NORMAL_FRACTION),
             # In steps of the grid.
             _out(out[half:] / self._step, bias[half:] / self._step, 0),
         )
+
+
+def _in_pairs(taps: Integers) -> Integers:
+    """Taps of symbols and then of magnitudes, for input where each symbol's magnitude follows it:
+    [9, 2 · known, width] to [9 · 2 · known, width]."""
+    count, known, width = taps.shape
+    pairs = taps.reshape(count, 2, known // 2, width).transpose(0, 2, 1, 3)
+    return np.ascontiguousarray(pairs).reshape(-1, width)
 
 
 def _out(weight: NDArray[np.float64], bias: NDArray[np.float64], fraction: int) -> Linear:

@@ -23,6 +23,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,13 +96,17 @@ class ScaleGrid:
     def places(self, accumulator: Integers, quality: int, steps: int) -> NDArray[np.int64]:
         """Places on the fine grid, 0 at the least scale of a table, for accumulators [h, w, m] at a
         quality in ``steps``-ths between trained ones."""
-        places = np.searchsorted(self.thresholds.astype(np.float64), accumulator, side="right")
-        shifted: NDArray[np.int64] = places + (self._shift(quality, steps) + self.lowest)
+        passed = self._buckets.thresholds_passed(accumulator)
+        shifted: NDArray[np.int64] = passed + (self._shift(quality, steps) + self.lowest)
         return shifted
 
     def table_indexes(self, accumulator: Integers, quality: int, steps: int) -> NDArray[np.int16]:
         """Tables for accumulators [h, w, m]; see ``places``."""
         return tables_at(self.places(accumulator, quality, steps))
+
+    @cached_property
+    def _buckets(self) -> _Buckets:
+        return _Buckets(self.thresholds)
 
     def _shift(self, quality: int, steps: int) -> NDArray[np.int64]:
         low, rest = divmod(quality, steps)
@@ -109,6 +114,43 @@ class ScaleGrid:
         below, above = self.shifts[low].astype(np.int64), self.shifts[high].astype(np.int64)
         shift: NDArray[np.int64] = (below * (steps - rest) + above * rest) // steps
         return shift
+
+
+class _Buckets:
+    """Sorted thresholds, found in a fraction of a binary search's time.
+
+    A value's distance from the first threshold is sorted into buckets by its exponent and its
+    mantissa's first bits, which lie about as densely as thresholds on a logarithmic grid do. A
+    bucket knows how many thresholds lie before it; the one or two inside are compared.
+    """
+
+    def __init__(self, thresholds: NDArray[np.int64]) -> None:
+        # With one that nothing reaches after the last, so that it is compared like the others.
+        self._thresholds = np.append(thresholds.astype(np.float64), np.inf)
+        self._first = float(self._thresholds[0])
+        numbers = self._numbers(self._thresholds[:-1])
+        count = int(numbers.max(initial=0)) + 2
+        self._before = np.searchsorted(numbers, np.arange(count), side="left")
+        self._most = int(np.bincount(numbers, minlength=1).max())
+
+    def thresholds_passed(self, accumulator: Integers) -> NDArray[np.int64]:
+        """How many thresholds each value has reached."""
+        numbers = np.minimum(self._numbers(accumulator), len(self._before) - 1)
+        passed: NDArray[np.int64] = self._before.take(numbers)
+        for _ in range(self._most):
+            passed += accumulator >= self._thresholds.take(passed)
+        return passed
+
+    def _numbers(self, values: Integers) -> NDArray[np.int64]:
+        distance = np.maximum(values - self._first, 0) + 1
+        bits = distance.view(np.int64)
+        bits >>= _MANTISSA_BITS - _BUCKETS_PER_OCTAVE_BITS
+        bits -= _EXPONENT_OF_ONE << _BUCKETS_PER_OCTAVE_BITS
+        return bits
+
+
+_MANTISSA_BITS, _EXPONENT_OF_ONE = 52, 1023
+_BUCKETS_PER_OCTAVE_BITS = 9
 
 
 @dataclass(frozen=True)

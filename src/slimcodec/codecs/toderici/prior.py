@@ -27,6 +27,7 @@ from slimcodec.codecs.integers import (
     FRACTION_BITS,
     Integers,
     Linear,
+    around,
     fixed_point,
     prove_exact,
     relu,
@@ -166,10 +167,9 @@ class BitPrior:
                 continue
             accumulator = context[rows, columns] @ group.mix.weight[0] + group.mix.bias
             if group.seen is not None:
-                channels = group.seen.shape[1]
-                for tap, weight in enumerate(group.seen):
-                    i, j = divmod(tap, 3)
-                    accumulator += now[rows + i, columns + j, :channels] @ weight
+                _, channels, hidden_width = group.seen.shape
+                taps = group.seen.reshape(-1, hidden_width)
+                accumulator += around(now, rows, columns, channels) @ taps
             hidden = relu(accumulator, group.mix.right_shift)
             logits = hidden @ group.out.weight[0] + group.out.bias
             quarters = np.floor(logits * 2.0**-group.out.right_shift + 0.5)
