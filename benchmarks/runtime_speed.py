@@ -33,6 +33,7 @@ def main() -> None:
     parser.add_argument("--image", type=Path, required=True)
     parser.add_argument("--calibration", type=Path, required=True)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--warm-up", type=int, default=1, help="rounds before the first counts")
     parser.add_argument("--runtimes", default="openvino,onnx")
     arguments = parser.parse_args()
     torch.manual_seed(0)
@@ -44,8 +45,9 @@ def main() -> None:
         variants |= {f"{runtime} float": (floats, runtime), f"{runtime} int8": (small, runtime)}
     recorded = {name: Recorded(*variant) for name, variant in variants.items()}
     image = read_image(arguments.image).pixels
-    for codec in recorded.values():
-        codec.run(image)
+    for _ in range(arguments.warm_up):
+        for codec in recorded.values():
+            codec.run(image)
     for codec in recorded.values():
         codec.clear()
     for _ in range(arguments.rounds):

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Protocol
 
 from numpy.typing import NDArray
 
-from slimcodec.machine import available_cores
+from slimcodec.machine import available_cores, tune_allocator
 from slimcodec.runtime.base import Operator, Source, glue
 from slimcodec.runtime.bundle import Bundle, GraphFile
 from slimcodec.runtime.cache import bundle_of
@@ -49,6 +49,8 @@ class BundleRuntime:
         raise NotImplementedError
 
     def parts(self, source: Source) -> Mapping[str, Callable[..., Any]]:
+        # The glue between the graphs and the integer prior are numpy's.
+        tune_allocator()
         return self._ways(bundle_of(source, self.name), profiled=False)
 
     def operators(self, source: Source, use: Callable[[Codec], object]) -> list[Operator]:
