@@ -91,6 +91,10 @@ class Family(Protocol):
     def freeze(self, network: Any) -> dict[str, NDArray[Any]]:
         """Everything integer that coding needs, computed from the network's weights."""
 
+    def expect(self, network: Any, image: Any) -> None:
+        """Run the network as training does, image [1, 3, h, w] in [0, 1], at every quality: the
+        only way to let those layers see something that coding runs in integers."""
+
     def graphs(self, network: Any) -> dict[str, Callable[..., Any]]:
         """What a runtime executes, by the name the glue calls it: tensors in, a tensor or a tuple
         of them out. What a recurrent part remembers is among them, so a graph is a pure function.

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from slimcodec.codecs.graphs import on_arrays
-from slimcodec.images import find_images, read_image
+from slimcodec.images import find_images, pad_to_multiple, read_image
 from slimcodec.quantization import ActivationGrid
 from slimcodec.quantization.simulation import (
     clear_slots,
@@ -46,6 +46,8 @@ __all__ = ["CodedPath", "Seen", "correct_biases", "crops_of", "equalise", "grid_
 CROP = 256
 """Side of what is coded of each photograph, in pixels."""
 
+_WHOLE = 64
+"""Sides of what a network is given whole must be multiples of this."""
 _SAMPLE_PER_CALL = 8192
 _SAMPLE = 1 << 20
 _OUTLIERS = 1e-4
@@ -119,6 +121,19 @@ class CodedPath:
             on_progress(number, len(self.crops))
             for quality in codec.qualities[last]:
                 codec.decode(codec.encode(crop, quality))
+        on_progress(len(self.crops), len(self.crops))
+
+
+    @torch.no_grad()
+    def expect(
+        self, network: Any, on_progress: Callable[[int, int], None] = lambda done, total: None
+    ) -> None:
+        """Run the network as training does, which also calls those layers that ``run`` does not
+        because coding runs them in integers of its own."""
+        for number, crop in enumerate(self.crops):
+            on_progress(number, len(self.crops))
+            pixels = torch.from_numpy(pad_to_multiple(crop, _WHOLE, _WHOLE))
+            self.family.expect(network, pixels.permute(2, 0, 1)[None].float() / 255)
         on_progress(len(self.crops), len(self.crops))
 
 

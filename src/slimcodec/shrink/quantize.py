@@ -14,10 +14,10 @@ convolution takes part, ConvLSTMs by their two. What stays in floats, and why:
 - layers that coding runs in integers of its own: their weights are rounded, their inputs are
   integers already.
 
-Steps of weights minimise the squared error of the weights, clipping included. ``bias_correction``
-takes off what rounding adds to the mean of a layer's output. ``rounding = "learned"`` chooses for
-each weight the side that keeps the layer's output (``training.rounding``); it is what four bits
-need.
+Steps of weights minimise the squared error of the weights, clipping included. Which level a weight
+goes to is decided by what the layer makes of photographs (``quantization.compensation``, or slower
+and no better ``training.rounding``) or by what is nearest. ``bias_correction`` takes off what
+rounding adds to the mean of a layer's output.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _KEYS = (
     "equalise", "bias_correction", "rounding",
 )  # fmt: skip
 _CALIBRATIONS = ("minmax", "percentile", "mse")
-_ROUNDINGS = ("nearest", "learned")
+_ROUNDINGS = ("compensated", "learned", "nearest")
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,8 @@ class Quantize:
         equalise: whether channels get units in which all reach equally far, where activations are
             quantized and the family says that is possible.
         bias_correction: whether biases make up for what rounding weights adds on average.
-        rounding: ``nearest`` or ``learned``.
+        rounding: ``compensated``, ``learned`` or ``nearest``; layers that no photograph reaches are
+            rounded to the nearest level.
     """
 
     name: ClassVar[str] = "quantize"
@@ -93,7 +94,7 @@ class Quantize:
     images: int = 16
     equalise: bool = True
     bias_correction: bool = True
-    rounding: Literal["nearest", "learned"] = "nearest"
+    rounding: Literal["compensated", "learned", "nearest"] = "compensated"
 
     def __post_init__(self) -> None:
         _check_bits(self.weights, self.activations, "")
@@ -156,7 +157,7 @@ class Quantize:
         """Whether anything is measured on photographs."""
         own = [*self.parts.values(), *self.layers.values()]
         rounds = self.activations is not None or any("activations" in table for table in own)
-        return rounds or self.bias_correction or self.rounding == "learned"
+        return rounds or self.bias_correction or self.rounding != "nearest"
 
     def touches(self, family: Family) -> frozenset[str]:
         """Parts that change."""
@@ -177,7 +178,7 @@ class Quantize:
         return lines
 
     def _how(self, bits: Bits) -> str:
-        how = [] if bits.weights is None or self.rounding == "nearest" else ["learned rounding"]
+        how = [] if bits.weights is None else [f"{self.rounding} rounding"]
         how += [] if bits.activations is None else [f"steps by {self.calibration}"]
         return "".join(f", {word}" for word in how)
 
@@ -228,6 +229,7 @@ class Quantize:
         bits = self.bits(quantized, family)
         path: calibration.CodedPath | None = None
         notes: dict[str, Seen] = {}
+        expected: dict[str, Seen] = {}
         if self.needs_photographs():
             crops = calibration.crops_of(context.folder(self.name), self.images)
             path = calibration.CodedPath.of(network, family, crops)
@@ -235,8 +237,12 @@ class Quantize:
                 with calibration.observed(quantized) as notes:
                     path.run(quantized, context.stage("looking at channels"))
                 calibration.equalise(quantized, family.rescalings(network.config), notes)
-            with calibration.observed(quantized, keep=self.rounding == "learned") as notes:
+            keep = self.rounding != "nearest"
+            with calibration.observed(quantized, keep) as notes:
                 path.run(quantized, context.stage("looking at layers"))
+            if keep:
+                with calibration.observed(quantized, keep) as expected:
+                    path.expect(quantized, context.stage("looking at what codes"))
         grids = {
             name: calibration.grid_of(notes[name], own.activations, self.calibration)
             for name, own in bits.items()
@@ -248,7 +254,10 @@ class Quantize:
         for number, (name, layer) in enumerate(layers.items()):
             report(number, len(layers))
             if bits[name].weights is not None:
-                self._round(layer, bits[name].weights, notes.get(name), grids.get(name))
+                known = notes.get(name)
+                if known is None or not known.calls:
+                    known = expected.get(name)
+                self._round(layer, bits[name].weights, known, grids.get(name))
         attach_activations(quantized, grids)
         report(len(layers), len(layers))
         if self.bias_correction and path:
@@ -268,6 +277,7 @@ class Quantize:
         import torch
 
         from slimcodec.quantization import levels
+        from slimcodec.quantization.compensation import round_layer
         from slimcodec.quantization.simulation import (
             InputGrid,
             attach_weights,
@@ -288,18 +298,22 @@ class Quantize:
                 layer.weight, steps, axis, bits
             ):
                 axis, steps = 1 - axis, other
-        if self.rounding == "learned" and seen is not None and seen.kept:
+        if self.rounding != "nearest" and seen is not None and seen.kept:
             with torch.no_grad():
                 inputs = [x if grid is None else InputGrid(grid)(x) for x in seen.kept]
             shape = [1] * layer.weight.dim()
             shape[axis] = -1
-            rounded = learn_rounding(
-                lambda x, weight: convolved(layer, x, weight),
-                layer.weight.detach(),
-                steps.reshape(shape),
-                levels(bits),
-                inputs,
-            )
+            along = steps.reshape(shape)
+            if self.rounding == "compensated":
+                rounded = round_layer(layer, along, levels(bits), inputs)
+            else:
+                rounded = learn_rounding(
+                    lambda x, weight: convolved(layer, x, weight),
+                    layer.weight.detach(),
+                    along,
+                    levels(bits),
+                    inputs,
+                )
             with torch.no_grad():
                 layer.weight.copy_(rounded)
         attach_weights(layer, steps, bits, axis)

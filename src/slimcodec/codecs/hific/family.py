@@ -15,6 +15,8 @@ from slimcodec.codecs.hific.config import HificConfig, hific, hific_s
 from slimcodec.errors import CheckpointError, UnknownNameError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from slimcodec.codecs.hific.network import HificNetwork
 
 __all__ = ["HificFamily"]
@@ -56,6 +58,11 @@ class HificFamily:
         from slimcodec.codecs.hific.freeze import freeze
 
         return freeze(network)
+
+    def expect(self, network: HificNetwork, image: Tensor) -> None:
+        gains = network.log_gain
+        for quality in range(len(gains)):
+            network(image, gains.new_full((1,), quality))
 
     def graphs(self, network: HificNetwork) -> dict[str, Callable[[Any], Any]]:
         return {

@@ -18,6 +18,8 @@ from slimcodec.errors import UnknownNameError
 from slimcodec.stream import Tables
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from slimcodec.codecs.toderici.network import TodericiNetwork
 
 __all__ = ["TodericiFamily"]
@@ -61,6 +63,9 @@ class TodericiFamily:
         from slimcodec.codecs.toderici.freeze import freeze
 
         return freeze(network)
+
+    def expect(self, network: TodericiNetwork, image: Tensor) -> None:
+        network(image, skip=0, count=network.config.iterations)
 
     def graphs(self, network: TodericiNetwork) -> dict[str, Callable[..., Any]]:
         return {
