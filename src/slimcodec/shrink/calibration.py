@@ -46,8 +46,9 @@ __all__ = ["CodedPath", "Seen", "correct_biases", "crops_of", "equalise", "grid_
 CROP = 256
 """Side of what is coded of each photograph, in pixels."""
 
-_WHOLE = 64
-"""Sides of what a network is given whole must be multiples of this."""
+_WHOLE, _SMALLEST = 64, 128
+"""Sides of what a network is given whole must be multiples of the one and no less than the other:
+reflection inside a hyper-analysis needs that much."""
 _SAMPLE_PER_CALL = 8192
 _SAMPLE = 1 << 20
 _OUTLIERS = 1e-4
@@ -132,7 +133,7 @@ class CodedPath:
         because coding runs them in integers of its own."""
         for number, crop in enumerate(self.crops):
             on_progress(number, len(self.crops))
-            pixels = torch.from_numpy(pad_to_multiple(crop, _WHOLE, _WHOLE))
+            pixels = torch.from_numpy(pad_to_multiple(crop, _WHOLE, _SMALLEST))
             self.family.expect(network, pixels.permute(2, 0, 1)[None].float() / 255)
         on_progress(len(self.crops), len(self.crops))
 
