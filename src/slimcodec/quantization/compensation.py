@@ -51,9 +51,7 @@ def round_layer(
     return rounded
 
 
-def compensated(
-    weight: Tensor, steps: Tensor, levels: tuple[int, int], gram: Tensor
-) -> Tensor:
+def compensated(weight: Tensor, steps: Tensor, levels: tuple[int, int], gram: Tensor) -> Tensor:
     """Rows of weights, rounded so that ``weight @ x`` changes least.
 
     Args:

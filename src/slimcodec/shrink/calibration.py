@@ -124,7 +124,6 @@ class CodedPath:
                 codec.decode(codec.encode(crop, quality))
         on_progress(len(self.crops), len(self.crops))
 
-
     @torch.no_grad()
     def expect(
         self, network: Any, on_progress: Callable[[int, int], None] = lambda done, total: None

@@ -28,14 +28,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from slimcodec.errors import UnknownNameError, UsageError
-from slimcodec.quantization import ACTIVATION_BITS, INTEGER_BITS, WEIGHT_BITS
+from slimcodec.quantization import ACTIVATION_BITS, WEIGHT_BITS
 from slimcodec.shrink.recipe import Context
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from slimcodec.codecs.family import Family
-    from slimcodec.quantization.simulation import Convolution
     from slimcodec.shrink.calibration import Seen
 
 __all__ = ["Bits", "Quantize"]
@@ -220,6 +219,7 @@ class Quantize:
             quantization_of,
         )
         from slimcodec.shrink import calibration
+        from slimcodec.shrink.rounding import round_weights
 
         self.check(family)
         context = context or Context()
@@ -253,11 +253,11 @@ class Quantize:
         report = context.stage("rounding weights")
         for number, (name, layer) in enumerate(layers.items()):
             report(number, len(layers))
-            if bits[name].weights is not None:
+            if (own := bits[name].weights) is not None:
                 known = notes.get(name)
                 if known is None or not known.calls:
                     known = expected.get(name)
-                self._round(layer, bits[name].weights, known, grids.get(name))
+                round_weights(layer, own, known, grids.get(name), self.rounding)
         attach_activations(quantized, grids)
         report(len(layers), len(layers))
         if self.bias_correction and path:
@@ -272,91 +272,6 @@ class Quantize:
             }
             for name, own in bits.items()
         ]
-
-    def _round(self, layer: Convolution, bits: int | None, seen: Seen | None, grid: Any) -> None:
-        import torch
-
-        from slimcodec.quantization import levels
-        from slimcodec.quantization.compensation import round_layer
-        from slimcodec.quantization.simulation import (
-            InputGrid,
-            attach_weights,
-            convolved,
-            output_axis,
-        )
-        from slimcodec.training.rounding import learn_rounding
-
-        assert bits is not None
-        axis = output_axis(layer)
-        steps = least_error_steps(layer.weight.detach(), axis, bits)
-        if grid is None or grid.bits > INTEGER_BITS:
-            # Weights that are floats again before they are multiplied may have their steps along
-            # either axis. (Latents of a linear path differ a hundredfold in size, and so do the
-            # weights that belong to them: one step for all of them cost 1.2 dB.)
-            other = least_error_steps(layer.weight.detach(), 1 - axis, bits)
-            if _error(layer.weight, other, 1 - axis, bits) < _error(
-                layer.weight, steps, axis, bits
-            ):
-                axis, steps = 1 - axis, other
-        if self.rounding != "nearest" and seen is not None and seen.kept:
-            with torch.no_grad():
-                inputs = [x if grid is None else InputGrid(grid)(x) for x in seen.kept]
-            shape = [1] * layer.weight.dim()
-            shape[axis] = -1
-            along = steps.reshape(shape)
-            if self.rounding == "compensated":
-                rounded = round_layer(layer, along, levels(bits), inputs)
-            else:
-                rounded = learn_rounding(
-                    lambda x, weight: convolved(layer, x, weight),
-                    layer.weight.detach(),
-                    along,
-                    levels(bits),
-                    inputs,
-                )
-            with torch.no_grad():
-                layer.weight.copy_(rounded)
-        attach_weights(layer, steps, bits, axis)
-
-
-def least_error_steps(weight: Tensor, axis: int, bits: int) -> Tensor:
-    """Per output channel, the step with the least squared error, clipping included, [c]; of eleven
-    significant bits, so that every machine multiplies it alike."""
-    import torch
-
-    from slimcodec.quantization import levels
-
-    lowest, highest = levels(bits)
-    rows = weight.transpose(0, axis).flatten(1)
-    largest = rows.abs().amax(dim=1)
-    # The finer the grid, the less there is to gain from clipping.
-    shares = torch.linspace(1.0, 0.35 if bits < 5 else 0.6 if bits < 8 else 0.9, 14)
-    best = torch.full_like(largest, torch.inf)
-    steps = torch.ones_like(largest)
-    for share in shares.tolist():
-        step = short(largest * share / highest)
-        step[largest == 0] = 1.0
-        left = (rows / step[:, None]).round_().clamp_(lowest, highest).mul_(step[:, None])
-        error = left.sub_(rows).square_().sum(dim=1)
-        better = error < best
-        best[better], steps[better] = error[better], step[better]
-    return steps
-
-
-def _error(weight: Tensor, steps: Tensor, axis: int, bits: int) -> float:
-    """Squared error of weights rounded with these steps."""
-    from slimcodec.quantization.simulation import WeightRounding
-
-    rounded = WeightRounding(steps, axis, bits, weight.dim())(weight.detach())
-    return float((rounded - weight.detach()).square().sum())
-
-
-def short(x: Tensor) -> Tensor:
-    """Rounded to eleven significant bits."""
-    import torch
-
-    mantissa, exponent = torch.frexp(x)
-    return torch.ldexp((mantissa * 2048).round() / 2048, exponent)
 
 
 def _ratio_db(before: Tensor, after: Tensor) -> float:
