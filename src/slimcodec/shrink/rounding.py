@@ -1,4 +1,4 @@
-"""A layer's weights on a grid: which step, along which axis, and to which level each weight goes."""
+"""A layer's weights on a grid: which step, along which axis, and where each weight goes."""
 
 from __future__ import annotations
 
