@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,9 +20,12 @@ from slimcodec.model_file import (
     thaw_network,
 )
 from slimcodec.runtime import Bundle, Operator, exporter, is_bundle, open_bundle, open_codec
-from slimcodec.shrink import Context, Recipe
 from slimcodec.stream import unpack
 from slimcodec.types import Codec
+
+if TYPE_CHECKING:
+    # Nobody who decodes waits for the passes.
+    from slimcodec.shrink import Context, Recipe
 
 __all__ = [
     "built_in_models",
@@ -108,7 +112,10 @@ def shrink_model(model: Model, recipe: Recipe, context: Context | None = None) -
     recipe.check(family)
     if recipe.passes and model.quantization:
         raise UsageError(f"{model.name} is quantized already; shrink the float model it came from")
-    context = context or Context()
+    if context is None:
+        from slimcodec.shrink import Context
+
+        context = Context()
     recipe.check_photographs(context.photographs)
     network, records = recipe.apply(thaw_network(model), family, context)
     history = (*model.history, *(record.to_dict() for record in records))
