@@ -17,6 +17,10 @@ from slimcodec.types import Codec
 
 __all__ = ["BundleRuntime", "LoadedGraph"]
 
+_SIGNS = (".weight.", ".after.", "")
+"""What follows a layer's name in that of a node that multiplies by its weights, of one that takes
+what they made, and of any other."""
+
 
 class LoadedGraph(Protocol):
     """One way to call a graph, ready to run."""
@@ -100,5 +104,12 @@ class _Way:
 
 
 def _layer(name: str, layers: tuple[str, ...]) -> str:
-    """The layer that a runtime's name for an operator contains, the longest; else that name."""
-    return max((layer for layer in layers if layer in name), key=len, default=name)
+    """The layer that an operator works for; else the runtime's own name for it.
+
+    A node that multiplies by a layer's weights has them in its name. A runtime joins it with what
+    comes before and after, such as the next layer's rounding of its input.
+    """
+    for sign in _SIGNS:
+        if found := [layer for layer in layers if layer + sign in name]:
+            return max(found, key=len)
+    return name

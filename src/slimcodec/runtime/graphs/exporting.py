@@ -26,6 +26,8 @@ OPSET = 21
 """Of the ONNX graphs: 21 has 16-bit quantization, and every supported runtime reads it."""
 
 _LAYERS, _WEIGHT = ("Conv", "ConvTranspose"), ".weight"
+_ELEMENTWISE = ("Add", "Sub", "Mul", "Div", "Relu", "LeakyRelu")
+_FOLLOWING = 3
 _SIDE = 8
 """What h and w are while a graph is traced; nothing of it stays."""
 _SMALLEST = 2
@@ -77,7 +79,13 @@ def export_graph(network: nn.Module, graph: Callable[..., Any], signature: Signa
             value.name = plain
             model.graph.initializers[plain] = value
     for layer, node in layers_of(model).items():
-        node.name = layer
+        # So that a runtime's profile says which layer an operator works for, whichever of the two
+        # names it goes by (``runtime.bundled``).
+        node.name = f"{layer}{_WEIGHT}.layer"
+        if not node.outputs[0].is_graph_output():
+            node.outputs[0].name = f"{node.name}.out"
+    for layer, node in layers_of(model).items():
+        _name_what_follows(node, layer)
     return model
 
 
@@ -89,6 +97,18 @@ def layers_of(model: ir.Model) -> dict[str, ir.Node]:
         if weight is not None and weight.name is not None and weight.name.endswith(_WEIGHT):
             found[weight.name.removesuffix(_WEIGHT)] = node
     return found
+
+
+def _name_what_follows(node: ir.Node, layer: str) -> None:
+    """A runtime that moves a layer's steps behind what follows it loses the layer's own name."""
+    for number in range(_FOLLOWING):
+        uses = list(node.outputs[0].uses())
+        if len(uses) != 1:
+            return
+        node = uses[0].node
+        if node.op_type not in _ELEMENTWISE or ".after." in (node.name or ""):
+            return
+        node.name = f"{layer}.after.{number}"
 
 
 def _example(shape: tuple[int | str, ...]) -> Tensor:

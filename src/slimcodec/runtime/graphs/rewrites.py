@@ -121,7 +121,8 @@ def gates_apart(model: ir.Model) -> ir.Model:
                 inputs = [layer.inputs[0], weights.written(graph, node, f"part{number}")]
                 if weights.bias is not None:
                     inputs.append(weights.bias_written(graph, f"part{number}"))
-                made.append(make("Conv", *inputs, **attributes_of(layer)))
+                gate = Maker(graph, node, f"{own.name}.gate{number}")
+                made.append(gate("Conv", *inputs, **attributes_of(layer)))
             out.replace_all_uses_with(made[0] if len(made) == 1 else make("Add", *made))
         graph.remove(node, safe=True)
     return swept(model)
