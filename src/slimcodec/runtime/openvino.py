@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -39,14 +38,16 @@ class OpenVinoRuntime(BundleRuntime):
             "NUM_STREAMS": 1,
             "INFERENCE_NUM_THREADS": self.threads,
             "PERF_COUNT": profiled,
+            **_kept(),
         }
         try:
-            return _Graph(self.core, path, settings, len(way.outputs))
+            compiled = self.core.compile_model(path, "CPU", settings)
         except RuntimeError as error:
             raise BundleError(
                 f"OpenVINO {openvino.__version__} cannot run {path.name}: "
                 f"{' '.join(str(error).split())}"
             ) from error
+        return _Graph(compiled, len(way.outputs))
 
     def describe(self) -> dict[str, Any]:
         return {"openvino": openvino.__version__, "threads": self.threads}
@@ -63,40 +64,19 @@ def _kept() -> dict[str, str]:
     return {"CACHE_DIR": str(folder)} if os.access(folder, os.W_OK) else {}
 
 
-_REPAID = 10
-"""Times that compiling has to be outweighed by calls of one size before it is done for that size: a
-tenth is about what it gains (a full-size int8 encoder 102 ms to 90, generator 462 to 440)."""
-
-
 class _Graph:
-    """A graph for pictures of any size, and for the size that it is given again and again."""
+    """A graph for pictures of any size. One compiled for the size that comes again and again is a
+    twentieth to a seventh faster, but adds floats in another order: the same picture would become
+    other bytes from some call on."""
 
-    def __init__(self, core: Any, path: Path, settings: dict[str, Any], outputs: int) -> None:
-        self.core, self.path, self.settings, self.outputs = core, path, settings, outputs
-        started = time.perf_counter()
-        self.compiled = core.compile_model(path, "CPU", {**settings, **_kept()})
-        self.any_size = self.compiled.create_infer_request()
-        self.to_repay = _REPAID * (time.perf_counter() - started)
-        self.request = self.any_size
-        self.shapes: tuple[tuple[int, ...], ...] = ()
-        self.spent = 0.0
+    def __init__(self, compiled: Any, outputs: int) -> None:
+        self.compiled, self.outputs = compiled, outputs
+        self.request = compiled.create_infer_request()
 
     def run(self, arrays: tuple[NDArray[Any], ...]) -> list[NDArray[Any]]:
-        self._choose(tuple(array.shape for array in arrays))
-        started = time.perf_counter()
         self.request.infer(list(arrays), share_inputs=True)
-        self.spent += time.perf_counter() - started
         # Copied: the next call writes over them.
         return [self.request.get_output_tensor(n).data.copy() for n in range(self.outputs)]
-
-    def _choose(self, shapes: tuple[tuple[int, ...], ...]) -> None:
-        if shapes != self.shapes:
-            self.request, self.shapes, self.spent = self.any_size, shapes, 0.0
-        elif self.request is self.any_size and self.spent > self.to_repay:
-            model = self.core.read_model(self.path)
-            model.reshape(dict(zip(model.inputs, map(list, shapes), strict=True)))
-            self.compiled = self.core.compile_model(model, "CPU", self.settings)
-            self.request = self.compiled.create_infer_request()
 
     def profile(self) -> list[tuple[str, str, bool, float]]:
         """Of the last call."""
