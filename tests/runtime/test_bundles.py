@@ -95,6 +95,20 @@ def test_float_graphs_agree_to_a_level(
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_picture_becomes_the_same_bytes_at_every_call(
+    bundles: dict[tuple[str, str], Path], picture: Picture, runtime: str
+) -> None:
+    codec = library.load_codec(bundles["toderici", runtime])
+    image, other = picture(64, 96, 3), picture(32, 64, 4)
+    streams = []
+    for number in range(8):
+        streams.append(codec.encode(image))
+        if number % 3 == 2:
+            codec.encode(other)
+    assert set(streams) == {streams[0]}
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
 def test_a_profile_names_layers(bundles: dict[tuple[str, str], Path], runtime: str) -> None:
     operators = library.profile(open_bundle(bundles["toderici", runtime]))
     work = [operator for operator in operators if operator.multiplies]
