@@ -53,6 +53,9 @@ class _Graph:
         # Graphs come with integer products written out; what is left of quantize and dequantize
         # nodes is of weights, which fold into constants only where nobody looks for patterns.
         options.add_session_config_entry("session.disable_quant_qdq", "1")
+        # Its threads wait by spinning, which is well while a graph runs; then the cores belong to
+        # the integer prior.
+        options.add_session_config_entry("session.force_spinning_stop", "1")
         self.way = way
         self.folder = tempfile.TemporaryDirectory() if profiled else None
         if self.folder is not None:
