@@ -19,6 +19,14 @@ def test_the_second_of_two_equal_inputs_makes_up_for_the_first() -> None:
     assert sorted(rounded[0].tolist()) == [0.0, 1.0]
 
 
+def test_what_was_pruned_stays_zero() -> None:
+    weight = torch.tensor([[0.45, 0.0, 0.45, 0.0]])
+    gram = torch.ones(4, 4, dtype=torch.float64)
+    rounded = compensated(weight, torch.ones_like(weight), LEVELS, gram)
+    assert rounded[0, [1, 3]].tolist() == [0.0, 0.0]
+    assert rounded.sum() == 1
+
+
 def test_inputs_that_have_nothing_in_common_are_rounded_to_the_nearest_level() -> None:
     weight = torch.randn(5, 300, generator=torch.Generator().manual_seed(0))
     steps = torch.full_like(weight, 0.1)

@@ -52,7 +52,7 @@ def round_layer(
 
 
 def compensated(weight: Tensor, steps: Tensor, levels: tuple[int, int], gram: Tensor) -> Tensor:
-    """Rows of weights, rounded so that ``weight @ x`` changes least.
+    """Rows of weights, rounded so that ``weight @ x`` changes least; what was pruned stays zero.
 
     Args:
         weight: [outputs, inputs].
@@ -68,6 +68,7 @@ def compensated(weight: Tensor, steps: Tensor, levels: tuple[int, int], gram: Te
     inverse = torch.cholesky_inverse(torch.linalg.cholesky(damped))
     factor = torch.linalg.cholesky(inverse, upper=True)
     left = weight.to(gram.dtype)[:, order]
+    pruned = left == 0
     steps_ordered = steps.to(gram.dtype)[:, order]
     for start in range(0, len(gram), _BLOCK):
         stop = min(start + _BLOCK, len(gram))
@@ -75,6 +76,7 @@ def compensated(weight: Tensor, steps: Tensor, levels: tuple[int, int], gram: Te
         for k in range(start, stop):
             step = steps_ordered[:, k]
             rounded = (left[:, k] / step).round().clamp(*levels) * step
+            rounded[pruned[:, k]] = 0
             error = (left[:, k] - rounded) / factor[k, k]
             left[:, k:stop] -= error[:, None] * factor[k, k:stop]
             left[:, k] = rounded

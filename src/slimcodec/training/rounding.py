@@ -89,4 +89,5 @@ def learn_rounding(
         optimizer.step()
     with torch.no_grad():
         learned = (floor + (chosen > 0)).clamp(*levels) * steps
+        learned[weight == 0] = 0  # What was pruned stays so.
         return learned if error(learned) < unit else nearest
