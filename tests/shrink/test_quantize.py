@@ -8,13 +8,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image as PillowImage
+from torch import nn
 
-from slimcodec import library
+from slimcodec import library, registry
 from slimcodec.errors import UnknownNameError, UsageError
-from slimcodec.model_file import Model, load, save
+from slimcodec.model_file import Model, load, save, thaw_network
+from slimcodec.quantization.simulation import weight_grids
 from slimcodec.runtime import open_codec
 from slimcodec.shrink import Context, Quantize, Recipe
+from slimcodec.shrink.calibration import CodedPath, Seen, observed
+from slimcodec.shrink.rounding import round_weights
 from slimcodec.types import Image
 
 Picture = Callable[..., Image]
@@ -42,6 +47,34 @@ def test_a_quantized_model_codes_and_comes_back(
     codec, image = open_codec(model), picture(48, 64)
     stream = codec.encode(image)
     np.testing.assert_array_equal(codec.decode(stream), codec.decode(stream))
+
+
+@pytest.mark.parametrize("family", ["hific", "toderici"])
+def test_photographs_reach_every_layer(
+    tiny_models: dict[str, Model], family: str, picture: Picture
+) -> None:
+    network, kind = thaw_network(tiny_models[family]), registry.families.get(family)
+    path = CodedPath.of(network, kind, [picture(64, 96)])
+    with observed(network) as coded:
+        path.run(network)
+    with observed(network) as expected:
+        path.expect(network)
+    unseen = {name for name in coded if not (coded[name].calls or expected[name].calls)}
+    assert not unseen
+    # What coding runs in integers is what the first of the two does not call.
+    assert {n.split(".")[0] for n, seen in coded.items() if not seen.calls} == {"probability"}
+
+
+def test_weights_of_grouped_and_dilated_layers_go_to_the_nearest_level() -> None:
+    for layer in (nn.Conv2d(4, 4, 3, groups=2), nn.Conv2d(4, 4, 3, dilation=2)):
+        weight = layer.weight.detach().clone()
+        seen = Seen(kept=[torch.randn(1, 4, 16, 16)])
+        round_weights(layer, 4, seen, None, "compensated")
+        grid = weight_grids(nn.Sequential(layer))["0.weight"]
+        steps = torch.from_numpy(grid.steps)
+        steps = steps[:, None, None, None] if grid.axis == 0 else steps[None, :, None, None]
+        nearest = (weight / steps).round().clamp(-7, 7)
+        np.testing.assert_array_equal(grid.integers, nearest.numpy())
 
 
 @pytest.mark.parametrize(

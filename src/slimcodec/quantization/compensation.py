@@ -35,7 +35,7 @@ def round_layer(
     """A layer's weights on their grid.
 
     Args:
-        layer: with its trained weights; of one group.
+        layer: with its trained weights; of one group, not dilated.
         steps: distance between levels, broadcastable to the weights.
         levels: lowest and highest integer.
         inputs: what the layer is given, [1, c, h, w] each; at least one.

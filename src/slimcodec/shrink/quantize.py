@@ -77,8 +77,8 @@ class Quantize:
         equalise: whether channels get units in which all reach equally far, where activations are
             quantized and the family says that is possible.
         bias_correction: whether biases make up for what rounding weights adds on average.
-        rounding: ``compensated``, ``learned`` or ``nearest``; layers that no photograph reaches are
-            rounded to the nearest level.
+        rounding: ``compensated``, ``learned`` or ``nearest``; weights of layers that no photograph
+            reaches go to the nearest level, and so do grouped and dilated ones for ``compensated``.
     """
 
     name: ClassVar[str] = "quantize"
@@ -248,16 +248,14 @@ class Quantize:
             for name, own in bits.items()
             if own.activations is not None and notes[name].calls
         }
+        seen = expected | {name: note for name, note in notes.items() if note.calls}
         layers = {n: layer for n, layer in convolutions(quantized).items() if n in bits}
         floats = {name: layer.weight.detach().clone() for name, layer in layers.items()}
         report = context.stage("rounding weights")
         for number, (name, layer) in enumerate(layers.items()):
             report(number, len(layers))
             if (own := bits[name].weights) is not None:
-                known = notes.get(name)
-                if known is None or not known.calls:
-                    known = expected.get(name)
-                round_weights(layer, own, known, grids.get(name), self.rounding)
+                round_weights(layer, own, seen.get(name), grids.get(name), self.rounding)
         attach_activations(quantized, grids)
         report(len(layers), len(layers))
         if self.bias_correction and path:

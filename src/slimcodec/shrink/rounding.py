@@ -46,6 +46,9 @@ def round_weights(
         other = least_error_steps(layer.weight.detach(), 1 - axis, bits)
         if _error(layer.weight, other, 1 - axis, bits) < _error(layer.weight, steps, axis, bits):
             axis, steps = 1 - axis, other
+    compensates = layer.groups == 1 and set(layer.dilation) == {1}
+    if rounding == "compensated" and not compensates:
+        rounding = "nearest"
     if rounding != "nearest" and seen is not None and seen.kept:
         with torch.no_grad():
             inputs = [x if grid is None else InputGrid(grid)(x) for x in seen.kept]

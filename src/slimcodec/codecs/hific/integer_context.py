@@ -154,6 +154,9 @@ Walk = Generator[Guess, NDArray[np.int32], NDArray[np.int32]]
 
 @dataclass(frozen=True)
 class _Group:
+    """One slice in one colour; ``seen`` is None where nothing is known. ``taps`` are the same
+    weights in the order that one product takes; a stream's identity is that of ``seen``."""
+
     channels: slice
     second: bool
     mix: Linear
