@@ -65,6 +65,14 @@ def test_photographs_reach_every_layer(
     assert {n.split(".")[0] for n, seen in coded.items() if not seen.calls} == {"probability"}
 
 
+def test_streams_stay_where_only_transforms_are_quantized(
+    tiny_models: dict[str, Model], photographs: Path
+) -> None:
+    recipe = Recipe([Quantize(8, 8, only=("encoder", "generator"))], "transforms")
+    model = library.shrink_model(tiny_models["hific"], recipe, Context(photographs))
+    assert model.stream_id == tiny_models["hific"].stream_id
+
+
 def test_weights_of_grouped_and_dilated_layers_go_to_the_nearest_level() -> None:
     for layer in (nn.Conv2d(4, 4, 3, groups=2), nn.Conv2d(4, 4, 3, dilation=2)):
         weight = layer.weight.detach().clone()

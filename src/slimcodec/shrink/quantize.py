@@ -236,7 +236,10 @@ class Quantize:
             if self.equalise and any(own.activations for own in bits.values()):
                 with calibration.observed(quantized) as notes:
                     path.run(quantized, context.stage("looking at channels"))
-                calibration.equalise(quantized, family.rescalings(network.config), notes)
+                # Of other layers, units stay: what streams depend on may be among them.
+                read = {name for name, own in bits.items() if own.activations is not None}
+                rescalings = [r for r in family.rescalings(network.config) if r.layer in read]
+                calibration.equalise(quantized, rescalings, notes)
             keep = self.rounding != "nearest"
             with calibration.observed(quantized, keep) as notes:
                 path.run(quantized, context.stage("looking at layers"))
