@@ -68,7 +68,9 @@ def test_photographs_reach_every_layer(
 def test_streams_stay_where_only_transforms_are_quantized(
     tiny_models: dict[str, Model], photographs: Path
 ) -> None:
-    recipe = Recipe([Quantize(8, 8, only=("encoder", "generator"))], "transforms")
+    only = ("encoder", "generator")
+    step = Quantize(8, 8, only=only, rounding="nearest", bias_correction=False)
+    recipe = Recipe([step], "transforms")
     model = library.shrink_model(tiny_models["hific"], recipe, Context(photographs))
     assert model.stream_id == tiny_models["hific"].stream_id
 
