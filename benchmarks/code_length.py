@@ -63,7 +63,7 @@ def _measure(codec: TodericiCodec, stream: bytes) -> tuple[float, float, float, 
     for number, code in enumerate(codes.astype(np.int32)):
 
         def add(tables, place, code=code):
-            own = code[place.rows, place.columns, place.start : place.stop]
+            own = code[place]
             lengths.append(-np.log2(np.where(own > 0, plus[tables], minus[tables])).sum())
             return own
 

@@ -29,6 +29,7 @@ VARIANTS = {
         "as it is": (),
         "encoder network off": ("binarizer.conv.weight",),
         "decoder network off": ("decoder.out.weight", "decoder.out.bias"),
+        "filter off": ("decoder.filter.layers.2.weight", "decoder.filter.layers.2.bias"),
     },
 }
 """Family to what is zeroed: the last layer of each network."""

@@ -23,7 +23,7 @@ from jaxtyping import install_import_hook
 ROOT = Path(__file__).resolve().parents[1]
 CODECS = ROOT / "src" / "slimcodec" / "codecs"
 CHECKED = [f"slimcodec.codecs.{path.parent.name}" for path in CODECS.glob("*/network.py")]
-TRAINING = [f"slimcodec.training.{room}" for room in ("data", "loop", "losses")]
+TRAINING = [f"slimcodec.training.{room}" for room in ("data", "loop", "objectives")]
 install_import_hook([*CHECKED, *TRAINING], "shape_check.check")
 
 from slimcodec import registry  # noqa: E402
@@ -101,6 +101,7 @@ TINY = {
         head_width=12,
         decoder_widths=(12, 8, 8, 8),
         linear_components=24,
+        filter_width=8,
         memory_channels=8,
         context_channels=8,
         hidden_channels=8,
@@ -109,17 +110,23 @@ TINY = {
 """Each family's small network with a dozen channels instead of hundreds."""
 
 
-def make_tiny(family_name: str, seed: int) -> Any:
-    """A tiny network that is a working linear codec."""
+def make_tiny(family_name: str, seed: int, **changes: Any) -> Any:
+    """A tiny network that is a working linear codec.
+
+    Args:
+        family_name: whose.
+        seed: of weights and blocks.
+        changes: to its shape.
+    """
     import torch
 
     family = registry.families.get(family_name)
-    config = TINY[family_name]
+    config = replace(TINY[family_name], **changes)
     with torch.random.fork_rng():
         torch.manual_seed(seed)  # densities draw their biases when they are built
         network = family.build(config)
         torch.manual_seed(seed)
-        family.initialise(network, blocks(2000, config.stride, seed))
+        family.initialise(network, blocks(2000, config.block_size, seed))
     return network.eval()
 
 
@@ -136,6 +143,12 @@ def tiny_models() -> dict[str, Model]:
 def tiny_config() -> HificConfig:
     """hific-s with a dozen channels instead of hundreds."""
     return TINY["hific"]
+
+
+@pytest.fixture(scope="session")
+def make_network_of() -> Callable[..., Any]:
+    """``make_network_of(family, seed, **changes)``: a tiny network of any family and shape."""
+    return make_tiny
 
 
 @pytest.fixture(scope="session")

@@ -86,7 +86,8 @@ class Family(Protocol):
         """A network with torch's default weights."""
 
     def initialise(self, network: Any, blocks: Floats) -> None:
-        """Starting weights for training, given pixel blocks [n, 3, k, k] of the photographs."""
+        """Starting weights for training, given pixel blocks [n, 3, k, k] of the photographs, k the
+        config's ``block_size``."""
 
     def freeze(self, network: Any) -> dict[str, NDArray[Any]]:
         """Everything integer that coding needs, computed from the network's weights."""

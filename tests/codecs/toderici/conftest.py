@@ -3,6 +3,9 @@ initial weights every bit would be a toss, and one table would code them all."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
 
@@ -56,3 +59,22 @@ def other_rnn_codec(tiny_models: dict[str, Model]) -> TodericiCodec:
     codec = open_codec(freeze_network(network, name="other", family="toderici"))
     assert isinstance(codec, TodericiCodec)
     return codec
+
+
+@pytest.fixture(scope="session")
+def plain_network(make_network_of: Callable[..., Any]) -> TodericiNetwork:
+    """As before there were significance bits, windows that overlap and a filter."""
+    network = make_network_of(
+        "toderici", 0, significance=False, linear_window=16, linear_rounds=6, filter_width=0
+    )
+    assert isinstance(network, TodericiNetwork)
+    give_opinions(network, 0)
+    return thaw_network(freeze_network(network, name="plain", family="toderici"))
+
+
+@pytest.fixture(params=["rnn_network", "plain_network"])
+def each_network(request: pytest.FixtureRequest) -> TodericiNetwork:
+    """With everything, and as published but for a linear path of blocks and signs."""
+    network = request.getfixturevalue(request.param)
+    assert isinstance(network, TodericiNetwork)
+    return network

@@ -6,9 +6,11 @@ Run as a program it prints their digest; it imports no torch, so that takes litt
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 
+from slimcodec.codecs.toderici.config import toderici_s
 from slimcodec.codecs.toderici.prior import BitPrior, Place
 
 Weights = dict[str, np.ndarray]
@@ -50,11 +52,11 @@ def random_weights(
 
 
 def tables_of(prior: BitPrior, codes: np.ndarray) -> np.ndarray:
-    """The table that codes each bit of ±1 codes [t, n, h, w]; -1 where none was asked for."""
-    tables = np.full(codes.shape, -1, np.int16)
+    """The table that codes each bit of codes [t, n, h, w]; -1 where none was asked for."""
+    found = []
     known = prior.start(*codes.shape[2:])
-    for number, code in enumerate(codes):
-        chosen = tables[number]
+    for number, code in enumerate(codes.transpose(0, 2, 3, 1)):
+        chosen = np.full(code.shape, -1, np.int16)
 
         def give(
             numbers: np.ndarray,
@@ -62,25 +64,38 @@ def tables_of(prior: BitPrior, codes: np.ndarray) -> np.ndarray:
             code: np.ndarray = code,
             chosen: np.ndarray = chosen,
         ) -> np.ndarray:
-            assert (chosen[place.start : place.stop, place.rows, place.columns] == -1).all()
-            chosen[place.start : place.stop, place.rows, place.columns] = numbers.T
-            return code[place.start : place.stop, place.rows, place.columns].T.astype(np.int32)
+            assert (chosen[place] == -1).all()
+            chosen[place] = numbers
+            return code[place].astype(np.int32)
 
         read, known = prior.iterate(number, known, give)
-        assert np.array_equal(read.transpose(2, 0, 1), code)
-    return tables
+        assert np.array_equal(read, code)
+        assert np.array_equal(chosen >= 0, code != 0)  # what is written, and that alone
+        found.append(chosen)
+    return np.stack(found).transpose(0, 3, 1, 2)
 
 
-def random_codes(*shape: int, seed: int = 0) -> np.ndarray:
-    """±1, int8."""
-    return np.random.default_rng(seed).choice(np.array([-1, 1], np.int8), shape)
+def written(codes: np.ndarray, sent_if: Sequence[int] | np.ndarray) -> np.ndarray:
+    """Codes ±1 [t, n, h, w] with zeros where a bit is not written."""
+    gates = np.array(sent_if)
+    sent = (gates < 0)[:, None, None] | (codes[:, gates] > 0)
+    return np.where(sent, codes, 0).astype(np.int8)
+
+
+def random_codes(
+    *shape: int, seed: int = 0, sent_if: Sequence[int] | np.ndarray | None = None
+) -> np.ndarray:
+    """±1, int8; given what depends on what, [t, n, h, w] and 0 where a bit is not written."""
+    codes = np.random.default_rng(seed).choice(np.array([-1, 1], np.int8), shape)
+    return codes if sent_if is None else written(codes, sent_if)
 
 
 def tables() -> np.ndarray:
     weights = random_weights(
         iterations=3, bits=32, memory=48, context=64, hidden=32, slices=4, seed=1
     )
-    return tables_of(BitPrior(weights), random_codes(3, 32, 40, 56))
+    sent_if = np.array(toderici_s().sent_if)
+    return tables_of(BitPrior(weights, sent_if), random_codes(3, 32, 40, 56, sent_if=sent_if))
 
 
 def digest() -> str:

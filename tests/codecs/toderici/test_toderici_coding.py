@@ -77,7 +77,10 @@ def test_the_decoder_reads_the_bits_of_the_encoder(
     assert read.dtype == np.int8
     assert read.shape == (count, -(-shape[0] // 16), -(-shape[1] // 16), 32)
     np.testing.assert_array_equal(read, wrote.transpose(0, 2, 3, 1))
-    assert set(np.unique(read)) <= {-1, 1}
+    sent_if = np.array(watched.config.sent_if)
+    np.testing.assert_array_equal(read != 0, (sent_if < 0) | (read[..., sent_if] > 0))
+    assert set(np.unique(read)) <= {-1, 0, 1}
+    assert (read == 0).any()
 
 
 @settings(max_examples=25, deadline=None)
@@ -114,13 +117,15 @@ def test_a_picture_is_the_sum_of_its_iterations(watched: TodericiCodec, picture:
     codes = watched.read(stream)
     canvas = np.full((3, 48, 64), 0.5)
     state: list[np.ndarray] = []
-    decoder = watched.parts["decoder"].part
+    decoder, filtered = watched.parts["decoder"].part, watched.parts["filter"].part
     for number, bits in enumerate(codes):
         code = bits.transpose(2, 0, 1)[None].astype(np.float32)
         output, *state = decoder(code, np.array(number, np.int64), *state)
         canvas = canvas + output[0]
         decoded = watched.decode(watched.cut(stream, number + 1))
-        expected = crop(np.clip(canvas, 0, 1).transpose(1, 2, 0) * 255, *image.shape[:2])
+        shown = filtered(canvas[None].astype(np.float32), state[-2])[0]
+        assert np.abs(shown - canvas).max() > 1e-3
+        expected = crop(np.clip(shown, 0, 1).transpose(1, 2, 0) * 255, *image.shape[:2])
         assert np.abs(decoded - expected).max() < 0.51  # rounded to a level, and nothing else
 
 
@@ -138,10 +143,11 @@ def test_it_is_a_working_progressive_codec(rnn_codec: TodericiCodec, picture: Pi
 def test_parts_run_no_more_often_than_needed(
     watched: TodericiCodec, picture: Picture, count: int
 ) -> None:
-    """What an encoder's last iteration leaves nobody looks at."""
+    """What an encoder's last iteration leaves nobody looks at, and what a filter makes of a picture
+    a decoder's user alone."""
     stream = watched.encode(picture(40, 56), count)
     calls = {name: len(part.inputs) for name, part in watched.parts.items()}
-    assert calls == {"encoder": count, "binarizer": count, "decoder": count - 1}
+    assert calls == {"encoder": count, "binarizer": count, "decoder": count - 1, "filter": 0}
     # The first iteration has no state, the others that of the one before.
     for name, own in (("encoder", 1), ("decoder", 2)):
         part = watched.parts[name]
@@ -158,6 +164,10 @@ def test_parts_run_no_more_often_than_needed(
     assert len(decoding) == count
     for ours, theirs in zip(encoding, decoding, strict=False):
         np.testing.assert_allclose(ours[0], theirs[0], atol=1e-5)
+    ((picture_so_far, hidden),) = watched.parts["filter"].inputs
+    total = 0.5 + sum(output for output, *_ in decoding)
+    np.testing.assert_allclose(picture_so_far, total, atol=1e-5)
+    np.testing.assert_array_equal(hidden, decoding[-1][-2])
 
 
 @pytest.mark.parametrize("shape", [(64, 64), (256, 384)])
@@ -170,7 +180,8 @@ def test_real_bytes_are_the_ideal_of_the_tables(
     chosen = tables_of(rnn_codec.prior, codes)
     assert len(np.unique(chosen)) > 5
     frequencies = np.stack([rnn_codec.tables[i] for i in range(len(rnn_codec.tables))])
-    ideal = (24 - np.log2(frequencies[chosen, codes + 1].astype(float))).sum() / 8
+    costs = 24 - np.log2(frequencies[chosen, codes + 1].astype(float))
+    ideal = costs[codes != 0].sum() / 8
     assert 0.99 * ideal < len(stream) <= 1.01 * ideal + 64
 
 
@@ -182,11 +193,11 @@ def test_coding_is_what_training_saw(
     image = picture(128, 192)
     x = torch.from_numpy(image.transpose(2, 0, 1).copy())[None].float() / 255
     with torch.no_grad():
-        residuals, bits = rnn_network(x, 0, count)
+        _, errors, bits = rnn_network(x, 0, count)
     stream = rnn_codec.encode(image, count)
     ideal = float(bits.sum()) / 8
     assert 0.99 * ideal < len(stream) <= 1.01 * ideal + 64
-    pixels = ((x - residuals[-1]).clamp(0, 1) * 255)[0].permute(1, 2, 0).numpy()
+    pixels = ((x - errors[-1]).clamp(0, 1) * 255)[0].permute(1, 2, 0).numpy()
     assert np.abs(rnn_codec.decode(stream) - pixels).max() < 1
 
 
@@ -205,15 +216,38 @@ def test_a_model_file_gives_the_same_codec(
 def test_other_parts_read_old_streams(
     rnn_network: TodericiNetwork, rnn_codec: TodericiCodec, stream: bytes
 ) -> None:
-    """A changed encoder or decoder is another model of the same streams."""
+    """A changed encoder, decoder or filter is another model of the same streams."""
     network = copy.deepcopy(rnn_network)
     with torch.no_grad():
         network.encoder.stem.weight.mul_(1.5)
         network.decoder.out.weight.mul_(1.5)
+        network.decoder.filter.layers[2].weight.mul_(1.5)
     codec = open_codec(freeze_network(network, name="slim", family="toderici"))
     assert isinstance(codec, TodericiCodec)
     assert codec.digest != rnn_codec.digest
     np.testing.assert_array_equal(codec.read(stream), rnn_codec.read(stream))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_codec_without_what_came_later(
+    plain_network: TodericiNetwork, picture: Picture, shape: tuple[int, int]
+) -> None:
+    """Blocks, signs and no filter: every bit is written, and the picture is the plain sum."""
+    codec = open_codec(freeze_network(plain_network, name="plain", family="toderici"))
+    assert isinstance(codec, TodericiCodec)
+    assert sorted(codec.parts) == ["binarizer", "decoder", "encoder"]
+    codec.parts = {name: Watched(part) for name, part in codec.parts.items()}
+    image = picture(*shape)
+    stream = codec.encode(image, DEEPEST)
+    wrote = np.stack([code[0] for code in codec.parts["binarizer"].outputs])
+    read = codec.read(stream)
+    np.testing.assert_array_equal(read, wrote.transpose(0, 2, 3, 1))
+    assert set(np.unique(read)) <= {-1, 1}
+    encoding = [output for output, *_ in codec.parts["decoder"].outputs]
+    decoded = codec.decode(stream)
+    last = codec.parts["decoder"].outputs[-1][0]
+    expected = np.clip(0.5 + sum(encoding) + last, 0, 1)[0].transpose(1, 2, 0) * 255
+    assert np.abs(decoded - crop(expected, *shape)).max() < 0.51
 
 
 # What is refused
@@ -333,16 +367,31 @@ def test_streams_of_our_id_that_we_do_not_write(rnn_codec: TodericiCodec, stream
     assert "6 iterations, tiny-rnn writes at most 5" in refusal(rnn_codec, pack(more))
 
 
-def test_a_network_whose_codes_are_no_signs(rnn_codec: TodericiCodec, picture: Picture) -> None:
+@pytest.mark.parametrize(
+    ("significant", "sign"), [(0, 0), (1, 0), (-1, 1), (-1, -1), (2, 1), (1, -2), (0, 1), (1, 1000)]
+)
+def test_a_network_whose_codes_are_no_signs(
+    rnn_codec: TodericiCodec, picture: Picture, significant: int, sign: int
+) -> None:
+    """One sign that is written where nothing says so, or is not where something does, suffices."""
+    bit = rnn_codec.config.sent_if.index(0)
+
+    def damaged(*arrays: np.ndarray) -> np.ndarray:
+        code = np.array(rnn_codec.parts["binarizer"](*arrays))
+        code[0, [0, bit], -1, 1] = significant, sign
+        return code
+
     codec = copy.copy(rnn_codec)
-    codec.parts = dict(rnn_codec.parts)
-    codec.parts["binarizer"] = lambda *arrays: 0 * rnn_codec.parts["binarizer"](*arrays)
+    codec.parts = {**rnn_codec.parts, "binarizer": damaged}
     with pytest.raises(ModelFileError, match="tiny-rnn gives codes that are not -1 or \\+1"):
         codec.encode(picture(40, 56))
 
 
 @pytest.mark.parametrize("symbol", [0, 2, -2, 1000])
-def test_symbols_that_are_no_bits(rnn_codec: TodericiCodec, stream: bytes, symbol: int) -> None:
+@pytest.mark.parametrize("exchange", ["significance", "sign"])
+def test_symbols_that_are_no_bits(
+    rnn_codec: TodericiCodec, stream: bytes, symbol: int, exchange: str
+) -> None:
     """Nobody writes one, but whoever forges a stream can, with a right check around it."""
     header = unpack(stream)
     asked: list[np.ndarray] = []
@@ -350,8 +399,8 @@ def test_symbols_that_are_no_bits(rnn_codec: TodericiCodec, stream: bytes, symbo
     def forge(coder: SymbolEncoder) -> Callable[..., np.ndarray]:
         def give(numbers: np.ndarray, place: Any) -> np.ndarray:
             bits = np.ones(numbers.shape, np.int32)
-            if not asked:
-                bits[0, 0] = symbol
+            if len(asked) == ["significance", "sign"].index(exchange):
+                bits[0] = symbol
             asked.append(numbers)
             coder.put(bits, numbers, rnn_codec.tables)
             return bits

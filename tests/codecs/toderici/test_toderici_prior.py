@@ -15,11 +15,19 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from large_bit_prior import digest, random_codes, random_weights, tables, tables_of
+from large_bit_prior import (
+    digest,
+    random_codes,
+    random_weights,
+    tables,
+    tables_of,
+    written,
+)
 
 from slimcodec.codecs.toderici.coding import TodericiCodec
+from slimcodec.codecs.toderici.config import TodericiConfig, toderici_s
 from slimcodec.codecs.toderici.network import TodericiNetwork
-from slimcodec.codecs.toderici.prior import BitPrior, Place, bit_tables
+from slimcodec.codecs.toderici.prior import SENT_IF, BitPrior, Place, bit_tables
 from slimcodec.codecs.toderici.probability import BitModel
 from slimcodec.errors import ModelFileError
 from slimcodec.model_file import Model
@@ -28,6 +36,9 @@ from slimcodec.stream import SymbolDecoder, SymbolEncoder, Tables
 GRIDS = [(1, 1), (1, 2), (1, 5), (4, 1), (2, 2), (3, 4), (7, 6)]
 QUARTERS, MIDDLE = 4, 32
 """Tables per unit of logit, and the number of the toss."""
+PAIRS = np.array([-1, -1, 0, 1, -1, -1, 4, 5])
+"""Of eight bits in two slices: two significance bits, then their signs."""
+layouts = pytest.mark.parametrize("sent_if", [None, PAIRS], ids=["all sent", "significance"])
 
 
 def small_weights(seed: int = 0) -> dict[str, np.ndarray]:
@@ -53,9 +64,10 @@ def logits_of(twin: BitModel, codes: np.ndarray) -> np.ndarray:
 
 
 def bits_by(prior_tables: np.ndarray, codes: np.ndarray, tables: Tables) -> np.ndarray:
-    """What each bit costs with the table that codes it."""
+    """What each bit costs with the table that codes it; nothing where it is not written."""
     frequencies = np.stack([tables[i] for i in range(len(tables))])
-    return 24 - np.log2(frequencies[prior_tables, codes.astype(int) + 1].astype(np.float64))
+    costs = 24 - np.log2(frequencies[prior_tables, codes.astype(int) + 1].astype(np.float64))
+    return np.where(codes != 0, costs, 0)
 
 
 # The same model
@@ -65,9 +77,9 @@ def bits_by(prior_tables: np.ndarray, codes: np.ndarray, tables: Tables) -> np.n
 def test_tables_are_the_float_logits_in_quarters(
     rnn_codec: TodericiCodec, twin: BitModel, shape: tuple[int, int]
 ) -> None:
-    codes = random_codes(5, 32, *shape, seed=sum(shape))
-    ours = tables_of(rnn_codec.prior, codes).astype(int) - MIDDLE
-    ideal = np.clip(QUARTERS * logits_of(twin, codes), -MIDDLE, MIDDLE)
+    codes = random_codes(5, 32, *shape, seed=sum(shape), sent_if=rnn_codec.prior.sent_if)
+    ours = tables_of(rnn_codec.prior, codes)[codes != 0].astype(int) - MIDDLE
+    ideal = np.clip(QUARTERS * logits_of(twin, codes), -MIDDLE, MIDDLE)[codes != 0]
     away = np.abs(ours - ideal)
     assert away.max() < 0.51  # a half is the rounding to quarters, the rest that of the weights
     assert (ours == np.rint(ideal)).mean() > 0.99
@@ -75,7 +87,7 @@ def test_tables_are_the_float_logits_in_quarters(
 
 
 def drawn_codes(codec: TodericiCodec, count: int, shape: tuple[int, int]) -> np.ndarray:
-    """Bits as the model expects them, [t, n, h, w]."""
+    """Codes as the model expects them, [t, n, h, w]."""
     rng = np.random.default_rng(0)
     plus = np.array([codec.tables[i][2] for i in range(len(codec.tables))]) / 2**24
 
@@ -95,21 +107,52 @@ def test_quarters_cost_next_to_nothing(rnn_codec: TodericiCodec, twin: BitModel)
     with torch.no_grad():
         ideal = float(twin([torch.from_numpy(c.astype(np.float64))[None] for c in codes]).sum())
     assert cost == pytest.approx(ideal, rel=3e-3)
-    assert cost < 0.9 * codes.size
+    assert cost < 0.9 * np.count_nonzero(codes)
 
 
-def test_the_length_is_the_cross_entropy(twin: BitModel) -> None:
-    codes = random_codes(3, 32, 4, 5)
+def test_the_length_is_the_cross_entropy(rnn_codec: TodericiCodec, twin: BitModel) -> None:
+    """Of the bits that are written."""
+    codes = random_codes(3, 32, 4, 5, sent_if=rnn_codec.prior.sent_if)
     with torch.no_grad():
         lengths = twin([torch.from_numpy(c.astype(np.float64))[None] for c in codes])[:, 0].numpy()
     probability = 1 / (1 + np.exp(-logits_of(twin, codes) * codes))
-    np.testing.assert_allclose(lengths, -np.log2(probability).sum(axis=(1, 2, 3)), rtol=1e-9)
+    nats = np.where(codes != 0, -np.log2(probability), 0)
+    assert 0.6 < (nats > 0).mean() < 0.9
+    np.testing.assert_allclose(lengths, nats.sum(axis=(1, 2, 3)), rtol=1e-9)
 
 
-def test_a_model_of_zeros_tosses() -> None:
+@pytest.mark.parametrize("significance", [False, True])
+def test_the_length_tells_significance_bits_what_their_signs_cost(significance: bool) -> None:
+    """Its gradient is that of the formula, and goes to no other bit."""
+    config = TodericiConfig(
+        bits=8, slices=2, iterations=1, linear_components=8 * significance, linear_rounds=1,
+        significance=significance, memory_channels=2, context_channels=3, hidden_channels=3,
+    )  # fmt: skip
+    model = BitModel(config).double()
+    with torch.no_grad():
+        for group in model.iterations[0].groups:
+            group.out.weight.zero_()  # logits know no bits, so that no gradient goes through them
+            group.out.bias.normal_(0, 2, generator=torch.Generator().manual_seed(0))
+    code = torch.from_numpy(random_codes(1, 8, 3, 4, sent_if=config.sent_if).astype(np.float64))
+    code.requires_grad_(True)
+    model([code]).sum().backward()
+    plain = code.detach().numpy()[0]
+    logits = logits_of(model, plain[None])[0]
+    expected = -logits / (1 + np.exp(logits * plain))
+    for bit, gate in enumerate(config.sent_if):
+        if gate >= 0:
+            expected[bit] *= plain[gate] > 0
+            expected[gate] += np.log1p(np.exp(-logits[bit] * plain[bit])) / 2
+    assert code.grad is not None
+    np.testing.assert_allclose(code.grad[0].numpy(), expected / np.log(2), rtol=1e-9)
+
+
+@layouts
+def test_a_model_of_zeros_tosses(sent_if: np.ndarray | None) -> None:
     """Pruned to nothing it still codes."""
     zeros = {name: np.zeros_like(array) for name, array in small_weights().items()}
-    assert (tables_of(BitPrior(zeros), random_codes(2, 8, 3, 4)) == MIDDLE).all()
+    codes = random_codes(2, 8, 3, 4, sent_if=sent_if)
+    assert (tables_of(BitPrior(zeros, sent_if), codes)[codes != 0] == MIDDLE).all()
 
 
 def test_logits_beyond_the_last_table_take_the_last() -> None:
@@ -145,27 +188,38 @@ def test_a_bit_changes_no_table_of_its_own_or_an_earlier_group(
     place: tuple[int, int, int, int],
     seed: int,
 ) -> None:
-    codes = random_codes(5, 32, *shape, seed=seed)
+    sent_if = rnn_codec.prior.sent_if
+    raw = random_codes(5, 32, *shape, seed=seed)
+    codes = written(raw, sent_if)
     t, n, i, j = (k % side for k, side in zip(place, codes.shape, strict=True))
-    changed = codes.copy()
-    changed[t, n, i, j] *= -1
+    if not codes[t, n, i, j]:
+        n = sent_if[n]  # of a sign that is not written, its significance bit
+    raw[t, n, i, j] *= -1
+    changed = written(raw, sent_if)
+    assert (codes != changed).any()
     groups = group_numbers(32, 4, shape)
     before = np.arange(5)[:, None, None, None] < t
     before = before | ((np.arange(5) == t)[:, None, None, None] & (groups <= groups[n, i, j]))
-    ours = [tables_of(rnn_codec.prior, c)[before] for c in (codes, changed)]
+    # Of a significance bit that is another now, the sign is written now, or no more.
+    itself = np.zeros(codes.shape, bool)
+    itself[t, sent_if == n, i, j] = True
+    both = before & ~itself
+    ours = [tables_of(rnn_codec.prior, c)[both] for c in (codes, changed)]
     np.testing.assert_array_equal(*ours)
     floats = [logits_of(twin, c)[before] for c in (codes, changed)]
     np.testing.assert_allclose(*floats, rtol=0, atol=1e-9)
 
 
 def test_a_group_is_known_to_all_later_ones(rnn_codec: TodericiCodec, twin: BitModel) -> None:
-    shape = (4, 4)
-    codes, groups = random_codes(5, 32, *shape), group_numbers(32, 4, shape)
+    shape, sent_if = (4, 4), rnn_codec.prior.sent_if
+    raw, groups = random_codes(5, 32, *shape), group_numbers(32, 4, shape)
+    codes = written(raw, sent_if)
     original = tables_of(rnn_codec.prior, codes), logits_of(twin, codes)
     for t in (0, 2):
         for group in range(8):
-            changed = codes.copy()
-            changed[t][groups == group] *= -1
+            other = raw.copy()
+            other[t][groups == group] *= -1
+            changed = written(other, sent_if)
             now = tables_of(rnn_codec.prior, changed), logits_of(twin, changed)
             for ours, theirs in zip(now, original, strict=True):
                 later = [groups == g for g in range(group + 1, 8)]
@@ -179,16 +233,16 @@ def test_both_directions_exchange_the_same_tables(
     rnn_codec: TodericiCodec, shape: tuple[int, int]
 ) -> None:
     prior, frozen = rnn_codec.prior, rnn_codec.tables
-    codes = random_codes(5, *shape, 32, seed=7)
+    codes = random_codes(5, 32, *shape, seed=7, sent_if=prior.sent_if)
     known_here, known_there = prior.start(*shape), prior.start(*shape)
-    for number, code in enumerate(codes):
+    for number, code in enumerate(codes.transpose(0, 2, 3, 1)):
         asked: deque[np.ndarray] = deque()
         coder = SymbolEncoder()
 
         def give(numbers: np.ndarray, place: Place, code=code, asked=asked, coder=coder):
             assert numbers.size
             asked.append(numbers)
-            bits = code[place.rows, place.columns, place.start : place.stop].astype(np.int32)
+            bits = code[place].astype(np.int32)
             coder.put(bits, numbers, frozen)
             return bits
 
@@ -206,21 +260,40 @@ def test_both_directions_exchange_the_same_tables(
         np.testing.assert_array_equal(read, code)
 
 
-def test_the_groups_hold_every_bit_once(rnn_codec: TodericiCodec) -> None:
-    """An empty colour, of a single position, is not asked for."""
-    for shape in GRIDS:
-        asked: list[Place] = []
+@layouts
+@pytest.mark.parametrize("shape", GRIDS)
+@pytest.mark.parametrize("moving", ["none", "some", "all"])
+def test_every_written_bit_is_asked_for_once(
+    shape: tuple[int, int], moving: str, sent_if: np.ndarray | None
+) -> None:
+    """No other one ever is, and nothing is where there is nothing: an empty colour, of a single
+    position, or signs where nothing moves. A sign comes right after its significance bit."""
+    prior, rng = BitPrior(small_weights(), sent_if), np.random.default_rng(0)
+    times = np.zeros((*shape, 8), int)
+    turn = np.zeros((*shape, 8), int)
+    answers = {"none": [-1], "some": [-1, 1], "all": [1]}[moving]
 
-        def give(numbers: np.ndarray, place: Place, asked=asked) -> np.ndarray:
-            asked.append(place)
-            return np.ones(numbers.shape, np.int32)
+    def give(numbers: np.ndarray, place: Place) -> np.ndarray:
+        assert numbers.shape == place[0].shape == place[1].shape == place[2].shape
+        turn[place] = turn.max() + 1
+        np.add.at(times, place, 1)
+        return rng.choice(np.array(answers, np.int32), numbers.shape)
 
-        rnn_codec.prior.iterate(0, rnn_codec.prior.start(*shape), give)
-        assert len(asked) == (4 if shape == (1, 1) else 8)
-        seen = np.zeros((*shape, 32), int)
-        for place in asked:
-            seen[place.rows, place.columns, place.start : place.stop] += 1
-        assert (seen == 1).all()
+    code, _ = prior.iterate(0, prior.start(*shape), give)
+    np.testing.assert_array_equal(times, code != 0)
+    np.testing.assert_array_equal(times, prior.sent(code))
+    signs = sent_if is not None and sent_if >= 0
+    always = np.broadcast_to(~np.array(signs), code.shape)
+    assert times[always].all()
+    if sent_if is None:
+        assert turn.max() == (2 if shape == (1, 1) else 4)
+        return
+    np.testing.assert_array_equal(code[..., signs] != 0, code[..., sent_if[signs]] > 0)
+    after = turn[..., signs] - turn[..., sent_if[signs]]
+    assert (after[code[..., signs] != 0] == 1).all()
+    if moving != "some":
+        exchanges = 1 if moving == "none" else 2
+        assert turn.max() == exchanges * (2 if shape == (1, 1) else 4)
 
 
 # Exactness
@@ -356,7 +429,7 @@ def test_every_table_codes_both_bits_at_their_price() -> None:
 
 def test_identity_covers_every_weight_of_the_bit_model(rnn_model: Model) -> None:
     def identity(weights: dict[str, np.ndarray]) -> bytes:
-        return BitPrior.from_weights(weights).stream_id(bit_tables())
+        return BitPrior.from_model(weights, rnn_model.frozen).stream_id(bit_tables())
 
     weights = dict(rnn_model.weights)
     plain = identity(weights)
@@ -375,6 +448,64 @@ def test_identity_covers_every_weight_of_the_bit_model(rnn_model: Model) -> None
         found.add(changed)
         count += inside
     assert len(found) == count > 40
+
+
+def test_identity_covers_which_bits_are_written(rnn_model: Model) -> None:
+    def identity(frozen: dict[str, np.ndarray]) -> bytes:
+        return BitPrior.from_model(rnn_model.weights, frozen).stream_id(bit_tables())
+
+    frozen = dict(rnn_model.frozen)
+    sent_if = frozen[SENT_IF]
+    plain = identity(frozen)
+    assert plain.hex() == rnn_model.stream_id
+    assert identity({**frozen, SENT_IF: sent_if.astype(np.int64)}) == plain
+    fewer, swapped = sent_if.copy(), sent_if.copy()
+    fewer[4] = -1
+    swapped[[4, 5]] = swapped[[5, 4]]
+    without = {name: array for name, array in frozen.items() if name != SENT_IF}
+    others = [without, *({**frozen, SENT_IF: other} for other in (fewer, swapped))]
+    assert len({plain, *map(identity, others)}) == 4
+    # A model from before there was such a thing is still itself.
+    assert identity({**frozen, SENT_IF: np.full(32, -1)}) == identity(without)
+
+
+def test_a_model_file_says_which_bits_are_written(rnn_model: Model) -> None:
+    config = toderici_s()
+    assert tuple(rnn_model.frozen[SENT_IF]) == config.sent_if
+    prior = BitPrior.from_model(rnn_model.weights, rnn_model.frozen)
+    assert tuple(prior.sent_if) == config.sent_if
+
+
+@pytest.mark.parametrize(
+    "sent_if",
+    [
+        [-1, -1, 0, 4, -1, -1, 4, 5],  # of another slice, of later ones
+        [-1, -1, 0, 1, -1, 0, 4, 1],  # of an earlier one
+        [-1, -1, 8, 1, -1, -1, 4, 5],
+        [-1, -1, 0, 1, -1, -1, 4, 99],
+        [-1, -2, 0, 1, -1, -1, 4, 5],
+        [-1, -40_000, 0, 1, -1, -1, 4, 5],  # in 16 bits above zero
+        [-1, -1, 2, 1, -1, -1, 4, 5],  # of itself
+        [-1, 0, 1, -1, -1, -1, 4, 5],  # of a bit that is not always written
+        [-1, -1, 3, 2, -1, -1, 4, 5],  # of each other
+        [-1, -1, 0, 1, -1, -1, 4],
+        [-1, -1, 0, 1, -1, -1, 4, 5, -1],
+        [[-1, -1, 0, 1, -1, -1, 4, 5]],
+        [],
+        -1,
+    ],
+    ids=str,
+)
+def test_bits_that_depend_on_unknown_ones_are_refused(sent_if: object) -> None:
+    weights = small_weights()
+    BitPrior(weights, PAIRS)
+    for array in (np.array(sent_if, np.int64), np.array(sent_if, np.int32)):
+        with pytest.raises(ModelFileError, match="bits depend on others that are not") as error:
+            BitPrior(weights, array)
+        assert "\n" not in str(error.value)
+    own = {f"probability.{name}": array for name, array in weights.items()}
+    with pytest.raises(ModelFileError, match="bits depend on others that are not"):
+        BitPrior.from_model(own, {SENT_IF: np.array(sent_if, np.int64)})
 
 
 def test_identity_covers_the_tables(rnn_codec: TodericiCodec) -> None:

@@ -94,6 +94,11 @@ class HificConfig:
             )
 
     @property
+    def block_size(self) -> int:
+        """Side of the pixel blocks that starting weights are made from."""
+        return self.stride
+
+    @property
     def stride(self) -> int:
         """Pixels per latent position, on a side: 16 for four stages."""
         return int(2 ** len(self.encoder_widths))

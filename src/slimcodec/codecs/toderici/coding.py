@@ -4,6 +4,7 @@
     encode, per iteration   residual ─► encoder ─► binarizer ─► bits ─► bit prior ─► entropy coder
                             residual ← residual - decoder(bits)         (not after the last one)
     decode, per iteration   entropy coder ─► bit prior ─► bits ─► decoder ─► added to the picture
+            at the end      picture ─► filter ─► picture
 
 Each iteration is a section of its own, so a stream cut at a section's end is the stream of fewer
 iterations. The parts arrive as callables over arrays, their state as arrays that go in and come
@@ -48,8 +49,10 @@ class TodericiCodec:
     Args:
         config: the network's shape.
         parts: ``encoder`` (residual [1, 3, h, w], *state) -> (features, *state); ``binarizer``
-            (features, iteration) -> code ±1 [1, n, h/16, w/16]; ``decoder`` (code, iteration,
-            *state) -> (output [1, 3, h, w], *state). Iterations are int64 scalars from 0.
+            (features, iteration) -> code ±1, 0 where a bit is not written, [1, n, h/16, w/16];
+            ``decoder`` (code, iteration, *state) -> (output [1, 3, h, w], *state); ``filter``,
+            where the config has one, (picture [1, 3, h, w], hidden state of the last ConvLSTM) ->
+            picture. Iterations are int64 scalars from 0.
         prior: the bit model in integers.
         tables: what it chooses from.
         name: for tables and plots.
@@ -108,7 +111,7 @@ class TodericiCodec:
             with clock("entropy", number + 1):
                 coder = SymbolEncoder()
                 bits = code[0].transpose(1, 2, 0).astype(np.int32)
-                if (np.abs(bits) != 1).any():
+                if (np.abs(bits) != self.prior.sent(bits)).any():
                     raise ModelFileError(
                         f"{self.name} gives codes that are not -1 or +1; the model is damaged, or "
                         "its linear path has no place for every bit"
@@ -132,6 +135,9 @@ class TodericiCodec:
                 output, *rest = self.parts["decoder"](code, np.array(number, np.int64), *state)
                 state = tuple(rest)
                 picture += output
+        if self.config.filter_width:
+            with clock("filter"):
+                picture = self.parts["filter"](picture, state[-2])
         with clock("decoder"):
             pixels = np.rint(np.clip(picture[0], 0, 1) * np.float32(255)).astype(np.uint8)
             image = crop(pixels.transpose(1, 2, 0), header.height, header.width)
@@ -143,7 +149,8 @@ class TodericiCodec:
         return cut(stream, self._iterations(quality))
 
     def read(self, stream: bytes) -> NDArray[np.int8]:
-        """The bits of a stream, ±1 [iterations, h/16, w/16, n], every check made."""
+        """The bits of a stream, ±1 or, where one is not written, 0: [iterations, h/16, w/16, n];
+        every check made."""
         header = self._header(stream)
         known = self.prior.start(*self._grid(header.height, header.width))
         codes = []
@@ -192,7 +199,7 @@ class TodericiCodec:
 
     def _writer(self, coder: SymbolEncoder, bits: NDArray[np.int32]) -> Exchange:
         def give(tables: NDArray[np.int16], place: Place) -> NDArray[np.int32]:
-            own = bits[place.rows, place.columns, place.start : place.stop]
+            own = bits[place]
             coder.put(own, tables, self.tables)
             return own
 

@@ -4,6 +4,7 @@ asked for."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,11 +69,14 @@ class TodericiFamily:
         network(image, skip=0, count=network.config.iterations)
 
     def graphs(self, network: TodericiNetwork) -> dict[str, Callable[..., Any]]:
-        return {
+        graphs: dict[str, Callable[..., Any]] = {
             "encoder": network.encoder,
             "binarizer": network.binarizer,
             "decoder": network.decoder,
         }
+        if network.decoder.filter is not None:
+            graphs["filter"] = network.decoder.filter
+        return graphs
 
     def signatures(self, config: TodericiConfig) -> dict[str, list[Signature]]:
         code: dict[str, Shape] = {"code": (1, config.bits, "h", "w"), "iteration": ()}
@@ -83,6 +87,9 @@ class TodericiFamily:
         residual: dict[str, Shape] = {"residual": (1, 3, "16h", "16w")}
         encoder = _states(config.encoder_widths, (4, 2, 1))
         decoder = coefficients | _states(config.decoder_widths, (1, 2, 4, 8))
+        width = config.decoder_widths[-1]
+        seen: dict[str, Shape] = {"picture": (1, 3, "16h", "16w"), "hidden": (1, width, "8h", "8w")}
+        filtered = {"filter": [Signature(seen, ("filtered",))]} if config.filter_width else {}
         return {
             "encoder": [
                 Signature(residual | state, ("features", *_after(encoder)))
@@ -92,6 +99,7 @@ class TodericiFamily:
             "decoder": [
                 Signature(code | state, ("output", *_after(decoder))) for state in ({}, decoder)
             ],
+            **filtered,
         }
 
     def wide_layers(self, config: TodericiConfig) -> frozenset[str]:
@@ -102,13 +110,17 @@ class TodericiFamily:
 
     def rescalings(self, config: TodericiConfig) -> list[Rescaling]:
         # What a ConvLSTM gives is a state, in units that its gates know.
-        kinds = ("weight", "bias") if config.gate_bias else ("weight",)
+        own = ("weight", "bias") if config.gate_bias else ("weight",)
+        pairs = [
+            ("encoder.stem", "encoder.cells.0.conv_ih", own),
+            ("decoder.head", "decoder.cells.0.conv_ih", own),
+        ]
+        if config.filter_width:
+            layers = [f"decoder.filter.layers.{number}" for number in range(3)]
+            pairs += [(made, read, ("weight", "bias")) for made, read in pairwise(layers)]
         return [
-            Rescaling(tuple((f"{name}.{kind}", 0) for kind in kinds), reader)
-            for name, reader in (
-                ("encoder.stem", "encoder.cells.0.conv_ih"),
-                ("decoder.head", "decoder.cells.0.conv_ih"),
-            )
+            Rescaling(tuple((f"{made}.{kind}", 0) for kind in kinds), reader)
+            for made, reader, kinds in pairs
         ]
 
     def stream_id(
@@ -116,7 +128,7 @@ class TodericiFamily:
         weights: Mapping[str, NDArray[np.float32]],
         frozen: Mapping[str, NDArray[np.generic]],
     ) -> bytes:
-        return BitPrior.from_weights(weights).stream_id(_tables(frozen))
+        return BitPrior.from_model(weights, frozen).stream_id(_tables(frozen))
 
     def codec(
         self,
@@ -126,9 +138,8 @@ class TodericiFamily:
         frozen: Mapping[str, NDArray[np.generic]],
         **identity: Any,
     ) -> TodericiCodec:
-        return TodericiCodec(
-            config, parts, BitPrior.from_weights(weights), _tables(frozen), **identity
-        )
+        prior = BitPrior.from_model(weights, frozen)
+        return TodericiCodec(config, parts, prior, _tables(frozen), **identity)
 
     def read_checkpoint(self, paths: Sequence[Path]) -> TodericiNetwork:
         """Three published checkpoints as a network; see ``checkpoint``."""

@@ -1,7 +1,7 @@
 """The recurrent codec's networks in torch (Toderici, Vincent, Johnston et al. 2016), at any width.
 
     residual ─► encoder ─► binarizer ─► code ─► decoder ─► output
-    residual ← residual - output;  reconstruction = 1/2 + Σ outputs
+    residual ← residual - output;  reconstruction = filter(1/2 + Σ outputs)
 
 Every part is a pure function of one iteration: what a ConvLSTM remembers goes in and comes out as
 tensors, so an iteration exports as one graph. No state means the state before the first iteration,
@@ -13,6 +13,7 @@ iterations without one. The coded path, in numpy, is ``coding.py``; it calls the
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import torch
@@ -21,30 +22,27 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from slimcodec.codecs.toderici.config import STRIDE, TodericiConfig
+from slimcodec.codecs.toderici.convlstm import ConvLstm, State
 from slimcodec.codecs.toderici.probability import BitModel
-from slimcodec.quantization.simulation import seen_by
 
-__all__ = ["Binarizer", "ConvLstm", "Decoder", "Encoder", "Iterations", "TodericiNetwork"]
+__all__ = ["Binarizer", "Decoder", "Encoder", "Filter", "Iterations", "TodericiNetwork"]
 
 CORRECTION = 0.2
 """Unit of the network's corrections to a coefficient, in usual spreads of that coefficient: about
 what an early iteration moves it by."""
 
-BAND = 1 << 22
-"""Gates that a ConvLSTM computes at once where nothing learns: 16 MB."""
-
-State = tuple[Tensor, ...]
-"""Hidden and cell of each ConvLSTM in turn; empty before the first iteration."""
-
 
 class Iterations(NamedTuple):
     """What some iterations of a batch came to.
 
-    Shapes: ``residuals`` [n, b, 3, h, w], what each iteration left; ``bits`` [m, b], the ideal code
-    length of each iteration's code, of those before the first residual too.
+    Shapes: ``residuals`` [n, b, 3, h, w], what each iteration left for the next; ``errors``, of the
+    same shape, what a decoder's picture would lack that stopped there (the same, where there is no
+    filter); ``bits`` [m, b], the ideal code length of each iteration's code, of those before the
+    first residual too.
     """
 
     residuals: Tensor
+    errors: Tensor
     bits: Tensor
 
 
@@ -68,69 +66,6 @@ def sign_through(x: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
     return out
 
 
-class ConvLstm(nn.Module):
-    """A convolutional long short-term memory; gates in the order input, forget, cell, output."""
-
-    def __init__(
-        self, inputs: int, width: int, *, stride: int, hidden_kernel: int, bias: bool
-    ) -> None:
-        super().__init__()
-        self.width = width
-        self.conv_ih = nn.Conv2d(inputs, 4 * width, 3, stride=stride, padding=1, bias=bias)
-        self.conv_hh = nn.Conv2d(
-            width, 4 * width, hidden_kernel, padding=hidden_kernel // 2, bias=False
-        )
-
-    def forward(self, x: Float[Tensor, "b c h w"], state: State = ()) -> State:
-        """The new hidden state, which is the output, and the new cell: each [b, width, i, j]."""
-        if torch.is_inference_mode_enabled():
-            return self._in_bands(x, state)
-        gates = self.conv_ih(x)
-        if state:
-            gates = gates + self.conv_hh(state[0])
-        enter, forget, new, out = gates.chunk(4, dim=1)
-        cell = torch.sigmoid(enter) * torch.tanh(new)
-        if state:
-            cell = cell + torch.sigmoid(forget) * state[1]
-        return torch.sigmoid(out) * torch.tanh(cell), cell
-
-    def _in_bands(self, x: Tensor, state: State) -> State:
-        """The same, a band of rows at a time and in place.
-
-        The gates are the largest tensors of all: at half resolution of a 768x512 image, 200 MB of
-        the published network's, twice with the hidden convolution's. A band of them stays in reach
-        of the cache.
-        """
-        stride, reach = self.conv_ih.stride[0], self.conv_hh.kernel_size[0] // 2
-        height, width = (-(-side // stride) for side in x.shape[2:])
-        hidden, cell = (
-            torch.empty(
-                (x.shape[0], self.width, height, width),
-                dtype=x.dtype,
-                device=x.device,
-                memory_format=torch.channels_last,
-            )
-            for _ in range(2)
-        )
-        around = F.pad(seen_by(self.conv_ih, x), (1, 1, 1, 1))
-        before = F.pad(seen_by(self.conv_hh, state[0]), (reach,) * 4) if state else None
-        weight, hidden_weight = self.conv_ih.weight, self.conv_hh.weight
-        rows = max(1, BAND // (4 * self.width * width * x.shape[0]))
-        for top in range(0, height, rows):
-            bottom = min(top + rows, height)
-            seen = around[:, :, stride * top : stride * (bottom - 1) + 3]
-            gates = F.conv2d(seen, weight, self.conv_ih.bias, stride)
-            if before is not None:
-                gates.add_(F.conv2d(before[:, :, top : bottom + 2 * reach], hidden_weight))
-            enter, forget, new, out = gates.chunk(4, dim=1)
-            band = cell[:, :, top:bottom]
-            torch.mul(enter.sigmoid_(), new.tanh_(), out=band)
-            if state:
-                band.addcmul_(forget.sigmoid_(), state[1][:, :, top:bottom])
-            torch.mul(torch.tanh(band), out.sigmoid_(), out=hidden[:, :, top:bottom])
-        return hidden, cell
-
-
 def in_float32(module: nn.Module, x: Tensor) -> Tensor:
     """Run a module outside mixed precision: coefficients span three decades."""
     with torch.autocast(x.device.type, enabled=False):
@@ -140,8 +75,14 @@ def in_float32(module: nn.Module, x: Tensor) -> Tensor:
 def _per_iteration(table: Tensor, iteration: Tensor, x: Tensor) -> Tensor:
     """A 1x1 convolution without bias, its weights [d, c] looked up in [t, d, c]."""
     with torch.autocast(x.device.type, enabled=False):
-        out: Tensor = F.conv2d(x.float(), table[iteration][:, :, None, None])
+        out: Tensor = F.conv2d(x.float(), _looked_up(table, iteration)[:, :, None, None])
         return out
+
+
+def _looked_up(table: Tensor, iteration: Tensor) -> Tensor:
+    """An iteration's row. Not ``table[iteration]``, for which the host would ask the device for the
+    number: no graph can be recorded then."""
+    return table.index_select(0, iteration.view(1))[0]
 
 
 class Encoder(nn.Module):
@@ -158,8 +99,9 @@ class Encoder(nn.Module):
                 ConvLstm(width, outputs, stride=2, hidden_kernel=1, bias=config.gate_bias)
             )
             width = outputs
+        self.reach = (config.linear_window - STRIDE) // 2
         self.linear = (
-            nn.Conv2d(3, config.linear_components, STRIDE, stride=STRIDE, bias=False)
+            nn.Conv2d(3, config.linear_components, config.linear_window, stride=STRIDE, bias=False)
             if config.linear_components
             else None
         )
@@ -173,30 +115,36 @@ class Encoder(nn.Module):
             x, memory = cell(x, state[2 * number : 2 * number + 2])
             after += (x, memory)
         if self.linear is not None:
-            x = torch.cat([x.float(), in_float32(self.linear, residual)], dim=1)
+            seen = F.pad(residual, (self.reach,) * 4, "reflect") if self.reach else residual
+            x = torch.cat([x.float(), in_float32(self.linear, seen)], dim=1)
         return x, *after
 
 
 class Binarizer(nn.Module):
-    """Features to ±1.
+    """Features to a code.
 
-    With a linear path, an iteration's bits fall in rounds. Each bit decides on what the earlier
-    rounds left of a component: ``sign(network + decision c - feedback b)``, c the coefficients and
-    b the bits so far.
+    Without a linear path, signs. With one, an iteration is a sequence of moves along components, in
+    rounds; each decides on what the earlier rounds left of its component:
+
+        left = network + decision c - feedback u         c the coefficients, u the moves so far
+        u = sign(left)                                   or, with significance bits,
+        u = sign(left) where |left| > 1 + network', else 0
+
+    In the code, significance bits are ±1 and a sign is 0 where nothing moves, which is not written.
     """
 
     rounds: Tensor
 
     def __init__(self, config: TodericiConfig) -> None:
         super().__init__()
-        self.width = config.encoder_widths[-1]
+        self.width, self.slices = config.encoder_widths[-1], config.slices
         self.conv = nn.Conv2d(self.width, config.bits, 1, bias=False)
-        self.linear = config.linear_components > 0
+        self.linear, self.significance = config.linear_components > 0, config.significance
         if self.linear:
-            count, bits = config.iterations, config.bits
-            self.decision = nn.Parameter(torch.zeros(count, bits, config.linear_components))
-            self.feedback = nn.Parameter(torch.zeros(count, bits, bits))
-            self.register_buffer("rounds", torch.zeros(count, config.linear_rounds, bits))
+            count, moves = config.iterations, config.moves
+            self.decision = nn.Parameter(torch.zeros(count, moves, config.linear_components))
+            self.feedback = nn.Parameter(torch.zeros(count, moves, moves))
+            self.register_buffer("rounds", torch.zeros(count, config.linear_rounds, moves))
 
     def forward(
         self, features: Float[Tensor, "b c h w"], iteration: Int[Tensor, ""]
@@ -205,24 +153,70 @@ class Binarizer(nn.Module):
         x = self.before_sign(features)
         if not self.linear:
             return sign_through(x)
+        threshold = None
+        if self.significance:
+            x, more = x.chunk(2, dim=1)
+            threshold = 1 + more
         x = x + _per_iteration(self.decision, iteration, features[:, self.width :])
-        rounds = self.rounds[iteration][:, None, :, None, None]
-        code = rounds[0] * sign_through(x)
-        for chosen in rounds[1:]:
-            left = x - _per_iteration(self.feedback, iteration, code)
-            code = code + chosen * sign_through(left)
-        return code
+        rounds = _looked_up(self.rounds, iteration)[:, None, :, None, None]
+        moves = significant = torch.zeros_like(x)
+        for number, chosen in enumerate(rounds):
+            left = x - _per_iteration(self.feedback, iteration, moves) if number else x
+            sign = sign_through(left)
+            if threshold is not None:
+                says = sign_through(left.abs() - threshold)
+                significant = significant + chosen * says
+                sign = sign * (1 + says) / 2
+            moves = moves + chosen * sign
+        return self._together(significant, moves) if self.significance else moves
 
     def before_sign(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b n h w"]:
         """The network's part of what is binarized."""
         out: Tensor = self.conv(features[:, : self.width])
         return out.float()
 
+    def _together(self, significant: Tensor, moves: Tensor) -> Tensor:
+        """Slice by slice, significance bits before their signs."""
+        pairs = (v.chunk(self.slices, dim=1) for v in (significant, moves))
+        return torch.cat([piece for pair in zip(*pairs, strict=True) for piece in pair], dim=1)
+
+
+class Filter(nn.Module):
+    """The picture so far, without what is left of edges between windows; at half resolution.
+
+    It sees what the decoder's last ConvLSTM remembers, and so which of the picture was sent.
+    """
+
+    def __init__(self, config: TodericiConfig) -> None:
+        super().__init__()
+        self.scale = config.input_scale
+        width = config.filter_width
+        sizes = (12 + config.decoder_widths[-1], width, width, 12)
+        self.layers = nn.ModuleList(
+            nn.Conv2d(inputs, outputs, 3, padding=1) for inputs, outputs in pairwise(sizes)
+        )
+
+    def forward(
+        self, picture: Float[Tensor, "b 3 h w"], hidden: Float[Tensor, "b c h2 w2"]
+    ) -> Float[Tensor, "b 3 h w"]:
+        """
+        Args:
+            picture: values about 0 to 1.
+            hidden: of the decoder's last ConvLSTM, half as high and wide.
+        """
+        own = F.pixel_unshuffle((picture - 0.5) * self.scale, 2)
+        x = torch.cat([own, hidden.to(own.dtype)], dim=1)
+        *layers, last = self.layers
+        for layer in layers:
+            x = F.relu(layer(x))
+        return picture + F.pixel_shuffle(last(x), 2).float() / self.scale
+
 
 class Decoder(nn.Module):
     """A code to what it adds to the picture."""
 
     spread: Tensor
+    parity: Tensor
 
     def __init__(self, config: TodericiConfig) -> None:
         super().__init__()
@@ -241,12 +235,24 @@ class Decoder(nn.Module):
         self.out = nn.Conv2d(width, 3, 1, bias=config.gate_bias)
         self.linear: nn.ConvTranspose2d | None = None
         if components:
-            self.linear = nn.ConvTranspose2d(components, 3, STRIDE, stride=STRIDE, bias=False)
+            # Windows that overlap need one more around the picture, of which no pixel is kept.
+            self.laps = config.linear_window > STRIDE
+            self.linear = nn.ConvTranspose2d(
+                components,
+                3,
+                config.linear_window,
+                stride=STRIDE,
+                padding=STRIDE + STRIDE // 2 if self.laps else 0,
+                bias=False,
+            )
             self.steps = nn.Parameter(torch.zeros(config.iterations, components, config.bits))
             self.correction = nn.Conv2d(
                 config.decoder_widths[0], components, 1, bias=config.gate_bias
             )
             self.register_buffer("spread", torch.ones(1, components, 1, 1))
+            if self.laps:
+                self.register_buffer("parity", torch.ones(2, components, 1, 1))
+        self.filter = Filter(config) if config.filter_width else None
 
     def forward(
         self, code: Float[Tensor, "b n h w"], iteration: Int[Tensor, ""], *state: Tensor
@@ -275,9 +281,16 @@ class Decoder(nn.Module):
         x = x.float() / self.scale
         if self.linear is not None:
             step = step + CORRECTION * self.spread * in_float32(self.correction, after[0])
-            x = x + in_float32(self.linear, step)
+            x = x + in_float32(self.linear, self._mirrored(step) if self.laps else step)
             after.insert(0, decoded + step)
         return x, *after
+
+    def _mirrored(self, x: Float[Tensor, "b k h w"]) -> Float[Tensor, "b k h2 w2"]:
+        """One window more on every side: beyond its edge a picture is its mirror image, in which a
+        component is itself or its negative (``parity``)."""
+        down, across = self.parity
+        x = torch.cat([x[:, :, :1] * down, x, x[:, :, -1:] * down], dim=2)
+        return torch.cat([x[..., :1] * across, x, x[..., -1:] * across], dim=3)
 
 
 class TodericiNetwork(nn.Module):
@@ -317,12 +330,14 @@ class TodericiNetwork(nn.Module):
         )
         residual = image - 0.5
         residuals: list[Tensor] = []
+        errors: list[Tensor] = []
         codes: list[Tensor] = []
         encoder_state: State = ()
         decoder_state: State = ()
         for number in range(skip + count):
             with torch.set_grad_enabled(codec_learns and number >= skip):
-                iteration = torch.tensor(number, device=image.device)
+                # Not torch.tensor, which copies from the host: no graph can be recorded then.
+                iteration = torch.full((), number, dtype=torch.int64, device=image.device)
                 features, *encoder_state = self.encoder(residual, *encoder_state)
                 code = self.binarizer(features, iteration)
                 output, *decoder_state = self.decoder(code, iteration, *decoder_state)
@@ -331,7 +346,12 @@ class TodericiNetwork(nn.Module):
             codes.append(fixed + rate_share * (code - fixed) if rate_share else fixed)
             if number >= skip:
                 residuals.append(residual)
-        return Iterations(torch.stack(residuals), self.probability(codes, skip))
+                if self.decoder.filter is not None:
+                    picture = self.decoder.filter(image - residual, decoder_state[-2])
+                    errors.append(image - picture)
+        left = torch.stack(residuals)
+        lacking = torch.stack(errors) if errors else left
+        return Iterations(left, lacking, self.probability(codes, skip))
 
     def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
         """Optimizer groups. The linear path starts where it should be and learns a fifth as fast,

@@ -9,7 +9,9 @@ integers too, so nothing that decides a table has ever been a float.
     one iteration: context once, then per group: accumulate ─► table numbers ─► exchange ─► bits
 
 ``BitPrior.iterate`` walks the groups and, for each, exchanges table numbers for bits: an encoder
-gives the bits it has and writes them, a decoder reads them. Both run the same lines.
+gives the bits it has and writes them, a decoder reads them. Both run the same lines. Of a group,
+bits that are always written come first; then those that are written only where another bit is +1
+(a sign behind its significance bit), which are 0 elsewhere.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +40,10 @@ from slimcodec.codecs.integers import (
 from slimcodec.errors import ModelFileError
 from slimcodec.stream import Tables
 
-__all__ = ["BitPrior", "Exchange", "Known", "Place", "bit_tables", "check_tables"]
+__all__ = ["SENT_IF", "BitPrior", "Exchange", "Known", "Place", "bit_tables", "check_tables"]
+
+SENT_IF = "sent_if"
+"""Name of the frozen array that says which bits depend on which."""
 
 _LOGIT_STEPS = 4
 """Tables per unit of logit. A logit that is off by an eighth costs a toss 0.003 bits, the mean of
@@ -75,24 +81,18 @@ def bit_tables() -> Tables:
     )
 
 
-@dataclass(frozen=True)
-class Place:
-    """A group's bits: channels ``start`` to ``stop`` at positions (``rows``, ``columns``)."""
-
-    start: int
-    stop: int
-    rows: NDArray[np.intp]
-    columns: NDArray[np.intp]
-
+Place = tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]
+"""Where bits stand in a code [h, w, n]: rows, columns and channels, one of each per bit."""
 
 Exchange = Callable[[NDArray[np.int16], Place], NDArray[np.int32]]
-"""Table numbers [positions, channels] of a place for its bits, ±1 in the same shape."""
+"""Table numbers of some bits for the bits themselves, ±1 in the same shape; ``code[place]`` has
+it too."""
 
 
 @dataclass(frozen=True)
 class Known:
     """What is known before an iteration: memory [h, w, c] in fixed point, and the bits [h, w, n] of
-    the iteration before."""
+    the iteration before, 0 where one was not written."""
 
     memory: Integers
     code: Integers
@@ -115,12 +115,15 @@ class BitPrior:
 
     Args:
         weights: the part's arrays by the names of ``probability.BitModel``, without its prefix.
+        sent_if: for every bit the number of the bit, of its own group, that must be +1 for it to be
+            written; -1 where it always is, as all are when not given.
 
     Raises:
-        ModelFileError: when the weights are too large for sums to be exact.
+        ModelFileError: when the weights are too large for sums to be exact, or ``sent_if`` names
+            bits that are not there.
     """
 
-    def __init__(self, weights: Weights) -> None:
+    def __init__(self, weights: Weights, sent_if: NDArray[np.integer] | None = None) -> None:
         memory = weights["memory"].astype(np.float64)
         self._memory = np.rint(memory * 2.0**_MEMORY_FRACTION).transpose(0, 2, 1)
         self.iterations, self.bits, self.memory_channels = self._memory.shape
@@ -133,12 +136,20 @@ class BitPrior:
             prove_exact(context.bound(np.concatenate([largest, np.ones(self.bits)])))
             self._contexts.append(context)
             self._groups.append(list(_groups(weights, prefix, self.bits)))
+        always = np.full(self.bits, -1, np.int16)
+        self.sent_if = always if sent_if is None else _checked(sent_if, self._groups[0], self.bits)
 
     @classmethod
-    def from_weights(cls, weights: Weights) -> BitPrior:
-        """From all of a model file's weights."""
+    def from_model(cls, weights: Weights, frozen: Mapping[str, NDArray[np.generic]]) -> BitPrior:
+        """From all of a model file's weights and its frozen arrays."""
         prefix = "probability."
-        return cls({k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)})
+        own = {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
+        sent_if = frozen.get(SENT_IF)
+        return cls(own, None if sent_if is None else sent_if.astype(np.int64))
+
+    def sent(self, code: NDArray[Any]) -> NDArray[np.bool_]:
+        """Which bits of a code [..., n] are written."""
+        return (self.sent_if < 0) | (code[..., np.maximum(self.sent_if, 0)] > 0)
 
     def start(self, height: int, width: int) -> Known:
         """Before the first iteration nothing is known."""
@@ -152,7 +163,7 @@ class BitPrior:
         """Code the bits of one iteration, counted from 0.
 
         Returns:
-            the bits, ±1 [h, w, n], and what is known after them.
+            the bits, ±1 [h, w, n] and 0 where one was not written, and what is known after them.
         """
         height, width, _ = known.code.shape
         context = relu(
@@ -174,8 +185,14 @@ class BitPrior:
             logits = hidden @ group.out.weight[0] + group.out.bias
             quarters = np.floor(logits * 2.0**-group.out.right_shift + 0.5)
             tables = (np.clip(quarters, -_MIDDLE, _MIDDLE) + _MIDDLE).astype(np.int16)
-            place = Place(group.start, group.stop, rows, columns)
-            now[rows + 1, columns + 1, group.start : group.stop] = exchange(tables, place)
+            own = self.sent_if[group.start : group.stop]
+            for bits in (own < 0, own >= 0):
+                channels = np.flatnonzero(bits) + group.start
+                at, of = np.nonzero(self.sent(now[rows + 1, columns + 1])[:, channels])
+                if len(at):
+                    place = (rows[at], columns[at], channels[of])
+                    found = exchange(tables[at, channels[of] - group.start], place)
+                    now[place[0] + 1, place[1] + 1, place[2]] = found
         code = np.ascontiguousarray(now[1:-1, 1:-1])
         return code.astype(np.int8), Known(known.memory + code @ self._memory[number], code)
 
@@ -191,8 +208,30 @@ class BitPrior:
                 digest.update(group.out.to_bytes())
                 if group.seen is not None:
                     digest.update(group.seen.astype("<i8").tobytes())
+        if (self.sent_if >= 0).any():
+            digest.update(self.sent_if.astype("<i2").tobytes())
         digest.update(tables.frequencies.astype("<u4").tobytes())
         return digest.digest()[:8]
+
+
+def _checked(sent_if: NDArray[np.integer], groups: list[_Group], bits: int) -> NDArray[np.int16]:
+    """The same, if a decoder that reads a group knows all that it asks for."""
+    channel = np.arange(bits)
+    group = np.zeros(bits, np.int64)
+    for each in groups:
+        group[each.start : each.stop] = each.start
+    gates = np.clip(sent_if, 0, bits - 1) if sent_if.shape == (bits,) else None
+    if (
+        gates is None
+        or not (
+            (sent_if == -1)
+            | ((sent_if == gates) & (sent_if[gates] < 0) & (group[gates] == group[channel]))
+        ).all()
+    ):
+        raise ModelFileError(
+            "the bit model is damaged: it says that bits depend on others that are not known then"
+        )
+    return sent_if.astype(np.int16)
 
 
 def _convolve(layer: Linear, x: Integers) -> Integers:

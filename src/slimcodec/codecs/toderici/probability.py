@@ -11,7 +11,8 @@ iteration is a small network of its own, since the same bit means another thing 
 An iteration's bits are coded in groups: slices of the channels, in the order in which the
 binarizer decided on them, each in the two colours of a checkerboard. All bits of a group are coded
 at once, knowing the earlier slices everywhere and the other colour of their own (the two-pass
-context model of He et al. 2021, over bits). This is the torch twin, for training and for the ideal
+context model of He et al. 2021, over bits). A sign whose significance bit says that nothing moves
+is 0 in a code and costs nothing. This is the torch twin, for training and for the ideal
 code length; what codes is its integer twin in ``prior.py``.
 """
 
@@ -104,6 +105,17 @@ class BitModel(nn.Module):
             torch.zeros(config.iterations, config.memory_channels, config.bits)
         )
         self.iterations = nn.ModuleList(IterationModel(config) for _ in range(config.iterations))
+        self.slices, self.gated = config.slices, config.significance
+
+    def sent(self, code: Float[Tensor, "b n h w"]) -> Float[Tensor, "b n h w"] | float:
+        """1 for every bit of a code that is written, 0 for the others; with a gradient to the
+        significance bits, which decide. The layout is that of ``config.sent_if``."""
+        if not self.gated:
+            return 1.0
+        written: list[Tensor] = []
+        for significant in code.chunk(2 * self.slices, dim=1)[::2]:
+            written += (torch.ones_like(significant), (1 + significant) / 2)
+        return torch.cat(written, dim=1)
 
     def forward(
         self, codes: Sequence[Float[Tensor, "b n h w"]], skip: int = 0
@@ -111,7 +123,7 @@ class BitModel(nn.Module):
         """Ideal code length of each iteration's code, in bits per image.
 
         Args:
-            codes: ±1, of the first m iterations.
+            codes: of the first m iterations: ±1, and 0 where a bit is not written.
             skip: so many first lengths are computed without a gradient.
         """
         device = codes[0].device.type
@@ -122,7 +134,7 @@ class BitModel(nn.Module):
             for number, code in enumerate(codes):
                 with torch.set_grad_enabled(learns and number >= skip):
                     logits = self.iterations[number](known, code)
-                    nats = F.softplus(-logits * code).flatten(1).sum(dim=1)
+                    nats = (self.sent(code) * F.softplus(-logits * code)).flatten(1).sum(dim=1)
                 lengths.append(nats / math.log(2))
                 known = self.remember(known, code, number)
         return torch.stack(lengths)
