@@ -83,12 +83,13 @@ def test_every_runtime_decodes_every_others_streams(
         assert all(psnr(pictures[0], other) > 40 for other in pictures[1:])
 
 
+@pytest.mark.parametrize("family", ["hific", "toderici"])
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_float_graphs_agree_to_a_level(
-    tiny_models: dict[str, Model], picture: Picture, runtime: str, tmp_path: Path
+    tiny_models: dict[str, Model], picture: Picture, runtime: str, family: str, tmp_path: Path
 ) -> None:
-    bundle = library.export_model(tiny_models["hific"], tmp_path / "bundle", runtime)
-    reference, codec = open_codec(tiny_models["hific"]), open_codec(bundle)
+    bundle = library.export_model(tiny_models[family], tmp_path / "bundle", runtime)
+    reference, codec = open_codec(tiny_models[family]), open_codec(bundle)
     stream = reference.encode(picture(64, 80))
     apart = np.abs(reference.decode(stream).astype(int) - codec.decode(stream).astype(int))
     assert apart.max() <= 1
@@ -112,7 +113,7 @@ def test_a_picture_becomes_the_same_bytes_at_every_call(
 def test_a_profile_names_layers(bundles: dict[tuple[str, str], Path], runtime: str) -> None:
     operators = library.profile(open_bundle(bundles["toderici", runtime]))
     work = [operator for operator in operators if operator.multiplies]
-    assert {operator.graph for operator in work} == {"encoder", "binarizer", "decoder"}
+    assert {operator.graph for operator in work} == {"encoder", "binarizer", "decoder", "filter"}
     if runtime == "openvino" and "avx512_vnni" in _flags():
         assert any(operator.integer for operator in work)
         assert "decoder.cells.0.conv_ih" in {operator.name for operator in work}

@@ -152,6 +152,24 @@ def test_what_comes_out_is_a_codec(
     assert codec.decode(codec.encode(image)).shape == image.shape
 
 
+def test_whoever_waits_gets_each_saved_average(run: Run, tmp_path: Path) -> None:
+    """A network of its own: it stays as it was while the run goes on, and asking changes no run."""
+    saved: list[tuple[Trained, dict[str, torch.Tensor]]] = []
+
+    def keep(trained: Trained) -> None:
+        saved.append((trained, {k: v.clone() for k, v in state_of(trained).items()}))
+
+    trained = run(tmp_path / "told", 3, on_saved=keep, checkpoint_minutes=1e-9)
+    assert [each.step for each, _ in saved] == [1, 2, 3, 3]
+    for each, then in saved:
+        assert not each.network.training
+        assert all(torch.equal(state_of(each)[name], then[name]) for name in then)
+    assert any(not torch.equal(saved[0][1][name], saved[1][1][name]) for name in saved[0][1])
+    alone = state_of(run(tmp_path / "alone", 3))
+    for last in (saved[-1][1], alone):
+        assert all(torch.equal(state_of(trained)[name], last[name]) for name in alone)
+
+
 def test_no_time_only_loads(run: Run, tmp_path: Path) -> None:
     trained = run(tmp_path, 3)
     before = (tmp_path / "state.ckpt").read_bytes()
@@ -219,12 +237,19 @@ def test_the_bit_model_alone(
 
     pixels = read_image(photos[0]).pixels[:128, :192].transpose(2, 0, 1)
     image = torch.from_numpy(pixels.copy())[None].float() / 255
+    written: list[int] = []
+    network.binarizer.register_forward_hook(
+        lambda module, inputs, code: written.append(int(code.count_nonzero()))
+    )
     with torch.no_grad():
         before = network(image, 0, 2)
         network.load_state_dict(raw)
         after = network(image, 0, 2)
     assert torch.equal(after.residuals, before.residuals)
-    tosses = torch.full_like(before.bits, 32 * 8 * 12)
+    assert torch.equal(after.errors, before.errors)
+    assert written[:2] == written[2:]
+    assert all(16 * 8 * 12 < count < 32 * 8 * 12 for count in written)
+    tosses = torch.tensor(written[:2], dtype=torch.float32)[:, None]
     torch.testing.assert_close(before.bits, tosses)  # each bit is one before any training
     assert (after.bits < 0.97 * before.bits).all()
 
@@ -243,6 +268,7 @@ def test_a_natural_look(
     settings: dict[str, Any] = {
         "objective": "perception",
         "parts": ["generator"],
+        "lpips_weight": 1.0,
         "linear_steps": 0,
         "init": tiny_network.state_dict(),
     }
@@ -334,6 +360,26 @@ def test_a_part_that_there_is_not(run: Run, tmp_path: Path) -> None:
     assert "\n" not in str(error.value)
     with pytest.raises(UnknownNameError, match="binarizer"):
         run(tmp_path, 2, parts=["binarizer"])
+
+
+def test_a_progressive_codec_learns_to_look_well(
+    run: Run, lpips_weights: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """By every measure there is, the rate among them; what it went by stands in its history."""
+    monkeypatch.setenv("SLIMCODEC_LPIPS_WEIGHTS", str(lpips_weights))
+    settings: dict[str, Any] = {
+        **FAMILIES["toderici"],
+        "window": 4,
+        "absolute_weight": 0.02,
+        "lpips_weight": 0.002,
+        "rate_weight": 0.5,
+    }
+    trained = run(tmp_path, 3, **settings)
+    for words in ("mean absolute error", "LPIPS", "the codec sees 0.5", "windows of 4 of 5"):
+        assert words in trained.objective
+    start = state_of(run(tmp_path / "none", 3, minutes=0, **settings))
+    for name in ("decoder.filter.layers.0.weight", "encoder.stem.weight", "decoder.linear.weight"):
+        assert not torch.equal(state_of(trained)[name], start[name])
 
 
 def test_a_linear_stage_of_a_progressive_codec(run: Run, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ what a window of iterations leaves, and the bits of their codes."""
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from slimcodec.codecs.hific.hyperprior import Likelihoods
 from slimcodec.codecs.hific.network import Decoded
 from slimcodec.codecs.toderici.config import toderici
 from slimcodec.codecs.toderici.network import Iterations
-from slimcodec.errors import TrainingError
+from slimcodec.errors import MissingWeightsError, TrainingError
 from slimcodec.metrics import Lpips
 from slimcodec.metrics.ssim import MsSsim
 from slimcodec.model_file import Model, thaw_network
@@ -30,6 +30,7 @@ from slimcodec.training.objectives import (
     make_objective,
 )
 from slimcodec.training.objectives.ms_ssim import MsSsimLoss
+from slimcodec.training.objectives.progressive import Distortion
 from slimcodec.training.objectives.rate_distortion import draw_qualities
 from slimcodec.types import Image
 
@@ -182,106 +183,201 @@ def test_an_adversary_learns_to_tell(lpips_weights: Path, monkeypatch: pytest.Mo
 # Progressive
 
 
+LAMBDAS = tuple(0.001 * 1.5**t for t in range(12))
+
+
 class Halving(nn.Module):
     """A codec with known outputs: the n-th iteration, from 1, leaves 2**-n everywhere and spends n
-    bits on each pixel. It remembers what it was asked for."""
+    bits on each pixel. It remembers what it was asked for.
 
-    def __init__(self) -> None:
+    Args:
+        filtered: what of it a filter behind the last iteration leaves; none where all.
+    """
+
+    def __init__(self, filtered: float = 1.0) -> None:
         super().__init__()
+        self.filtered = filtered
         self.asked: list[tuple[int, int, float]] = []
 
     def forward(
         self, image: torch.Tensor, skip: int, count: int, rate_share: float = 0.0
     ) -> Iterations:
         self.asked.append((skip, count, rate_share))
-        left = [torch.full_like(image, 2.0**-n) for n in range(skip + 1, skip + count + 1)]
+        left = torch.stack(
+            [torch.full_like(image, 2.0**-n) for n in range(skip + 1, skip + count + 1)]
+        )
         spent = torch.arange(1.0, skip + count + 1) * image[0, 0].numel()
-        return Iterations(torch.stack(left), spent[:, None].expand(-1, len(image)))
+        lacking = left if self.filtered == 1 else left * self.filtered
+        return Iterations(left, lacking, spent[:, None].expand(-1, len(image)))
 
 
 def skip_of(objective: Progressive, seed: int) -> int:
     return objective.draw(1, torch.Generator().manual_seed(seed)).control["skip"]
 
 
-def test_a_window_is_drawn_in_range_and_from_the_seed() -> None:
-    objective = Progressive(deepest=12, window=3)
+def drawn(skip: int, *judged: int) -> Draw:
+    return Draw({"judged": torch.tensor(judged)}, {"skip": skip})
+
+
+def summed(found: dict[int, float], deepest: int) -> float:
+    """What a window comes to, given ``lambda 255^2 distortion + rate`` of each of its iterations,
+    counted from 0."""
+    usual = np.mean([lam**-0.5 for lam in LAMBDAS[:deepest]])
+    return float(np.mean([LAMBDAS[t] ** -0.5 / usual * value for t, value in found.items()]))
+
+
+@pytest.mark.parametrize(
+    ("deepest", "window", "places"),
+    [
+        (12, 3, range(10)),
+        (12, 4, (0, 2, 4, 6, 8)),
+        (12, 5, (0, 2, 4, 6, 7)),
+        (12, 6, (0, 3, 6)),
+        (9, 8, (0, 1)),
+        (12, 1, range(12)),
+    ],
+)
+def test_a_window_is_drawn_in_range_and_from_the_seed(
+    deepest: int, window: int, places: Sequence[int]
+) -> None:
+    """Half a window apart, so that there are few; the last one ends with the deepest iteration."""
+    objective = Progressive(LAMBDAS, deepest, window)
+    assert objective.places == list(places)
+    assert {p + i for p in places for i in range(window)} == set(range(deepest))
     skips = [skip_of(objective, seed) for seed in range(600)]
-    assert set(skips) == set(range(10))  # the last window ends with the twelfth iteration
-    assert 0.45 < skips.count(0) / len(skips) < 0.65
+    assert set(skips) == set(places)
+    from_start = 0.5 + 0.5 / len(places)
+    assert skips.count(0) / len(skips) == pytest.approx(from_start, abs=0.06)
     assert skips == [skip_of(objective, seed) for seed in range(600)]
 
 
 @pytest.mark.parametrize(("deepest", "window"), [(3, 3), (2, 3), (1, 1)])
 def test_a_window_as_deep_as_the_codec_has_one_place(deepest: int, window: int) -> None:
-    objective = Progressive(deepest, window)
+    objective = Progressive(LAMBDAS, deepest, window)
+    assert objective.places == [0]
     assert {skip_of(objective, seed) for seed in range(20)} == {0}
     network = Halving()
-    objective.training_loss(network, torch.rand(1, 3, 16, 16), Draw(control={"skip": 0}))
+    draw = objective.draw(1, torch.Generator())
+    objective.training_loss(network, torch.rand(1, 3, 16, 16), draw)
     assert network.asked == [(0, deepest, 0.0)]
 
 
-def test_what_a_window_leaves_and_its_bits() -> None:
-    objective, network = Progressive(deepest=6, window=2, rate_weight=0.25), Halving()
+@pytest.mark.parametrize(("window", "halves"), [(1, (1,)), (2, (1, 1)), (3, (1, 2)), (8, (4, 4))])
+def test_one_of_each_half_of_a_window_is_judged(window: int, halves: tuple[int, ...]) -> None:
+    """As often as it is drawn, it counts for the others of its half: in the mean all the same."""
+    objective = Progressive(LAMBDAS, 12, window)
+    times, count = np.zeros(window), 2000
+    rng = torch.Generator().manual_seed(0)
+    for _ in range(count):
+        judged = objective.draw(3, rng).data["judged"]
+        assert judged.shape == (len(halves),)
+        for half, place, size in zip(range(len(halves)), judged.tolist(), halves, strict=True):
+            start = sum(halves[:half])
+            assert start <= place < start + size
+            times[place] += size
+    np.testing.assert_allclose(times / count, 1, atol=0.15)
+
+
+@pytest.mark.parametrize("filtered", [1.0, 0.5])
+def test_what_a_window_leaves_and_its_bits(filtered: float) -> None:
+    distortion = Distortion(absolute=0.1, in_loop=0.5)
+    objective = Progressive(LAMBDAS, 6, 2, distortion, rate_weight=0.25)
+    network, whole = Halving(filtered), 1 + 0.5 + 0.1 / 0.05
     seen = set()
     for seed in range(20):
         draw = objective.draw(2, torch.Generator().manual_seed(seed))
         loss = objective.training_loss(network, torch.rand(2, 3, 16, 32), draw)
         skip, count, share = network.asked[-1]
         assert (count, share) == (2, 0.25)
-        window = (skip + 1, skip + 2)
-        left = sum(2.0**-n for n in window) / 2
-        rate = sum(window) / 2  # of an iteration, a pixel's bits; whatever weight the codec gives
-        assert float(loss.total) == pytest.approx(left + rate)
+        window, rate = {}, 0
+        for n in (skip + 1, skip + 2):
+            left, lacking = 2.0**-n, filtered * 2.0**-n
+            rate += n  # a pixel's bits, of the window up to here; whatever weight the codec gives
+            error = (lacking**2 + 0.5 * left**2 + 0.1 * lacking) / whole
+            window[n - 1] = LAMBDAS[n - 1] * 255**2 * error + rate
+        assert float(loss.total) == pytest.approx(summed(window, 6), rel=1e-4)
         assert float(loss.bpp) == pytest.approx(sum(range(1, skip + 3)))  # of the stream so far
-        assert float(loss.psnr_db) == pytest.approx(20 * (skip + 2) * math.log10(2), abs=1e-3)
+        lost = 20 * (skip + 2) * math.log10(2) - 20 * math.log10(filtered)
+        assert float(loss.psnr_db) == pytest.approx(lost, abs=1e-3)
         seen.add(skip)
-    assert len(seen) > 2
+    assert seen == {0, 1, 2, 3, 4}
 
 
-def test_ms_ssim_beside_the_residuals(picture: Callable[..., Image]) -> None:
-    """By as much as the metric says of the pictures."""
+def test_a_percent_of_rate_is_worth_the_same_in_every_codec() -> None:
+    """Weights of iterations have the mean one, over those that are trained."""
+    for deepest in (1, 5, 12):
+        objective = Progressive(LAMBDAS, deepest, 1)
+        assert float(objective.scale.mean()) == pytest.approx(1)
+        np.testing.assert_allclose(
+            objective.scale.square() * objective.squares, objective.squares[0] *
+            objective.scale[0].square(), rtol=1e-5,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "weights", [{"ms_ssim": 0.3}, {"lpips": 0.3}, {"ms_ssim": 0.02, "lpips": 0.05, "in_loop": 0.0}]
+)
+@pytest.mark.parametrize("judged", [(0, 1), (0, 2)])
+def test_how_pictures_look_beside_the_squared_error(
+    weights: dict[str, float],
+    judged: tuple[int, int],
+    picture: Callable[..., Image],
+    lpips_weights: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By as much as the metrics say of the pictures judged, each for its half of the window."""
+    monkeypatch.setenv("SLIMCODEC_LPIPS_WEIGHTS", str(lpips_weights))
+    rng = np.random.default_rng(0)
     originals = np.stack([picture(192, 192, seed) for seed in range(2)])
-    noise = np.random.default_rng(0).integers(-20, 21, originals.shape)
-    pictures = np.clip(originals + noise, 0, 255).astype(np.uint8)
+    decoded = [
+        np.clip(originals + rng.integers(-reach, reach + 1, originals.shape), 0, 255)
+        for reach in (40, 20, 10)
+    ]
+    pictures = np.stack(decoded).astype(np.uint8)
 
     class Noisy(Halving):
         def forward(self, image: torch.Tensor, skip: int, count: int, *more: float) -> Iterations:
             left = (originals.astype(np.float32) - pictures) / 255
-            residuals = torch.from_numpy(left.transpose(0, 3, 1, 2).copy())
-            return Iterations(residuals[None], torch.ones(skip + count, 2))
+            residuals = torch.from_numpy(left.transpose(0, 1, 4, 2, 3).copy())
+            return Iterations(residuals, residuals, torch.zeros(skip + count, 2))
 
     image = torch.from_numpy(originals.transpose(0, 3, 1, 2).copy()).float() / 255
-    totals = [
-        float(
-            Progressive(1, 1, weight).training_loss(Noisy(), image, Draw(control={"skip": 0})).total
-        )
-        for weight in (0.0, 0.5)
-    ]
-    metric = MsSsim()
-    similar = np.mean([metric(a, b) for a, b in zip(originals, pictures, strict=True)])
-    assert 0.3 < similar < 0.99
-    assert totals[1] - totals[0] == pytest.approx(0.5 * (1 - similar), rel=0.02)
+    objective = Progressive(LAMBDAS, 5, 3, Distortion(**weights))
+    loss = objective.training_loss(Noisy(), image, drawn(2, *judged))
+    ms_ssim, lpips = MsSsim(), Lpips(lpips_weights)
+    of = {"ms_ssim": 0.0, "lpips": 0.0, "in_loop": 0.25, **weights}
+    whole = 1 + of["in_loop"] + of["ms_ssim"] / 0.02 + of["lpips"] / 0.005
+    window, sizes = {}, dict(zip(judged, (1, 2), strict=True))
+    for t, shown in enumerate(pictures):
+        pairs = list(zip(originals, shown, strict=True))
+        error = (1 + of["in_loop"]) * np.square(originals / 255.0 - shown / 255.0).mean()
+        unlike = [of["ms_ssim"] * (1 - ms_ssim(*p)) + of["lpips"] * lpips(*p) for p in pairs]
+        error += sizes.get(t, 0) * np.mean(unlike)
+        window[2 + t] = LAMBDAS[2 + t] * 255**2 * error / whole
+    assert float(loss.total) == pytest.approx(summed(window, 5), rel=0.002)
 
 
 def test_points_are_cumulative_rates_and_what_is_left() -> None:
-    network = Halving()
-    points = Progressive(deepest=12, window=3).points(network, torch.rand(1, 3, 16, 16))
-    assert network.asked == [(0, 8, 0.0)]
-    assert [bpp for bpp, _ in points] == pytest.approx([1, 3, 6, 10, 15, 21, 28, 36])
-    assert [db for _, db in points] == pytest.approx(
-        [20 * n * math.log10(2) for n in range(1, 9)], abs=1e-3
-    )
-    assert len(Progressive(deepest=3, window=3).points(network, torch.rand(1, 3, 16, 16))) == 3
+    for filtered in (1.0, 0.5):
+        network = Halving(filtered)
+        points = Progressive(LAMBDAS, 12, 3).points(network, torch.rand(1, 3, 16, 16))
+        assert network.asked == [(0, 8, 0.0)]
+        assert [bpp for bpp, _ in points] == pytest.approx([1, 3, 6, 10, 15, 21, 28, 36])
+        better = -20 * math.log10(filtered)  # what a decoder shows
+        assert [db for _, db in points] == pytest.approx(
+            [20 * n * math.log10(2) + better for n in range(1, 9)], abs=1e-3
+        )
+    assert len(Progressive(LAMBDAS, 3, 3).points(network, torch.rand(1, 3, 16, 16))) == 3
 
 
 def test_a_progressive_codec_has_no_linear_stage() -> None:
     with pytest.raises(TrainingError, match="no linear stage; set linear_steps = 0"):
-        Progressive(3, 2).training_loss(
-            Halving(), torch.rand(1, 3, 16, 16), Draw(control={"skip": 0}), learned=False
+        Progressive(LAMBDAS, 3, 2).training_loss(
+            Halving(), torch.rand(1, 3, 16, 16), drawn(0, 0, 1), learned=False
         )
 
 
-def test_objectives_by_name() -> None:
+def test_objectives_by_name(lpips_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def made(**values: Any) -> Progressive:
         config = TrainingConfig.from_dict(values, "test")
         objective = make_objective(["progressive"], toderici(), config)
@@ -292,8 +388,24 @@ def test_objectives_by_name() -> None:
     assert made(iterations=12).deepest == 12
     assert made(iterations=99).deepest == 16
     assert made(window=5, iterations=4).window == 4
-    chosen = made(ms_ssim_weight=0.5, rate_weight=0.25)
-    assert (chosen.ms_ssim_weight, chosen.rate_weight) == (0.5, 0.25)
+    assert made().distortion == Distortion()
+    assert made().lpips is None
+    np.testing.assert_allclose(
+        made(iterations=4).squares, 255**2 * np.array(toderici().lambdas[:4]), rtol=1e-6
+    )
+    chosen = made(ms_ssim_weight=0.5, absolute_weight=0.1, rate_weight=0.25)
+    assert chosen.distortion == Distortion(absolute=0.1, ms_ssim=0.5)
+    assert chosen.rate_weight == 0.25
+    assert chosen.describe() == (
+        "lambda 255^2 (mean squared error + 0.1 mean absolute error + 0.5 (1 - MS-SSIM)) + bits "
+        "per pixel, of which the codec sees 0.25, over windows of 3 of 16 iterations"
+    )
+    monkeypatch.setenv("SLIMCODEC_LPIPS_WEIGHTS", str(lpips_weights))
+    assert made(lpips_weight=0.5).distortion == Distortion(lpips=0.5)
+    assert made(lpips_weight=0.5).lpips is not None
+    monkeypatch.setenv("SLIMCODEC_LPIPS_WEIGHTS", str(lpips_weights.with_name("none")))
+    with pytest.raises(MissingWeightsError):
+        made(lpips_weight=0.5)
     with pytest.raises(TrainingError, match="toderici has no objective 'perception'; it has progr"):
         made(family="toderici", objective="perception", parts=["generator"])
 
@@ -313,7 +425,7 @@ def gradients(tiny_models: dict[str, Model], objective: Progressive, seed: int) 
 
 
 def test_only_the_window_has_a_gradient(tiny_models: dict[str, Model]) -> None:
-    objective = Progressive(deepest=5, window=2)
+    objective = Progressive(LAMBDAS, 5, 2)
     skips = {skip_of(objective, seed): seed for seed in range(40)}
     assert set(skips) == {0, 1, 2, 3}
     for skip, seed in skips.items():
@@ -328,7 +440,8 @@ def test_only_the_window_has_a_gradient(tiny_models: dict[str, Model]) -> None:
 def test_the_rate_reaches_the_encoder_by_its_weight(tiny_models: dict[str, Model]) -> None:
     """From none to all; the bit model learns the same at any."""
     none, half, whole = (
-        gradients(tiny_models, Progressive(2, 2, rate_weight=w), 0) for w in (0.0, 0.5, 1.0)
+        gradients(tiny_models, Progressive(LAMBDAS, 2, 2, rate_weight=w), 0)
+        for w in (0.0, 0.5, 1.0)
     )
     for name, gradient in none.items():
         if gradient is None:

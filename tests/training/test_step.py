@@ -22,7 +22,10 @@ class Squares:
         self.adversary = adversary
 
     def training_loss(self, network: Any, image: Any, draw: Any, learned: bool) -> Loss:
-        error = network(image) - image - draw.data["shift"][:, None, None, None]
+        decoded = image
+        for _ in range(draw.control.get("times", 1)):
+            decoded = network(decoded)
+        error = decoded - image - draw.data["shift"][:, None, None, None]
         loss = error.square().mean()
         return Loss(loss, loss.detach() * 2, loss.detach() * 3, (image,))
 
@@ -65,22 +68,75 @@ def test_steps_descend(adversary: bool) -> None:
         assert float(objective.adversary_loss((image,)).detach()) < 0.05
 
 
-def test_what_can_be_recorded() -> None:
-    assert Recorded.fits(Draw({"quality": torch.zeros(2)}))
-    assert not Recorded.fits(Draw({"quality": torch.zeros(2)}, {"skip": 3}))
+class Noted(Recorded):
+    """Says what would be run as it is, recorded and replayed; it needs no GPU."""
+
+    def __init__(self) -> None:
+        super().__init__(step=None)  # type: ignore[arg-type]
+        self.done: list[tuple[str, dict[str, int]]] = []
+
+    def _aside(self, image: torch.Tensor, draw: Draw, learned: bool) -> torch.Tensor:
+        self.done.append(("run", dict(draw.control)))
+        return torch.zeros(3)
+
+    def _record(self, image: torch.Tensor, draw: Draw, learned: bool) -> Any:
+        made = dict(draw.control)
+        self.done.append(("record", made))
+
+        def replay(image: torch.Tensor, draw: Draw) -> torch.Tensor:
+            assert dict(draw.control) == made
+            self.done.append(("replay", made))
+            return torch.zeros(3)
+
+        return replay
+
+    def take(self, image: torch.Tensor, skip: int, learned: bool = True) -> list[str]:
+        """What one step did."""
+        before = len(self.done)
+        self(image, Draw({}, {"skip": skip}), learned)
+        return [what for what, _ in self.done[before:]]
+
+
+def test_each_control_value_is_recorded_once() -> None:
+    """The first steps count together; after them a value runs as it is once and is recorded."""
+    run, image = Noted(), torch.zeros(2, 3, 8, 8)
+    for skip in (0, 1, 0, 0, 1):
+        assert run.take(image, skip) == ["run"]
+    assert run.take(image, 0) == ["record", "replay"]
+    assert run.take(image, 2) == ["run"]
+    assert run.take(image, 2) == ["record", "replay"]
+    assert run.take(image, 1) == ["record", "replay"]
+    for skip in (2, 0, 1):
+        assert run.take(image, skip) == ["replay"]
+
+
+def test_another_shape_or_stage_warms_up_again() -> None:
+    run, image = Noted(), torch.zeros(2, 3, 8, 8)
+    for other in (image, image[:1]):
+        for learned in (False, True):
+            assert [run.take(other, 0, learned) for _ in range(5)] == [["run"]] * 5
+            assert run.take(other, 0, learned) == ["record", "replay"]
+    assert run.take(image, 0) == ["replay"]
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("adversary", [False, True])
-def test_a_recorded_step_is_the_step(adversary: bool) -> None:
+@pytest.mark.parametrize("ways", [1, 4])
+def test_a_recorded_step_is_the_step(adversary: bool, ways: int) -> None:
+    """With control values too, whose graphs share memory and are replayed in any order."""
     runs = []
     for record in (False, True):
         step, network, _ = step_of(adversary, "cuda")
         run = Recorded(step) if record else step
         torch.manual_seed(1)
-        for number in range(20):
+        losses = []
+        for number in range(60):
             image = torch.rand(2, 3, 8, 8).cuda()
-            found = run(image, Draw({"shift": torch.full((2,), number / 20).cuda()}), True)
-        runs.append([found.cpu(), *(p.detach().cpu() for p in network.parameters())])
+            control = {"times": 1 + number * number % 7 % ways} if ways > 1 else {}
+            data = {"shift": torch.full((2,), number / 60).cuda()}
+            losses.append(run(image, Draw(data, control), True).cpu())
+        if isinstance(run, Recorded):
+            assert len(run._recordings) == len(run._met) == (3 if ways > 1 else 1)
+        runs.append([torch.stack(losses), *(p.detach().cpu() for p in network.parameters())])
     for one, other in zip(*runs, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)

@@ -47,6 +47,8 @@ def test_values_are_taken_in_their_types(tmp_path: Path) -> None:
         ("crop = 64", "crop must be a multiple of 64 from 128 on, got 64"),
         ("iterations = -1", "iterations must be 0 or above, got -1"),
         ("ms_ssim_weight = -0.5", "ms_ssim_weight must be 0 or above, got -0.5"),
+        ("absolute_weight = -0.5", "absolute_weight must be 0 or above, got -0.5"),
+        ("lpips_weight = -0.5", "lpips_weight must be 0 or above, got -0.5"),
         ("rate_weight = -1", "rate_weight must be 0 or above, got -1"),
         ("ms_ssim_weight = 0.1\ncrop = 128", "ms_ssim_weight needs a crop of 192 or more, got 128"),
         ('objective = "perception"', r"has no rate in it; it goes with parts = .*got \[\]"),

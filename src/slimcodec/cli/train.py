@@ -91,10 +91,15 @@ def train(
         _save(run, trained, sum(photo.name not in run.holdout for photo in photos), out)
 
 
-def _save(run: TrainingConfig, trained: Trained, photos: int, out: Path) -> None:
-    from slimcodec.atomic import write_atomically
-    from slimcodec.cli.console import readable_bytes
-    from slimcodec.model_file import FAITHFUL, NATURAL, freeze_network, save
+def frozen_model(run: TrainingConfig, trained: Trained, photos: int) -> Model:
+    """What a run comes to, with its record.
+
+    Args:
+        run: as it was told.
+        trained: its outcome.
+        photos: how many were trained on.
+    """
+    from slimcodec.model_file import FAITHFUL, NATURAL, freeze_network
 
     record = {
         "train": run.name,
@@ -108,9 +113,17 @@ def _save(run: TrainingConfig, trained: Trained, photos: int, out: Path) -> None
     }
     history = (*trained.history, record)
     look = NATURAL if run.objective == "perception" else FAITHFUL
-    model = freeze_network(
+    return freeze_network(
         trained.network, name=run.name, family=run.family, history=history, look=look
     )
+
+
+def _save(run: TrainingConfig, trained: Trained, photos: int, out: Path) -> None:
+    from slimcodec.atomic import write_atomically
+    from slimcodec.cli.console import readable_bytes
+    from slimcodec.model_file import save
+
+    model = frozen_model(run, trained, photos)
     path = out / f"{run.name}.slim"
     out.mkdir(parents=True, exist_ok=True)
     save(model, path)

@@ -37,17 +37,18 @@ class TrainingConfig:
         window: of a progressive codec, iterations with a gradient in one step.
         objective: what is minimised; the family's usual one when empty. hific also has
             ``perception``, for its generator alone.
-        ms_ssim_weight: of 1 - MS-SSIM beside the mean squared error (hific; they are equals at
-            about 0.02) or the mean absolute residual (a progressive codec).
-        rate_weight: of a progressive codec, of the bits per pixel of an iteration beside these.
+        ms_ssim_weight: of 1 - MS-SSIM beside the mean squared error; they are equals at about 0.02.
+        absolute_weight: of a progressive codec, of the mean absolute error beside these.
+        rate_weight: of a progressive codec, how much of the rate's gradient reaches the codec.
         distortion_weight: of the mean squared error, values in [0, 1], under ``perception``.
-        lpips_weight: of LPIPS under ``perception``.
+        lpips_weight: of LPIPS, under ``perception`` and of a progressive codec.
         adversarial_weight: of a discriminator's verdict under ``perception``; 0 trains none.
         anneal_minutes: length of the stretch by the clock, where the speed of a machine is not
             known: the rate has come down, and the run ends, when it was trained for so long. 0 goes
             by ``steps`` alone.
-        record_steps: on one GPU, launch a whole step at once where the objective allows it
-            (``step.Recorded``).
+        tf32: on a GPU, what mixed precision leaves in full rounds the inputs of its products to ten
+            bits.
+        record_steps: on one GPU, launch a whole step at once (``step.Recorded``).
     """
 
     name: str = "hific-s"
@@ -61,9 +62,10 @@ class TrainingConfig:
     window: int = 3
     objective: str = ""
     ms_ssim_weight: float = 0.0
+    absolute_weight: float = 0.0
     rate_weight: float = 0.0
     distortion_weight: float = 150.0
-    lpips_weight: float = 1.0
+    lpips_weight: float = 0.0
     adversarial_weight: float = 0.15
     anneal_minutes: float = 0.0
     batch: int = 4
@@ -77,6 +79,7 @@ class TrainingConfig:
     largest_scale: float = 2.0
     seed: int = 1
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
+    tf32: bool = False
     record_steps: bool = True
     checkpoint_minutes: float = 3.0
     validate_minutes: float = 15.0
@@ -122,8 +125,8 @@ class TrainingConfig:
                 where, f"crop must be a multiple of 64 from {SMALLEST_CROP} on, got {self.crop}"
             )
         for key in (
-            "iterations", "ms_ssim_weight", "rate_weight", "distortion_weight", "lpips_weight",
-            "adversarial_weight", "anneal_minutes",
+            "iterations", "ms_ssim_weight", "absolute_weight", "rate_weight", "distortion_weight",
+            "lpips_weight", "adversarial_weight", "anneal_minutes",
         ):  # fmt: skip
             if getattr(self, key) < 0:
                 raise ConfigError(where, f"{key} must be 0 or above, got {getattr(self, key)}")

@@ -76,6 +76,7 @@ def train(
     minutes: float | None = None,
     devices: int | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
+    on_saved: Callable[[Trained], None] | None = None,
 ) -> Trained:
     """Train, or go on training, and return the averaged network.
 
@@ -90,6 +91,7 @@ def train(
         devices: processes that train together, each with ``batch`` crops of its own; every GPU
             there is, or one CPU process, when not given.
         on_progress: called every few seconds.
+        on_saved: called whenever the state was written, with averaged weights that are its own.
 
     Raises:
         TrainingError: on a state that does not fit, an objective that the family does not know, or
@@ -100,6 +102,7 @@ def train(
     """
     tune_allocator()
     run = _Run(config, photos, out, init, tuple(history), resume, devices)
+    run.on_saved = on_saved
     return run.go(minutes, on_progress)
 
 
@@ -115,13 +118,14 @@ class _Run:
         devices: int | None,
     ) -> None:
         self.config, self.out = config, out
+        self.on_saved: Callable[[Trained], None] | None = None
         # Everything that can be wrong is found before other processes are started.
         held_out = [path for path in photos if path.name in config.holdout]
         kept = [path for path in photos if path.name not in config.holdout]
         self.crops = Crops(kept, config.crop, config.seed, config.largest_scale)
         self.validation = Validation(held_out)
         self.family = registry.families.get(config.family)
-        shape = self.family.preset(config.preset)
+        self.shape = shape = self.family.preset(config.preset)
         torch.manual_seed(config.seed)
         self.objective = make_objective(self.family.objectives, shape, config)
         network = self.family.build(shape)
@@ -132,7 +136,8 @@ class _Run:
         elif init is not None:
             load_weights(network, init, "the initial weights")
         else:
-            blocks = sample_blocks(self.crops, PCA_BLOCKS, shape.stride)
+            count = PCA_BLOCKS * shape.stride**2 // shape.block_size**2  # as many pixels
+            blocks = sample_blocks(self.crops, count, shape.block_size)
             self.family.initialise(network, blocks)
         network = network.to(memory_format=torch.channels_last)
         _leave_alone(network, self.family.parts, config.parts)
@@ -142,9 +147,8 @@ class _Run:
         self.step, self.stretch_s, self.history = config.first_step, 0.0, history
         self.spent_s: dict[str, float] = {}
         probe = self.objective.draw(config.batch, torch.Generator())
-        self.recordable = Recorded.fits(probe)
         self.fabric, self.mixed = place(
-            config, devices, always_all=self.recordable and not config.linear_steps
+            config, devices, always_all=not probe.control and not config.linear_steps
         )
         self.hardware = hardware(self.fabric)
         self.watch = Watch(self._advice)
@@ -205,7 +209,7 @@ class _Run:
             fabric=fabric, mixed=self.mixed, clip_norm=config.clip_norm,
         )  # fmt: skip
         alone = on_gpu and fabric.world_size == 1 and config.record_steps
-        self.one_step: Step | Recorded = Recorded(step) if alone and self.recordable else step
+        self.one_step: Step | Recorded = Recorded(step) if alone else step
 
     def go(self, minutes: float | None, on_progress: Callable[[Progress], None]) -> Trained:
         config = self.config
@@ -243,15 +247,18 @@ class _Run:
             validation = self._points()
             self._tell(self._report(last_step, validation))
         self.plain.load_state_dict(self.average)
+        return self._trained(self.plain.cpu(), validation)
+
+    def _trained(self, network: nn.Module, points: Sequence[tuple[float, float]] = ()) -> Trained:
         return Trained(
-            self.plain.cpu().eval(),
+            network.eval(),
             self.step,
             sum(self.spent_s.values()),
-            validation,
+            points,
             self.objective.describe(),
             self.history,
             self._hardware(),
-            leads,
+            not self.fabric.global_rank,
         )
 
     def _spend(self, seconds: float) -> None:
@@ -370,6 +377,15 @@ class _Run:
             "history": [dict(entry) for entry in self.history],
         }
         write_state(self.state_path, state)
+        if self.on_saved is not None:
+            self.on_saved(self._trained(self._averaged()))
+
+    def _averaged(self) -> nn.Module:
+        """A network apart from the one that goes on learning."""
+        with torch.random.fork_rng(devices=()):  # a new network draws its first weights
+            network: nn.Module = self.family.build(self.shape)
+        network.load_state_dict(self.average)
+        return network
 
 
 def _leave_alone(network: nn.Module, parts: Sequence[str], chosen: Sequence[str]) -> None:

@@ -46,8 +46,8 @@ def place(
         fast_bf16 = torch.cuda.is_available() or {"amx_bf16", "avx512_bf16"} & set(cpu_flags())
         precision = "bf16-mixed" if fast_bf16 else "32-true"
     if torch.cuda.is_available():
-        # Where full precision is asked for it is meant: latents span three decades.
-        torch.backends.cudnn.allow_tf32 = False
+        # Where full precision is asked for it is usually meant: latents span three decades.
+        torch.backends.cudnn.allow_tf32 = config.tf32
         torch.backends.cudnn.benchmark = True
     there = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if there and devices and devices > there:

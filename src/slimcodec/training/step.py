@@ -1,13 +1,15 @@
 """One update of the weights, and the same recorded as a CUDA graph.
 
 A step of a small codec is some thousand small kernels; launching them one by one takes a GPU longer
-than running them. Where everything that chance decides about a step is data and not control flow,
-the first steps run as they are, then one is recorded, and from then on a step is one launch.
+than running them. So the first steps run as they are, then one is recorded, and from then on a step
+is one launch. Where chance decides about control flow too, there is a recording for each of its
+ways.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +22,7 @@ from slimcodec.training.objectives import Draw, Objective
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-__all__ = ["Recorded", "Step"]
+__all__ = ["Recorded", "Recording", "Step"]
 
 
 class Step:
@@ -74,41 +76,67 @@ class Step:
         optimizer.step()
 
 
+class Recording:
+    """A step as a CUDA graph, with the memory that it reads its input from.
+
+    Args:
+        step: what is recorded.
+        image: of the step.
+        draw: of the step; a replay takes other data and the same control.
+        learned: of the step.
+        pool: memory that the graph computes in.
+    """
+
+    def __init__(
+        self, step: Step, image: Float[Tensor, "b 3 h w"], draw: Draw, learned: bool, pool: Any
+    ) -> None:
+        self.image = image.clone(memory_format=torch.preserve_format)
+        self.data = {name: value.clone() for name, value in draw.data.items()}
+        self.graph = torch.cuda.CUDAGraph()
+        torch.cuda.synchronize()
+        # The loader's thread may pin memory meanwhile.
+        with torch.cuda.graph(self.graph, pool=pool, capture_error_mode="thread_local"):
+            self.found = step(self.image, Draw(self.data, draw.control), learned)
+
+    def __call__(self, image: Float[Tensor, "b 3 h w"], draw: Draw) -> Float[Tensor, " 3"]:
+        self.image.copy_(image)
+        for name, value in draw.data.items():
+            self.data[name].copy_(value)
+        self.graph.replay()
+        return self.found.clone()
+
+
 class Recorded:
-    """A step that is launched whole. Learning rates must be tensors on the device, noise comes from
-    the device's generator."""
+    """A step that is launched whole: one graph for each way that control flow can take.
+
+    Learning rates must be tensors on the device, noise comes from the device's generator.
+    """
 
     WARM_UPS = 5
+    """Steps that run as they are before any is recorded, of one image shape."""
 
     def __init__(self, step: Step) -> None:
         self.step = step
-        self._of: Any = None
-        self._runs = 0
-        self._graph: torch.cuda.CUDAGraph | None = None
-
-    @staticmethod
-    def fits(draw: Draw) -> bool:
-        """Whether what chance decides is data alone."""
-        return not draw.control
+        self._runs: Counter[Hashable] = Counter()
+        self._met: set[Hashable] = set()
+        self._recordings: dict[Hashable, Recording] = {}
+        self._pool: Any = None
 
     def __call__(
         self, image: Float[Tensor, "b 3 h w"], draw: Draw, learned: bool
     ) -> Float[Tensor, " 3"]:
         """As ``Step``."""
-        of = (image.shape, learned)
-        if of != self._of:
-            self._of, self._runs, self._graph = of, 0, None
-        if self._runs < self.WARM_UPS:
-            self._runs += 1
+        kind = (image.shape, learned)
+        way = (kind, *sorted(draw.control.items()))
+        # Each way runs as it is once: what is made at a first time, such as an optimizer's moments
+        # of a weight that no other way reaches, or the choice of a kernel, must not be recorded.
+        if self._runs[kind] < self.WARM_UPS or way not in self._met:
+            self._runs[kind] += 1
+            self._met.add(way)
             return self._aside(image, draw, learned)
-        if self._graph is None:
-            self._record(image, draw, learned)
-        assert self._graph is not None
-        self._image.copy_(image)
-        for name, value in draw.data.items():
-            self._draw.data[name].copy_(value)
-        self._graph.replay()
-        return self._found.clone()
+        if way not in self._recordings:
+            self._recordings[way] = self._record(image, draw, learned)
+        return self._recordings[way](image, draw)
 
     def _aside(self, image: Tensor, draw: Draw, learned: bool) -> Tensor:
         """On a stream of its own, as recording asks for."""
@@ -119,11 +147,10 @@ class Recorded:
         torch.cuda.current_stream().wait_stream(stream)
         return found
 
-    def _record(self, image: Tensor, draw: Draw, learned: bool) -> None:
-        self._image = image.clone(memory_format=torch.preserve_format)
-        self._draw = Draw({name: value.clone() for name, value in draw.data.items()})
-        self._graph = torch.cuda.CUDAGraph()
-        torch.cuda.synchronize()
-        # The loader's thread may pin memory meanwhile.
-        with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
-            self._found = self.step(self._image, self._draw, learned)
+    def _record(self, image: Tensor, draw: Draw, learned: bool) -> Recording:
+        # All graphs compute in the same memory, or each would hold a step's worth of its own. They
+        # run one after another and none reads what another left there: images, weights and the
+        # optimizer's state lie outside, and what a step found is copied before the next begins.
+        if self._pool is None:
+            self._pool = torch.cuda.graph_pool_handle()
+        return Recording(self.step, image, draw, learned, self._pool)

@@ -21,14 +21,18 @@ SIDE = 512
 
 
 class Validation:
-    """The centres of the first eight held-out photographs.
+    """The centres of the first held-out photographs.
+
+    Args:
+        held_out: files.
+        photos: how many at most.
 
     Raises:
         TrainingError: when one is too small, before anything was trained.
     """
 
-    def __init__(self, held_out: Sequence[Path]) -> None:
-        self.images = [_centre(path) for path in held_out[:PHOTOS]]
+    def __init__(self, held_out: Sequence[Path], photos: int = PHOTOS) -> None:
+        self.images = [_centre(path) for path in held_out[:photos]]
 
     @torch.no_grad()
     def points(

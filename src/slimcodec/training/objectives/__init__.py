@@ -9,7 +9,7 @@ from slimcodec.errors import TrainingError
 from slimcodec.training.config import TrainingConfig
 from slimcodec.training.objectives.contract import Draw, Loss, Objective
 from slimcodec.training.objectives.perception import Perception
-from slimcodec.training.objectives.progressive import Progressive
+from slimcodec.training.objectives.progressive import Distortion, Progressive
 from slimcodec.training.objectives.rate_distortion import RateDistortion
 
 __all__ = [
@@ -43,7 +43,8 @@ def make_objective(kinds: Sequence[str], shape: Any, config: TrainingConfig) -> 
         return RateDistortion(shape.lambdas, config.ms_ssim_weight)
     if kind == "progressive":
         deepest = min(config.iterations or shape.iterations, shape.iterations)
-        return Progressive(deepest, config.window, config.ms_ssim_weight, config.rate_weight)
+        distortion = Distortion(config.absolute_weight, config.ms_ssim_weight, config.lpips_weight)
+        return Progressive(shape.lambdas, deepest, config.window, distortion, config.rate_weight)
     if kind == "perception":
         return Perception(
             len(shape.lambdas),

@@ -1,0 +1,297 @@
+"""A job for a GPU, tried on a CPU: packing, unpacking, stages, weights, comparison; and what can be
+wrong before any of it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import features
+
+from slimcodec import registry
+from slimcodec.errors import ConfigError, UsageError
+from slimcodec.images import read_image, write_image
+from slimcodec.library import load_codec
+from slimcodec.model_file import Model, save
+from slimcodec.types import Image
+
+ROOT = Path(__file__).resolve().parents[2]
+GPU = ROOT / "recipes" / "gpu"
+MODULES = ("job", "jobs", "pack", "photographs", "running", "stages", "verdict")
+
+needs_avif = pytest.mark.skipif(not features.check("avif"), reason="this Pillow lacks AVIF")
+
+
+@pytest.fixture
+def scripts(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Imports a script of the folder; none stays imported under its plain name."""
+    monkeypatch.syspath_prepend(str(GPU))
+    for name in MODULES:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    yield __import__
+    for name in MODULES:
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def packed(scripts: Any, picture: Callable[..., Image], tmp_path: Path) -> Path:
+    """Two photographs, a name that the recipes hold out and one that they do not."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    write_image(folder / "p0102.jpg", picture(768, 800))
+    write_image(folder / "other.jpg", picture(768, 800, seed=1))
+    images = sorted(folder.iterdir())
+    scripts("pack").pack(images, ["p0102.jpg"], 4.0, tmp_path / "photos.pack")
+    return tmp_path / "photos.pack"
+
+
+# Packs
+
+
+@needs_avif
+def test_what_is_packed_comes_out(scripts: Any, packed: Path, tmp_path: Path) -> None:
+    photographs, out = scripts("photographs"), tmp_path / "out"
+    out.mkdir()
+    assert photographs.read_names(packed) == ["other.jpg", "p0102.jpg"]
+    other, held_out = (read_image(path).pixels for path in photographs.unpack(packed, out))
+    assert other.shape == (538, 560, 3)
+    original = read_image(tmp_path / "photos" / "p0102.jpg").pixels
+    assert held_out.shape == original.shape
+    error = held_out.astype(np.float64) - original
+    assert 10 * np.log10(255**2 / np.square(error).mean()) > 38
+    assert not list(tmp_path.glob(".slimcodec-*"))
+
+
+@needs_avif
+def test_a_pack_is_as_large_as_it_may_be(scripts: Any, packed: Path, tmp_path: Path) -> None:
+    images, whole = sorted((tmp_path / "photos").iterdir()), packed.stat().st_size
+    most = 0.9 * whole / 1e6
+    scripts("pack").pack(images, ["p0102.jpg"], most, tmp_path / "small.pack")
+    assert (tmp_path / "small.pack").stat().st_size <= 1e6 * most
+    with pytest.raises(UsageError, match=r"do not fit into 0\.02 MB.* --megabytes"):
+        scripts("pack").pack(images, ["p0102.jpg"], 0.02, tmp_path / "none.pack")
+    assert not (tmp_path / "none.pack").exists()
+
+
+def _altered(packed: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    with zipfile.ZipFile(packed) as pack:
+        files = {name: pack.read(name) for name in pack.namelist()}
+    manifest = json.loads(files["manifest.json"])
+    change(manifest)
+    with zipfile.ZipFile(packed, "w") as pack:
+        for name, data in files.items():
+            pack.writestr(name, json.dumps(manifest) if name == "manifest.json" else data)
+
+
+@needs_avif
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda m: m.update(version=2), "a pack of version 2, this reads version 1"),
+        (lambda m: m.update(format="photos"), "is not a pack of photographs"),
+        (lambda m: m.pop("photographs"), r"its manifest\.json cannot be read"),
+        (
+            lambda m: m["photographs"][0].update(name="gone.jpg"),
+            "there is no item.*gone",
+        ),
+        (lambda m: m["photographs"][0].update(name="../out.jpg"), "is not a file's name"),
+        (lambda m: m["photographs"][0].update(sha256="0"), "other.jpg is not what was packed"),
+    ],
+)
+def test_a_pack_that_is_not_sound(
+    scripts: Any, packed: Path, tmp_path: Path, change: Callable[[dict[str, Any]], None], says: str
+) -> None:
+    _altered(packed, change)
+    with pytest.raises(UsageError, match=says):
+        scripts("photographs").unpack(packed, tmp_path)
+
+
+@needs_avif
+def test_a_damaged_pack(scripts: Any, packed: Path, tmp_path: Path) -> None:
+    photographs, data = scripts("photographs"), packed.read_bytes()
+    for damaged in (data[: len(data) // 2], b"", b"no zip"):
+        packed.write_bytes(damaged)
+        with pytest.raises(UsageError, match=r"is damaged \(cut short"):
+            photographs.read_names(packed)
+    flipped = bytearray(data)
+    flipped[len(data) // 2] ^= 1
+    packed.write_bytes(flipped)
+    with pytest.raises(UsageError, match="is damaged"):
+        photographs.unpack(packed, tmp_path)
+    with pytest.raises(UsageError, match="there is no pack"):
+        photographs.read_names(tmp_path / "none.pack")
+
+
+# The queue
+
+
+def test_the_queue_is_sound(scripts: Any) -> None:
+    """Its recipes are read and checked; the first job is the one that runs."""
+    queue = scripts("jobs").read_queue()
+    assert list(queue)[-1] == "hific-s"
+    for job in queue.values():
+        assert "p0102.jpg" in job.holdout
+        assert all(stage.config.anneal_minutes for stage in job.stages)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "there is no job"),
+        ("[[jobs]]", "unknown key 'jobs'"),
+        ('[[job]]\nname = "a"\nmodel = ""', r"must have a \[\[job.stage\]\]"),
+        ('[[job]]\nname = "a"\nmodel = 3', "model must be a text, got 3"),
+        ('[[job]]\nname = "a"\nmodel = ""\n[[job.stage]]\nrecipe = "x.toml"\nshare = 0', "share"),
+        (
+            f'[[job]]\nname = "a"\nmodel = ""\n[[job.stage]]\nrecipe = "{GPU}/hific-s.toml"\n'
+            "share = 1",
+            "a recipe's name must be the job's, got hific-s",
+        ),
+    ],
+)
+def test_a_queue_that_is_not_sound(scripts: Any, tmp_path: Path, text: str, says: str) -> None:
+    path = tmp_path / "queue.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=says):
+        scripts("jobs").read_queue(path)
+
+
+# What a job says before it spends anything
+
+
+@needs_avif
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--job", "hific"], "unknown job 'hific'; did you mean hific-s"),
+        (["--minutes", "9"], "no GPU here; --dry-run tries the job on a CPU"),
+        (["--dry-run", "--photos", "none.pack"], "there is no pack none.pack"),
+        (["--dry-run", "--out", "file/out"], "--out file/out cannot be made"),
+        (["--dry-run", "--job", "hific-s", "--from", "tiny.slim"], "does not fit the network of"),
+        (["--dry-run", "--out", "."], "holds hific-s.slim already"),
+        (["gpu", "--minutes", "2"], "--minutes must be 3 or more, got 2"),
+        (["gpu", "--minutes", "9"], "--photos must name a pack"),
+    ],
+)
+def test_one_line_and_status_2(
+    scripts: Any,
+    tiny_model: Model,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    says: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    gpu = arguments[0] == "gpu"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    Path("file").write_text("")
+    save(tiny_model, Path("tiny.slim"))
+    save(tiny_model, Path("hific-s.slim"))
+    base = ["--out", "out", "--job", "hific-s"]
+    assert scripts("job").main([*base, *arguments[gpu:]]) == 2
+    told = capsys.readouterr()
+    assert told.err.startswith("error: ")
+    assert says in told.err
+    assert told.err.count("\n") == 1
+    assert not told.out
+    assert not list(Path(".").glob("out/*.slim"))
+
+
+# Verdicts
+
+
+def test_what_to_ship(scripts: Any) -> None:
+    verdict = scripts("verdict")
+    bpp = (0.1, 0.2, 0.4, 0.8)
+
+    def measured(factor: float, db: float = 30.0) -> Any:
+        rates = tuple(factor * b for b in bpp)
+        return verdict.Measured(rates, {"PSNR (dB)": tuple(db + i for i in range(4))})
+
+    old = measured(1.0)
+    assert verdict.changes(old, measured(0.9))["PSNR (dB)"] == pytest.approx(-10)
+    for new, says in (
+        (measured(0.9), "ship: bits at equal quality change by -10.0 % in PSNR"),
+        (measured(1.1), "do not ship: worse in PSNR"),
+        (measured(0.9, db=90.0), "do not ship: worse in PSNR"),
+        (measured(1.001), "do not ship: no difference"),
+    ):
+        assert verdict.sentence(old, new, False, "x").startswith(says)
+    assert verdict.sentence(None, old, False, "x").startswith("do not ship: not yet")
+    assert verdict.sentence(old, measured(1.1), True, "x").startswith("ship: only after looking")
+
+
+# All of it
+
+
+def test_a_cut_off_job_keeps_its_weights(
+    scripts: Any,
+    tiny_model: Model,
+    picture: Callable[..., Image],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A later stage that is stopped leaves what the one before it wrote."""
+    from slimcodec.errors import TrainingError
+    from slimcodec.training import TrainingConfig
+
+    jobs, stages = scripts("jobs"), scripts("stages")
+    photos = [tmp_path / f"{number}.png" for number in range(3)]
+    for number, path in enumerate(photos):
+        write_image(path, picture(140, 200, seed=number))
+    family = registry.families.get("hific")
+    shape = family.config(tiny_model.config)
+    monkeypatch.setattr(family, "preset", lambda name: shape)
+    monkeypatch.setattr(
+        stages, "dry", lambda config: stages.replace(config, steps=1, crop=128, batch=1)
+    )
+    config = TrainingConfig(name="tiny", holdout=(photos[-1].name,), precision="32-true", seed=3)
+    job = jobs.Job("tiny", "", (jobs.Stage(config, 1.0), jobs.Stage(config, 1.0)))
+    train, started = stages.train, []
+
+    def second_stops(config: Any, *args: Any, **more: Any) -> Any:
+        started.append(config.first_step)
+        if len(started) == 2:
+            raise TrainingError("the loss is nan")
+        return train(config, *args, **more)
+
+    monkeypatch.setattr(stages, "train", second_stops)
+    done, problem = stages.run_stages(
+        job, tiny_model, photos, tmp_path,
+        scratch=tmp_path / "scratch", clock=stages.Clock(0.0), tried=True,
+    )  # fmt: skip
+    assert started == [0, 1]
+    assert [ran.steps for ran in done] == [1]
+    assert problem == "stage 2: the loss is nan"
+    assert load_codec(tmp_path / "tiny.slim").name == "tiny"
+
+
+@pytest.mark.slow
+@needs_avif
+def test_a_dry_run(picture: Callable[..., Image], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = subprocess.run(
+        [sys.executable, GPU / "job.py", "--dry-run", "--out", out, "--job", "hific-s"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert result.returncode == 0, result.stderr
+    summary = (out / "summary.md").read_text()
+    assert summary.strip() == result.stdout.strip()
+    assert "BD-rate in PSNR (dB): " in summary
+    assert "ship: " in summary
+    rows = (out / "curve.tsv").read_text().splitlines()
+    assert len(rows) >= 2
+    assert {len(row.split("\t")) for row in rows} == {8}
+    codec, image = load_codec(out / "hific-s.slim"), picture(70, 50)
+    assert codec.decode(codec.encode(image)).shape == image.shape
