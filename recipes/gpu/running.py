@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,8 @@ import torch
 from jobs import Job, read_queue
 from pack import pack
 from photographs import read_names, unpack
-from stages import Clock, Ran, dry, run_stages, tensors_of
-from verdict import Measured, changes, measure, sentence, table
+from stages import Clock, Outcome, dry, run_stages, tensors_of
+from verdict import Measured, changes, measure, photographs_of, sentence, table
 
 from slimcodec import registry
 from slimcodec.atomic import write_atomically
@@ -33,7 +32,6 @@ DEMO = ROOT / "src" / "slimcodec" / "demo"
 LEAST_MINUTES = 3.0
 CLOSING_S = 20.0
 """Kept for the end, beside the time that measuring takes: freezing, writing, leaving."""
-MEASURED = 20
 
 
 @dataclass(frozen=True)
@@ -64,24 +62,24 @@ def run(wanted: Wanted, started: float) -> int:
         scratch = Path(folder)
         photographs, holdout = _photographs(wanted, job, scratch)
         job = job.holding_out(holdout)
-        held_out = [path for path in photographs if path.name in holdout][:MEASURED]
+        held_out = photographs_of([path for path in photographs if path.name in holdout])
         before, began = None, clock.seconds()
         if start is not None:
             before = measure(network, objective, held_out, device)
         measuring_s = 2 * (clock.seconds() - began) if before else CLOSING_S
         clock.training_ends = 60 * wanted.minutes - measuring_s - CLOSING_S
-        done, problem = run_stages(
+        outcome = run_stages(
             job, start, photographs, wanted.out, scratch=scratch, clock=clock, tried=wanted.dry
         )
         path = wanted.out / f"{job.name}.slim"
         if not path.exists():
-            raise TrainingError(problem)
+            raise TrainingError(outcome.problem or outcome.left_out[0])
         _fill(network, load(path), str(path), job)
         after = measure(network, objective, held_out, device)
-    text = _summary(job, where, done, problem, before, after, clock)
+    text = _summary(job, where, outcome, before, after, clock)
     write_atomically(wanted.out / "summary.md", text.encode())
     print(text)
-    return 1 if problem else 0
+    return 1 if outcome.problem else 0
 
 
 def _job_of(wanted: Wanted) -> Job:
@@ -170,22 +168,23 @@ def _photographs(wanted: Wanted, job: Job, scratch: Path) -> tuple[list[Path], t
 def _summary(
     job: Job,
     where: str,
-    done: Sequence[Ran],
-    problem: str,
+    outcome: Outcome,
     before: Measured | None,
     after: Measured,
     clock: Clock,
 ) -> str:
     minutes = clock.seconds() / 60
     lines = [f"# {job.name}, {minutes:.1f} minutes", "", f"Started from {where}.", ""]
-    for number, ran in enumerate(done, 1):
+    for ran in outcome.done:
         speed = ran.steps / max(1e-9, ran.seconds)
         lines.append(
-            f"{number}. {ran.steps:,} steps of {ran.recipe.batch} crops of {ran.recipe.crop} in "
-            f"{ran.seconds / 60:.1f} minutes, {speed:.1f} a second, on {ran.hardware}"
+            f"{ran.number}. {ran.steps:,} steps of {ran.recipe.batch} crops of {ran.recipe.crop} "
+            f"in {ran.seconds / 60:.1f} minutes, {speed:.1f} a second, on {ran.hardware}"
         )
-    if problem:
-        lines += ["", f"Stopped before its time: {problem}"]
+    for words in outcome.left_out:
+        lines += ["", words]
+    if outcome.problem:
+        lines += ["", f"Stopped before its time: {outcome.problem}"]
     lines += ["", "Estimated bits, means over held-out photographs, weights as in the file:", ""]
     lines += [table(before, after), ""]
     for metric, change in changes(before, after).items() if before is not None else ():

@@ -19,12 +19,20 @@ from slimcodec.errors import TrainingError
 from slimcodec.model_file import Model, save
 from slimcodec.training import Progress, Trained, TrainingConfig, train
 
-__all__ = ["Clock", "Ran", "dry", "run_stages", "tensors_of"]
+__all__ = ["Clock", "Outcome", "Ran", "dry", "run_stages", "tensors_of", "training_seconds"]
 
 CHECKPOINT_MINUTES = 2.0
 """What a run that is cut off may lose, at most."""
-START_S = 12.0
-"""Of a stage, before its first step: photographs are decoded, processes started."""
+START_S = 45.0
+"""Of the first stage until it is at full speed: photographs are decoded, processes started, a GPU
+is woken, and its first step finds out which kernels are the fastest (half of it, on an H200)."""
+NEXT_START_S = 25.0
+"""The same of a later one, which finds everything imported."""
+END_S = 10.0
+"""Of a stage after its last step is begun: the GPU is some steps behind, held-out photographs are
+looked at, weights are frozen and written. 4 on an H200, and up to 50 steps."""
+LEAST_S = 10.0
+"""A stage with less to train is not worth its start."""
 MOST_BYTES = 16 << 20
 """Of a file that every way back is sure to take."""
 
@@ -44,15 +52,71 @@ class Clock:
         """For training."""
         return self.training_ends - self.seconds()
 
+    def end_of(self, shares: Sequence[float], first: bool) -> float | None:
+        """When the stage that begins now must end its training, as ``time.monotonic()``; None where
+        there is no time for it. However slow it starts, later ones keep what is theirs.
+
+        Args:
+            shares: its own and those of later stages.
+            first: whether it is the first of all.
+        """
+        mine, *later = training_seconds(self.left(), shares, first)
+        if not mine:
+            return None
+        after = sum(NEXT_START_S + seconds + END_S for seconds in later if seconds)
+        return self.started + self.training_ends - after - END_S
+
 
 @dataclass(frozen=True)
 class Ran:
-    """A stage that was run."""
+    """A stage that was run; numbers are from 1."""
 
+    number: int
     recipe: TrainingConfig
     steps: int
     seconds: float
     hardware: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Of a job's stages.
+
+    Attributes:
+        done: those that were run.
+        left_out: those that had no time, in words.
+        problem: why the last one stopped before its time, or nothing.
+    """
+
+    done: tuple[Ran, ...]
+    left_out: tuple[str, ...] = ()
+    problem: str = ""
+
+
+def training_seconds(left: float, shares: Sequence[float], first: bool) -> tuple[float, ...]:
+    """What each stage that is still to run may train, beside what it needs to start and to end.
+
+    What is left, less that, is divided by shares. A stage that would get less than ``LEAST_S`` gets
+    nothing, the one with the least first and of equals the last, and the others have its part.
+
+    Args:
+        left: seconds, for all of it.
+        shares: of those stages, in their order.
+        first: whether the first of them is the first of all.
+    """
+    starts = [START_S if first and i == 0 else NEXT_START_S for i in range(len(shares))]
+    chosen = list(range(len(shares)))
+    found = [0.0] * len(shares)
+    while chosen:
+        whole = left - sum(starts[i] + END_S for i in chosen)
+        parts = {i: whole * shares[i] / sum(shares[j] for j in chosen) for i in chosen}
+        least = min(reversed(chosen), key=lambda i: shares[i])
+        if parts[least] >= LEAST_S:
+            for i, seconds in parts.items():
+                found[i] = seconds
+            break
+        chosen.remove(least)
+    return tuple(found)
 
 
 @dataclass
@@ -105,7 +169,7 @@ def run_stages(
     scratch: Path,
     clock: Clock,
     tried: bool,
-) -> tuple[list[Ran], str]:
+) -> Outcome:
     """Train, stage after stage; ``out/NAME.slim`` is never older than two minutes.
 
     Args:
@@ -116,32 +180,44 @@ def run_stages(
         scratch: for states, which stay here.
         clock: when to end.
         tried: a few steps of everything instead, on a CPU.
-
-    Returns:
-        The stages that were run, and why the last one stopped before its time, or nothing.
     """
     weights = None if start is None else tensors_of(start)
     history = () if start is None else start.history
     done: list[Ran] = []
+    left_out: list[str] = []
     with Curve(out / "curve.tsv", clock) as curve:
         for number, stage in enumerate(job.stages):
             config = replace(stage.config, first_step=_steps_of(history, stage.config.first_step))
-            share = stage.share / sum(later.share for later in job.stages[number:])
-            curve.stage = number + 1
+            curve.stage, ends = number + 1, None
+            if not tried:
+                shares = [later.share for later in job.stages[number:]]
+                ends = clock.end_of(shares, first=number == 0)
+                if ends is None:
+                    left_out.append(_too_late(number + 1, clock.left()))
+                    continue
+            config = dry(config) if tried else _timed(config)
             try:
-                config = dry(config) if tried else _timed(config, clock.left() * share - START_S)
                 keep = _Keep(config, sum(p.name not in config.holdout for p in photographs), out)
                 trained = train(
                     config, photographs, scratch / f"stage-{number + 1}", init=weights,
-                    history=history, devices=1, on_progress=curve.add, on_saved=keep,
+                    history=history, anneal_by=ends, devices=1, on_progress=curve.add,
+                    on_saved=keep,
                 )  # fmt: skip
             except TrainingError as error:
-                return done, f"stage {number + 1}: {' '.join(str(error).split())}"
+                problem = f"stage {number + 1}: {' '.join(str(error).split())}"
+                return Outcome(tuple(done), tuple(left_out), problem)
             steps = trained.step - config.first_step
-            done.append(Ran(config, steps, trained.train_seconds, trained.hardware))
+            done.append(Ran(number + 1, config, steps, trained.train_seconds, trained.hardware))
             # Not rounded to half precision, as they are in the file.
             weights, history = dict(trained.network.state_dict()), keep.history
-    return done, ""
+    return Outcome(tuple(done), tuple(left_out))
+
+
+def _too_late(number: int, left: float) -> str:
+    return (
+        f"Stage {number} was left out: {max(0.0, left):.0f} seconds were left, too few to start "
+        "it; give more --minutes"
+    )
 
 
 def tensors_of(model: Model) -> dict[str, Tensor]:
@@ -157,11 +233,9 @@ def dry(config: TrainingConfig) -> TrainingConfig:
     )  # fmt: skip
 
 
-def _timed(config: TrainingConfig, seconds: float) -> TrainingConfig:
-    if seconds < 10:
-        raise TrainingError("its minutes were spent before it began; give more --minutes")
-    often = min(config.checkpoint_minutes, CHECKPOINT_MINUTES)
-    return replace(config, anneal_minutes=seconds / 60, checkpoint_minutes=often)
+def _timed(config: TrainingConfig) -> TrainingConfig:
+    """Saved as often as a run that may be cut off must be."""
+    return replace(config, checkpoint_minutes=min(config.checkpoint_minutes, CHECKPOINT_MINUTES))
 
 
 def _steps_of(history: Sequence[Mapping[str, Any]], otherwise: int) -> int:

@@ -10,12 +10,15 @@ import torch
 from torch import nn
 
 from slimcodec.errors import UsageError
-from slimcodec.metrics import bd_rate
+from slimcodec.metrics import bd_rate, to_db
+from slimcodec.training.config import SMALLEST_MS_SSIM_CROP
 from slimcodec.training.objectives import Objective
 from slimcodec.training.validation import Validation
 
-__all__ = ["Measured", "changes", "measure", "sentence", "table"]
+__all__ = ["MEASURED", "Measured", "changes", "measure", "photographs_of", "sentence", "table"]
 
+MEASURED = 20
+"""Photographs, at most."""
 SAME = 0.3
 """Percent of rate that estimated bits of twenty photographs do not tell from nothing."""
 
@@ -34,18 +37,26 @@ class Measured:
     qualities: Mapping[str, tuple[float, ...]]
 
 
+def photographs_of(held_out: Sequence[Path]) -> Validation:
+    """What weights are measured on, decoded once.
+
+    Raises:
+        TrainingError: when one is too small, before anything was trained.
+    """
+    return Validation(held_out, MEASURED, SMALLEST_MS_SSIM_CROP)
+
+
 def measure(
     network: nn.Module,
     objective: Objective,
-    photographs: Sequence[Path],
+    photographs: Validation,
     device: torch.device,
 ) -> Measured:
-    """Means over photographs, in full precision, at each quality or iteration."""
+    """Means over photographs, in full precision, at each quality or iteration that is trained."""
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     objective.to(device)
-    validation = Validation(photographs, len(photographs))
-    points = validation.points(network, objective, learned=True, device=device)
-    return Measured(tuple(bpp for bpp, _ in points), {"PSNR (dB)": tuple(db for _, db in points)})
+    bpp, psnr_db, ms_ssim = zip(*photographs.measured(network, objective, device), strict=True)
+    return Measured(bpp, {"PSNR (dB)": psnr_db, "MS-SSIM (dB)": tuple(map(to_db, ms_ssim))})
 
 
 def changes(before: Measured, after: Measured) -> dict[str, float | None]:
@@ -70,7 +81,7 @@ def sentence(before: Measured | None, after: Measured, natural: bool, name: str)
         )
     if before is None:
         return (
-            "do not ship: not yet, there was nothing to compare with; measure real streams with "
+            "nothing to compare with: measure real streams with "
             f"`slimcodec bench {name}.slim` first"
         )
     found = changes(before, after)

@@ -3,9 +3,9 @@
     python tests/golden/record.py NAME MODEL IMAGE [QUALITY]
 
 writes NAME.slc (the stream) and NAME.npz (every integer that the entropy decoder gives, by name;
-the pixels; and which model decodes it: a file in this folder or a built-in name). ``tiny.slim`` and
-``tiny-rnn.slim`` never change; streams of a shipped model are recorded again when its weights
-change, because a new model has a new stream id.
+the pixels; and which model decodes it: a file in this folder or a built-in name). ``tiny.slim``,
+``tiny-rnn.slim`` and ``tiny-rnn-lapped.slim`` never change; streams of a shipped model are recorded
+again when its weights change, because a new model has a new stream id.
 """
 
 from __future__ import annotations

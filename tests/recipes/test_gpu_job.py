@@ -4,11 +4,14 @@ wrong before any of it."""
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,10 +20,13 @@ import torch
 from PIL import features
 
 from slimcodec import registry
-from slimcodec.errors import ConfigError, UsageError
+from slimcodec.errors import ConfigError, TrainingError, UsageError
 from slimcodec.images import read_image, write_image
 from slimcodec.library import load_codec
-from slimcodec.model_file import Model, save
+from slimcodec.metrics import to_db
+from slimcodec.model_file import Model, save, thaw_network
+from slimcodec.training import TrainingConfig
+from slimcodec.training.objectives import RateDistortion
 from slimcodec.types import Image
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -215,35 +221,118 @@ def test_what_to_ship(scripts: Any) -> None:
 
     def measured(factor: float, db: float = 30.0) -> Any:
         rates = tuple(factor * b for b in bpp)
-        return verdict.Measured(rates, {"PSNR (dB)": tuple(db + i for i in range(4))})
+        qualities = tuple(db + i for i in range(4))
+        return verdict.Measured(rates, {"PSNR (dB)": qualities, "MS-SSIM (dB)": qualities})
 
     old = measured(1.0)
     assert verdict.changes(old, measured(0.9))["PSNR (dB)"] == pytest.approx(-10)
     for new, says in (
-        (measured(0.9), "ship: bits at equal quality change by -10.0 % in PSNR"),
+        (
+            measured(0.9),
+            "ship: bits at equal quality change by -10.0 % in PSNR (dB), -10.0 % in MS-SSIM (dB)",
+        ),
         (measured(1.1), "do not ship: worse in PSNR"),
         (measured(0.9, db=90.0), "do not ship: worse in PSNR"),
         (measured(1.001), "do not ship: no difference"),
     ):
         assert verdict.sentence(old, new, False, "x").startswith(says)
-    assert verdict.sentence(None, old, False, "x").startswith("do not ship: not yet")
+    assert verdict.sentence(None, old, False, "x").startswith("nothing to compare with: ")
     assert verdict.sentence(old, measured(1.1), True, "x").startswith("ship: only after looking")
+
+
+def test_figures_of_photographs(
+    scripts: Any, tiny_model: Model, picture: Callable[..., Image], tmp_path: Path
+) -> None:
+    """Of a real network: both metrics in dB, in the table and the change as well."""
+    verdict = scripts("verdict")
+    for seed in range(2):
+        write_image(tmp_path / f"{seed}.png", picture(200, 210, seed=seed))
+    write_image(tmp_path / "small.png", picture(150, 300))
+    with pytest.raises(TrainingError, match=r"small\.png is 300x150"):
+        verdict.photographs_of([tmp_path / "small.png"])
+    photographs = verdict.photographs_of([tmp_path / "0.png", tmp_path / "1.png"])
+    network = thaw_network(tiny_model)
+    objective = RateDistortion(network.config.lambdas)
+    found = verdict.measure(network, objective, photographs, torch.device("cpu"))
+    figures = photographs.measured(network, objective, torch.device("cpu"))
+    assert found.qualities["PSNR (dB)"] == tuple(each.psnr_db for each in figures)
+    assert found.qualities["MS-SSIM (dB)"] == tuple(to_db(each.ms_ssim) for each in figures)
+    head, _, *rows = verdict.table(found, found).splitlines()
+    assert "old PSNR (dB) | old MS-SSIM (dB) | new bpp" in head
+    assert len(rows) == len(figures)
+
+
+# The clock
+
+
+def test_minutes_are_divided_by_shares(scripts: Any) -> None:
+    stages = scripts("stages")
+    start, later, end = stages.START_S, stages.NEXT_START_S, stages.END_S
+    told = stages.training_seconds
+    assert told(500, (2.0,), True) == (500 - start - end,)
+    assert told(500, (2.0,), False) == (500 - later - end,)
+    whole = 500 - start - later - 2 * end
+    assert told(500, (0.94, 0.06), True) == pytest.approx((0.94 * whole, 0.06 * whole))
+    three = told(500, (3, 1, 1), True)
+    assert three == pytest.approx(tuple((whole - later - end) * s for s in (0.6, 0.2, 0.2)))
+
+
+def test_a_stage_with_too_little_gives_it_to_the_others(scripts: Any) -> None:
+    stages = scripts("stages")
+    told, least = stages.training_seconds, stages.LEAST_S
+    alone = stages.START_S + stages.END_S
+    again = stages.NEXT_START_S + stages.END_S
+    assert told(200, (0.94, 0.06), True) == (200 - alone, 0)
+    assert told(200, (0.06, 0.94), True) == (0, 200 - again)
+    assert told(alone + least, (1.0, 1.0), True) == (least, 0)
+    assert told(again + least, (1.0,), False) == (least,)
+    for left in (again + least - 1, 0, -30):
+        assert told(left, (1.0,), False) == (0,)
+        assert told(left, (1.0, 1.0), True) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("starts", "early"),
+    [
+        ((45, 25, 25), 0),
+        ((45, 25, 25), 100),  # one that ends early
+        ((150, 25, 25), 0),
+        ((20, 10, 10), 0),
+    ],
+)
+def test_all_stages_end_in_time(
+    scripts: Any, monkeypatch: pytest.MonkeyPatch, starts: tuple[int, ...], early: int
+) -> None:
+    """However slowly they start, and none of them at the cost of a later one."""
+    stages, now = scripts("stages"), 1000.0
+    monkeypatch.setattr(stages, "time", SimpleNamespace(monotonic=lambda: now))
+    shares = (0.5, 0.3, 0.2)
+    clock = stages.Clock(now, training_ends=560.0)
+    now += 20.0
+    fair = stages.training_seconds(540.0, shares, True)
+    trained = []
+    for number, start in enumerate(starts):
+        ends = clock.end_of(shares[number:], first=number == 0)
+        trained.append(ends - now - start - (early if number == 0 else 0))
+        now = ends + stages.END_S - (early if number == 0 else 0)
+    assert now == pytest.approx(1560.0)
+    assert all(got >= wanted - 1e-6 for got, wanted in zip(trained[1:], fair[1:], strict=True))
+    assert trained[0] == pytest.approx(fair[0] + stages.START_S - starts[0] - early)
 
 
 # All of it
 
 
-def test_a_cut_off_job_keeps_its_weights(
+@pytest.fixture
+def two_stages(
     scripts: Any,
     tiny_model: Model,
     picture: Callable[..., Image],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """A later stage that is stopped leaves what the one before it wrote."""
-    from slimcodec.errors import TrainingError
-    from slimcodec.training import TrainingConfig
-
+) -> Callable[..., Any]:
+    """``two_stages(tried, seconds)`` runs a job of two stages of one step each, from the tiny model
+    and with so many seconds for training."""
     jobs, stages = scripts("jobs"), scripts("stages")
     photos = [tmp_path / f"{number}.png" for number in range(3)]
     for number, path in enumerate(photos):
@@ -251,11 +340,26 @@ def test_a_cut_off_job_keeps_its_weights(
     family = registry.families.get("hific")
     shape = family.config(tiny_model.config)
     monkeypatch.setattr(family, "preset", lambda name: shape)
-    monkeypatch.setattr(
-        stages, "dry", lambda config: stages.replace(config, steps=1, crop=128, batch=1)
+    monkeypatch.setattr(stages, "dry", lambda config: config)
+    config = TrainingConfig(
+        name="tiny", steps=1, crop=128, batch=1, holdout=(photos[-1].name,), precision="32-true"
     )
-    config = TrainingConfig(name="tiny", holdout=(photos[-1].name,), precision="32-true", seed=3)
     job = jobs.Job("tiny", "", (jobs.Stage(config, 1.0), jobs.Stage(config, 1.0)))
+
+    def go(tried: bool, seconds: float = float("inf")) -> Any:
+        return stages.run_stages(
+            job, tiny_model, photos, tmp_path, scratch=tmp_path / "scratch",
+            clock=stages.Clock(time.monotonic(), seconds), tried=tried,
+        )  # fmt: skip
+
+    return go
+
+
+def test_a_cut_off_job_keeps_its_weights(
+    scripts: Any, two_stages: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A later stage that is stopped leaves what the one before it wrote."""
+    stages = scripts("stages")
     train, started = stages.train, []
 
     def second_stops(config: Any, *args: Any, **more: Any) -> Any:
@@ -265,14 +369,31 @@ def test_a_cut_off_job_keeps_its_weights(
         return train(config, *args, **more)
 
     monkeypatch.setattr(stages, "train", second_stops)
-    done, problem = stages.run_stages(
-        job, tiny_model, photos, tmp_path,
-        scratch=tmp_path / "scratch", clock=stages.Clock(0.0), tried=True,
-    )  # fmt: skip
+    outcome = two_stages(tried=True)
     assert started == [0, 1]
-    assert [ran.steps for ran in done] == [1]
-    assert problem == "stage 2: the loss is nan"
+    assert [(ran.number, ran.steps) for ran in outcome.done] == [(1, 1)]
+    assert outcome.problem == "stage 2: the loss is nan"
     assert load_codec(tmp_path / "tiny.slim").name == "tiny"
+
+
+def test_a_stage_that_has_no_time_is_left_out(
+    scripts: Any, two_stages: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That is no problem: what was trained is annealed."""
+    stages = scripts("stages")
+    monkeypatch.setattr(stages, "START_S", 5.0)
+    outcome = two_stages(tried=False, seconds=5 + stages.END_S + stages.LEAST_S + 1)
+    assert [ran.number for ran in outcome.done] == [1]
+    (words,) = outcome.left_out
+    assert re.fullmatch(
+        r"Stage 2 was left out: \d+ seconds were left, too few to start it; give more --minutes",
+        words,
+    )
+    assert not outcome.problem
+    assert load_codec(tmp_path / "tiny.slim").name == "tiny"
+    nothing = two_stages(tried=False, seconds=5.0)
+    assert not nothing.done
+    assert len(nothing.left_out) == 2
 
 
 @pytest.mark.slow
@@ -289,6 +410,7 @@ def test_a_dry_run(picture: Callable[..., Image], tmp_path: Path) -> None:
     summary = (out / "summary.md").read_text()
     assert summary.strip() == result.stdout.strip()
     assert "BD-rate in PSNR (dB): " in summary
+    assert "BD-rate in MS-SSIM (dB): " in summary
     assert "ship: " in summary
     rows = (out / "curve.tsv").read_text().splitlines()
     assert len(rows) >= 2

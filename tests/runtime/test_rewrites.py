@@ -191,6 +191,9 @@ def test_few_outputs_become_blocks(integers: bool) -> None:
     ("kernel", "stride", "padding", "extra"),
     [
         (3, 2, 1, 1),  # HiFiC's
+        (8, 4, 6, 0),  # windows that overlap by half, the outer ones cut off
+        (8, 4, 2, 0),
+        (6, 4, 5, 2),
         (5, 2, 2, 1),  # its hyperprior's
         (16, 16, 0, 0),  # a linear path's
         (3, 1, 1, 0),
@@ -217,6 +220,18 @@ def test_a_transposed_convolution_is_a_convolution_in_phases(
     kinds = same_after(g.model(x), transposed_as_convolution, (4, 6), (7, 5))
     assert kinds["ConvTranspose"] == 0
     assert kinds["Conv"] == 1
+
+
+def test_windows_twice_as_wide_as_their_distance_see_two_inputs() -> None:
+    """Not three: what is computed beside the picture is cut off."""
+    g = Graph(5)
+    x = g.add(
+        "ConvTranspose", g.seen("x", False), g.weight(5, 3, 8, 8, axis=1), strides=[4, 4],
+        pads=[6] * 4,
+    )  # fmt: skip
+    model = transposed_as_convolution(ir.from_proto(g.model(x)))
+    (conv,) = (node for node in model.graph if node.op_type == "Conv")
+    assert list(conv.attributes.get_ints("kernel_shape", [])) == [2, 2]
 
 
 def test_constants_keep_their_layers_name() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,7 @@ from slimcodec.library import load_model
 from slimcodec.model_file import NATURAL, Model, freeze_network, thaw_network
 from slimcodec.runtime import open_codec
 from slimcodec.training import Progress, Trained, TrainingConfig, loop, train
-from slimcodec.training.loop import average_weights
+from slimcodec.training.step import average_weights
 from slimcodec.types import Image
 
 Run = Callable[..., Trained]
@@ -300,6 +301,26 @@ def test_a_clock_ends_a_stretch(run: Run, tmp_path: Path) -> None:
     later = run(tmp_path, 1000, anneal_minutes=1e-6, first_step=1, resume=True)
     assert later.step == 2
     assert later.train_seconds > 0
+
+
+def test_a_run_ends_by_a_time_however_late_it_begins(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Annealed: its rate comes down as that time comes near."""
+    factors: list[float] = []
+    factor = TrainingConfig.learning_rate_factor
+
+    def told(self: TrainingConfig, step: int, seconds: float = 0.0) -> float:
+        factors.append(factor(self, step, seconds))
+        return factors[-1]
+
+    monkeypatch.setattr(TrainingConfig, "learning_rate_factor", told)
+    by = time.monotonic() + 4
+    trained = run(tmp_path / "a", 10**6, anneal_by=by, anneal_minutes=60.0, anneal_from=0.0)
+    assert trained.step > 2
+    assert trained.train_seconds < 4.5
+    assert factors[-1] < 0.5 < max(factors)
+    assert run(tmp_path / "b", 10**6, anneal_by=time.monotonic() - 1).step == 1
 
 
 def test_a_state_from_before_clocks(run: Run, tmp_path: Path) -> None:

@@ -357,17 +357,34 @@ def test_how_pictures_look_beside_the_squared_error(
     assert float(loss.total) == pytest.approx(summed(window, 5), rel=0.002)
 
 
-def test_points_are_cumulative_rates_and_what_is_left() -> None:
-    for filtered in (1.0, 0.5):
+@pytest.mark.parametrize("filtered", [1.0, 0.5])
+def test_qualities_are_cumulative_rates_and_what_a_decoder_shows(filtered: float) -> None:
+    """All that are trained, or as many as are asked for."""
+    image = torch.rand(1, 3, 16, 16)
+    for deepest, most, asked in ((12, None, 12), (12, 8, 8), (3, 8, 3)):
         network = Halving(filtered)
-        points = Progressive(LAMBDAS, 12, 3).points(network, torch.rand(1, 3, 16, 16))
-        assert network.asked == [(0, 8, 0.0)]
-        assert [bpp for bpp, _ in points] == pytest.approx([1, 3, 6, 10, 15, 21, 28, 36])
-        better = -20 * math.log10(filtered)  # what a decoder shows
-        assert [db for _, db in points] == pytest.approx(
-            [20 * n * math.log10(2) + better for n in range(1, 9)], abs=1e-3
-        )
-    assert len(Progressive(LAMBDAS, 3, 3).points(network, torch.rand(1, 3, 16, 16))) == 3
+        coded = Progressive(LAMBDAS, deepest, 3).coded(network, image, True, most)
+        assert network.asked == [(0, asked, 0.0)]
+        assert [float(bpp) for bpp, _ in coded] == [n * (n + 1) / 2 for n in range(1, asked + 1)]
+        for n, (_, picture) in enumerate(coded, 1):
+            torch.testing.assert_close(image - picture, torch.full_like(image, filtered * 2.0**-n))
+
+
+def test_one_picture_for_each_quality(lpips_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither clamped nor rounded, beside bits per pixel."""
+
+    class Brighter(Fixed):
+        def forward(self, image: torch.Tensor, quality: torch.Tensor, learned: bool) -> Decoded:
+            decoded = super().forward(image, quality, learned)
+            return decoded._replace(image=image + 1 + quality[:, None, None, None])
+
+    image, network = torch.rand(1, 3, 64, 64), Brighter(0.0, 4096)
+    for objective in (RateDistortion((0.01, 0.04)), perception(lpips_weights, monkeypatch)):
+        coded = objective.coded(network, image)
+        assert [float(bpp) for bpp, _ in coded] == [2, 2]
+        for quality, (_, picture) in enumerate(coded):
+            torch.testing.assert_close(picture, image + 1 + quality)
+        assert len(objective.coded(network, image, True, 1)) == 1
 
 
 def test_a_progressive_codec_has_no_linear_stage() -> None:

@@ -13,7 +13,7 @@ from slimcodec.runtime.bundle import Bundle, open_bundle
 
 __all__ = ["bundle_of", "cache_folder", "exporter"]
 
-_VERSION = 3
+_VERSION = 4
 """Of what export writes; raised when the same model comes to give other graphs."""
 
 

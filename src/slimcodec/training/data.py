@@ -151,9 +151,14 @@ def sample_blocks(crops: Crops, count: int, size: int) -> NDArray[np.float32]:
     rng = np.random.default_rng([crops.seed, 2])
     per_crop = 100
     blocks = np.empty((count, 3, size, size), np.float32)
-    for start in range(0, count, per_crop):
-        pixels = crops[start // per_crop].transpose(2, 0, 1)
-        for i in range(start, min(start + per_crop, count)):
-            top, left = rng.integers(crops.crop - size + 1, size=2)
-            blocks[i] = pixels[:, top : top + size, left : left + size]
-    return blocks / np.float32(255)
+    starts = range(0, count, per_crop)
+    with ThreadPoolExecutor() as pool:  # photographs are decoded here for the first time
+        for start, piece in zip(
+            starts, pool.map(crops.__getitem__, range(len(starts))), strict=True
+        ):
+            pixels = piece.transpose(2, 0, 1)
+            for i in range(start, min(start + per_crop, count)):
+                top, left = rng.integers(crops.crop - size + 1, size=2)
+                blocks[i] = pixels[:, top : top + size, left : left + size]
+    blocks /= np.float32(255)
+    return blocks

@@ -27,11 +27,11 @@ from slimcodec.training.data import Crops, batches, sample_blocks
 from slimcodec.training.objectives import make_objective
 from slimcodec.training.place import hardware, place
 from slimcodec.training.state import load_into, load_weights, read_state, write_state
-from slimcodec.training.step import Recorded, Step
+from slimcodec.training.step import Recorded, Step, average_weights
 from slimcodec.training.validation import Validation
 from slimcodec.training.watch import Progress, Watch, open_scalars, tell
 
-__all__ = ["Trained", "average_weights", "train"]
+__all__ = ["Trained", "train"]
 
 STATE_FILE = "state.ckpt"
 PCA_BLOCKS = 60_000
@@ -57,14 +57,6 @@ class Trained:
     """Of processes that train together, the one that writes what comes out."""
 
 
-def average_weights(average: dict[str, Tensor], network: nn.Module, decay: float) -> None:
-    """Move the exponential moving average one step towards the network's weights, in place."""
-    pairs = [
-        (average[name], p.detach()) for name, p in network.named_parameters() if p.requires_grad
-    ]
-    torch._foreach_lerp_([a for a, _ in pairs], [p for _, p in pairs], 1 - decay)
-
-
 def train(
     config: TrainingConfig,
     photos: Sequence[Path],
@@ -74,6 +66,7 @@ def train(
     history: Sequence[Mapping[str, Any]] = (),
     resume: bool = False,
     minutes: float | None = None,
+    anneal_by: float | None = None,
     devices: int | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     on_saved: Callable[[Trained], None] | None = None,
@@ -88,6 +81,8 @@ def train(
         history: of those weights; it is kept with the run.
         resume: go on from the state in ``out``.
         minutes: stop, with the state saved, after so long; 0 only loads.
+        anneal_by: ``time.monotonic()`` by which the run ends, annealed, however long it took to
+            begin; ``anneal_minutes`` is then what is left at the first step.
         devices: processes that train together, each with ``batch`` crops of its own; every GPU
             there is, or one CPU process, when not given.
         on_progress: called every few seconds.
@@ -102,7 +97,7 @@ def train(
     """
     tune_allocator()
     run = _Run(config, photos, out, init, tuple(history), resume, devices)
-    run.on_saved = on_saved
+    run.on_saved, run.anneal_by = on_saved, anneal_by
     return run.go(minutes, on_progress)
 
 
@@ -119,6 +114,7 @@ class _Run:
     ) -> None:
         self.config, self.out = config, out
         self.on_saved: Callable[[Trained], None] | None = None
+        self.anneal_by: float | None = None
         # Everything that can be wrong is found before other processes are started.
         held_out = [path for path in photos if path.name in config.holdout]
         kept = [path for path in photos if path.name not in config.holdout]
@@ -223,6 +219,10 @@ class _Run:
             if not started:  # photographs were decoded, loaders have begun
                 self.watch.start()
                 started = shown = saved = validated = ticked = time.monotonic()
+                if self.anneal_by is not None:
+                    left = max(self.anneal_by - started, 1e-3)  # 0 would be no clock at all
+                    left = self.fabric.broadcast(left + self.stretch_s)  # one rate for all
+                    self.config = config = replace(config, anneal_minutes=left / 60)
             over = minutes is not None and ticked - started >= 60 * minutes
             if self._agreed(over or config.done(self.step, self.stretch_s) >= 1):
                 break

@@ -1,4 +1,4 @@
-"""One update of the weights, and the same recorded as a CUDA graph.
+"""One update of the weights, the same recorded as a CUDA graph, and the moving average of weights.
 
 A step of a small codec is some thousand small kernels; launching them one by one takes a GPU longer
 than running them. So the first steps run as they are, then one is recorded, and from then on a step
@@ -22,7 +22,15 @@ from slimcodec.training.objectives import Draw, Objective
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-__all__ = ["Recorded", "Recording", "Step"]
+__all__ = ["Recorded", "Recording", "Step", "average_weights"]
+
+
+def average_weights(average: dict[str, Tensor], network: nn.Module, decay: float) -> None:
+    """Move the exponential moving average one step towards the network's weights, in place."""
+    pairs = [
+        (average[name], p.detach()) for name, p in network.named_parameters() if p.requires_grad
+    ]
+    torch._foreach_lerp_([a for a, _ in pairs], [p for _, p in pairs], 1 - decay)
 
 
 class Step:

@@ -26,6 +26,7 @@ from slimcodec.codecs.toderici.network import (
     TodericiNetwork,
     sign_through,
 )
+from slimcodec.codecs.toderici.windows import Windows
 from slimcodec.errors import UsageError
 from slimcodec.images import read_image
 from slimcodec.types import Image
@@ -796,3 +797,20 @@ def test_full_size_recurrent_gives_the_published_numbers(shared: Path) -> None:
         residual = residual - output
         reconstruction = reconstruction + output
     assert relative_error(reconstruction.numpy(), golden["reconstruction"]) < 1e-4
+
+
+@pytest.mark.parametrize("window", [16, 32])
+def test_windows_are_a_transposed_convolution(window: int) -> None:
+    torch.manual_seed(0)
+    layer = Windows(5, window)
+    x = torch.randn(2, 5, 4, 6, requires_grad=True)
+    plain = nn.ConvTranspose2d.forward(layer, x)
+    ours = layer(x)
+    assert ours.shape[2:] == ((64, 96) if window == 16 else (32, 64))
+    torch.testing.assert_close(ours, plain, rtol=1e-4, atol=1e-5)
+    for tensor in (x, layer.weight):
+        grads = [
+            torch.autograd.grad(y.square().sum(), tensor, retain_graph=True)[0]
+            for y in (ours, plain)
+        ]
+        torch.testing.assert_close(*grads, rtol=1e-3, atol=1e-3)

@@ -40,6 +40,8 @@ _SHARES = np.linspace(0.04, 1.0, 25)
 """Of the places at which a component may move."""
 _PLACES = 8_000
 """From so many the moves are drawn; components come from all."""
+_AT_ONCE = 250
+"""Blocks that stay in a cache while they are folded."""
 
 
 @dataclass(frozen=True)
@@ -216,11 +218,13 @@ def _components(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Components on 16x16 blocks [k, 3, 16, 16], the same as windows of pixels [k, 3, w, w], and
     coefficients [n, k] of the blocks."""
-    centred = blocks.astype(np.float64) - 0.5
     fold = _fold() if config.linear_window > STRIDE else None
-    if fold is not None:
-        centred = fold @ centred @ fold.T
-    flat = centred.reshape(len(blocks), -1)
+    flat = np.empty((len(blocks), 3 * STRIDE * STRIDE))
+    for start in range(0, len(blocks), _AT_ONCE):
+        centred = blocks[start : start + _AT_ONCE].astype(np.float64) - 0.5
+        if fold is not None:
+            centred = fold @ centred @ fold.T
+        flat[start : start + _AT_ONCE] = centred.reshape(len(centred), -1)
     covariance = (flat.T @ flat / len(flat)).reshape(*2 * (3, STRIDE, STRIDE))
     if fold is not None:
         covariance = (covariance + covariance[:, ::-1, :, :, ::-1]) / 2

@@ -24,6 +24,7 @@ from torch.nn import functional as F
 from slimcodec.codecs.toderici.config import STRIDE, TodericiConfig
 from slimcodec.codecs.toderici.convlstm import ConvLstm, State
 from slimcodec.codecs.toderici.probability import BitModel
+from slimcodec.codecs.toderici.windows import Windows
 
 __all__ = ["Binarizer", "Decoder", "Encoder", "Filter", "Iterations", "TodericiNetwork"]
 
@@ -233,18 +234,10 @@ class Decoder(nn.Module):
             )
             width = outputs // 4
         self.out = nn.Conv2d(width, 3, 1, bias=config.gate_bias)
-        self.linear: nn.ConvTranspose2d | None = None
+        self.linear: Windows | None = None
         if components:
-            # Windows that overlap need one more around the picture, of which no pixel is kept.
             self.laps = config.linear_window > STRIDE
-            self.linear = nn.ConvTranspose2d(
-                components,
-                3,
-                config.linear_window,
-                stride=STRIDE,
-                padding=STRIDE + STRIDE // 2 if self.laps else 0,
-                bias=False,
-            )
+            self.linear = Windows(components, config.linear_window)
             self.steps = nn.Parameter(torch.zeros(config.iterations, components, config.bits))
             self.correction = nn.Conv2d(
                 config.decoder_widths[0], components, 1, bias=config.gate_bias

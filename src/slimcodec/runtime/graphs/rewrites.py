@@ -166,7 +166,9 @@ def transposed_as_convolution(model: ir.Model, most: int | None = None) -> ir.Mo
     Output s·m + r reads taps r + p, r + p + s, … of inputs around m, so each r of a side is an
     ordinary convolution with a share of the taps; all of them on the widest window any of them
     needs. Kernel 3 becomes 2x2 at 1.8 times the multiplications, 5 becomes 3x3 at 1.4 times,
-    kernel = stride becomes 1x1. ONNX Runtime has no integer kernel for the transposed form and a
+    kernel = stride becomes 1x1. Where it takes a smaller window, blocks begin before the picture
+    and what is too much is cut off: windows of 32 at a distance of 16 become 2x2, else 3x3. ONNX
+    Runtime has no integer kernel for the transposed form and a
     slow float one.
 
     Args:
@@ -209,9 +211,10 @@ def transposed_as_convolution(model: ir.Model, most: int | None = None) -> ir.Mo
         around = [high.before, wide.before, high.after, wide.after]
         x = make("Conv", *inputs, pads=around, kernel_shape=[high.size, wide.size])
         x = make("DepthToSpace", x, blocksize=s, mode="DCR")
-        if high.beyond or wide.beyond:
+        starts = [each.ahead for each in shares]
+        if any(starts) or high.beyond or wide.beyond:
             ends = [-each.beyond or np.iinfo(np.int64).max for each in shares]
-            numbers = ([0, 0], ends, [2, 3])
+            numbers = (starts, ends, [2, 3])
             x = make("Slice", x, *(make.number(values) for values in numbers))
         replace(graph, node, x)
     return swept(model)
@@ -278,17 +281,27 @@ def _gathered(make: Maker, x: ir.Value, kernel: Any, strides: Any) -> ir.Value:
 class _Phases:
     """One side of a transposed convolution: window, padding, and (phase, place, tap) of each tap.
 
-    ``beyond`` is how much the last block has too much.
+    ``ahead`` and ``beyond`` are how much the first and the last block have too much.
     """
 
     size: int
     before: int
     after: int
+    ahead: int
     beyond: int
     taps: list[tuple[int, int, int]]
 
     @classmethod
     def of(cls, kernel: int, stride: int, low: int, high: int, more: int) -> _Phases:
+        """Blocks begin with the picture, or with an input where that takes a smaller window."""
+        ways = [cls._begun(ahead, kernel, stride, low, high, more) for ahead in (0, low % stride)]
+        return min(ways, key=lambda way: way.size)
+
+    @classmethod
+    def _begun(
+        cls, ahead: int, kernel: int, stride: int, low: int, high: int, more: int
+    ) -> _Phases:
+        low -= ahead
         places = [
             (r, (r + low) // stride - t, stride * t + (r + low) % stride)
             for r in range(stride)
@@ -303,4 +316,4 @@ class _Phases:
         after = max(0, blocks + last)
         beyond = (after - last) * stride - longer
         taps = [(r, place - first, tap) for r, place, tap in places]
-        return cls(last - first + 1, -first, after, beyond, taps)
+        return cls(last - first + 1, -first, after, ahead, beyond, taps)

@@ -65,10 +65,18 @@ class Objective(Protocol):
     def adversary_loss(self, pictures: tuple[Tensor, ...]) -> Tensor:
         """What the adversary minimises, given ``Loss.pictures``."""
 
-    def points(
-        self, network: nn.Module, image: Tensor, learned: bool
-    ) -> Sequence[tuple[float, float]]:
-        """(estimated bpp, dB) at each quality, for one image."""
+    def coded(
+        self, network: nn.Module, image: Tensor, learned: bool, most: int | None = None
+    ) -> Sequence[tuple[Tensor, Tensor]]:
+        """One image at each quality: estimated bits per pixel, a scalar, and the decoded picture,
+        [1, 3, h, w], unclamped.
+
+        Args:
+            network: as the family builds it.
+            image: [1, 3, h, w], values in [0, 1].
+            learned: False while only a linear path trains.
+            most: of the qualities, so many first ones; all when None.
+        """
 
 
 class Alone:

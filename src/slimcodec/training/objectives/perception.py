@@ -24,7 +24,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from slimcodec.metrics import Lpips
 from slimcodec.training.objectives.contract import Draw, Loss, psnr_db
-from slimcodec.training.objectives.rate_distortion import draw_qualities
+from slimcodec.training.objectives.rate_distortion import coded_at, draw_qualities
 
 __all__ = ["Discriminator", "Perception"]
 
@@ -157,14 +157,12 @@ class Perception:
         real, made = verdicts.chunk(2)
         return F.softplus(-real).mean() + F.softplus(made).mean()
 
-    def points(
-        self, network: nn.Module, image: Float[Tensor, "b 3 h w"], learned: bool = True
-    ) -> Sequence[tuple[float, float]]:
+    def coded(
+        self,
+        network: nn.Module,
+        image: Float[Tensor, "1 3 h w"],
+        learned: bool = True,
+        most: int | None = None,
+    ) -> Sequence[tuple[Tensor, Tensor]]:
         """See ``Objective``."""
-        found = []
-        for quality in range(self.qualities):
-            index = torch.full((len(image),), float(quality), device=image.device)
-            decoded = network(image, index, learned)
-            bpp = decoded.likelihoods.bits().mean() / image[0, 0].numel()
-            found.append((float(bpp), float(psnr_db(decoded.image - image))))
-        return found
+        return coded_at(network, image, range(self.qualities)[:most], learned)

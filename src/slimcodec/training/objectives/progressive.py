@@ -77,7 +77,6 @@ class Progressive(Alone):
 
     FROM_THE_START = 0.5
     """Share of the steps whose window begins at the first iteration: everyone needs those."""
-    POINTS = 8
 
     def __init__(
         self,
@@ -178,10 +177,15 @@ class Progressive(Alone):
             found = found + self.distortion.lpips * self.lpips.distances(originals, pictures)
         return found.view(len(errors), -1).mean(dim=1)
 
-    def points(
-        self, network: nn.Module, image: Float[Tensor, "b 3 h w"], learned: bool = True
-    ) -> Sequence[tuple[float, float]]:
-        """See ``Objective``: one point per iteration, the first eight."""
-        _, errors, bits = network(image, 0, min(self.POINTS, self.deepest))
+    def coded(
+        self,
+        network: nn.Module,
+        image: Float[Tensor, "1 3 h w"],
+        learned: bool = True,
+        most: int | None = None,
+    ) -> Sequence[tuple[Tensor, Tensor]]:
+        """See ``Objective``: one quality per iteration, as far as they are trained."""
+        count = self.deepest if most is None else min(most, self.deepest)
+        _, errors, bits = network(image, 0, count)
         bpp = bits.sum(dim=1).cumsum(dim=0) / image[:, 0].numel()
-        return [(float(b), float(psnr_db(e))) for b, e in zip(bpp, errors, strict=True)]
+        return [(b, image - e.float()) for b, e in zip(bpp, errors, strict=True)]

@@ -16,13 +16,26 @@ from torch import Tensor, nn
 from slimcodec.training.objectives.contract import Alone, Draw, Loss, psnr_db
 from slimcodec.training.objectives.ms_ssim import MsSsimLoss
 
-__all__ = ["RateDistortion", "draw_qualities"]
+__all__ = ["RateDistortion", "coded_at", "draw_qualities"]
 
 
 def draw_qualities(count: int, qualities: int, rng: torch.Generator) -> Float[Tensor, " b"]:
     """Distinct qualities for a batch as far as there are enough, for a calmer gradient."""
     drawn = [torch.randperm(qualities, generator=rng) for _ in range(-(-count // qualities))]
     return torch.cat(drawn)[:count].float()
+
+
+def coded_at(
+    network: nn.Module, image: Float[Tensor, "1 3 h w"], qualities: Sequence[int], learned: bool
+) -> list[tuple[Tensor, Tensor]]:
+    """``Objective.coded`` of a network that is told a quality: one forward pass for each."""
+    found = []
+    for quality in qualities:
+        index = torch.full((len(image),), float(quality), device=image.device)
+        decoded = network(image, index, learned)
+        bpp = decoded.likelihoods.bits().mean() / image[0, 0].numel()
+        found.append((bpp, decoded.image.float()))
+    return found
 
 
 class RateDistortion(Alone):
@@ -61,15 +74,15 @@ class RateDistortion(Alone):
         """See ``Objective``."""
         return self(network, image, draw.data["quality"], learned)
 
-    def points(
-        self, network: nn.Module, image: Float[Tensor, "b 3 h w"], learned: bool = True
-    ) -> Sequence[tuple[float, float]]:
+    def coded(
+        self,
+        network: nn.Module,
+        image: Float[Tensor, "1 3 h w"],
+        learned: bool = True,
+        most: int | None = None,
+    ) -> Sequence[tuple[Tensor, Tensor]]:
         """See ``Objective``."""
-        losses = [
-            self(network, image, torch.full((len(image),), float(q), device=image.device), learned)
-            for q in range(len(self.lambdas))
-        ]
-        return [(float(loss.bpp), float(loss.psnr_db)) for loss in losses]
+        return coded_at(network, image, range(len(self.lambdas))[:most], learned)
 
     def __call__(
         self,
