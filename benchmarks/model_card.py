@@ -88,8 +88,10 @@ CAUTIONS = {
     "of a few pixels, regular patterns such as fences and weaves. At low qualities it can draw "
     "grain on smooth surfaces. It is worse than the faithful look in every metric that "
     "compares pixels.",
-    "toderici": "Its first iterations spend their bits on the means of 16x16 blocks, so blocks "
-    "show at one or two iterations; each iteration adds less than the one before.",
+    "toderici": "At one to three iterations fine texture turns into a faint weave of its own, and "
+    "lettering dissolves. Flat areas of one colour come back up to seven levels off. Iterations "
+    "past the eighth were in a sixth to a third of the training steps. In the second half of "
+    "training, bits at equal PSNR on held-out photographs no longer fell.",
 }
 
 

@@ -6,7 +6,8 @@
         --images KODAK --out docs/models
 
 Writes rate.png (PSNR, MS-SSIM and LPIPS over bits per pixel; published curves, where given, are
-dashed) and crops.png (what each codec makes of the same number of bytes).
+dashed), crops.png (what each codec makes of the same number of bytes) and iterations.png (what a
+progressive stream is after some of its iterations).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import csv
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib as mpl
@@ -23,6 +25,8 @@ from slimcodec import library
 from slimcodec.bench import RowStore, SameSize, summarise
 from slimcodec.images import read_image
 from slimcodec.metrics import to_db
+from slimcodec.types import Image as Picture
+from slimcodec.types import Progressive
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
@@ -51,6 +55,7 @@ CROPS = (
     ("kodim19.png", (150, 420)),
 )
 SIDE, QUALITY, LABEL = 224, 2.0, 22
+ITERATIONS, AS_LONG_AS = (1, 2, 3, 8), 3.0
 
 
 def main() -> None:
@@ -63,6 +68,7 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     _curves(arguments.rows, arguments.published, arguments.out / "rate.png")
     _crops(arguments.images, arguments.out / "crops.png")
+    _iterations(arguments.images, arguments.out / "iterations.png")
 
 
 def _curves(rows: Path, published: Path | None, out: Path) -> None:
@@ -106,23 +112,56 @@ def _value(metric: str, value: float) -> float:
 def _crops(images: Path, out: Path) -> None:
     faithful, natural = library.load_codec("hific-s"), library.load_codec("hific-s-natural")
     peers = [library.load_codec(name) for name in ("jpeg", "webp", "avif")]
-    columns = 3 + len(peers)
-    size = (columns * (SIDE + 6) - 6, len(CROPS) * (SIDE + LABEL + 6))
-    sheet = Image.new("RGB", size, "white")
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
-    for down, (name, (left, top)) in enumerate(CROPS):
-        pixels = read_image(images / name).pixels
+
+    def cells(name: str, pixels: Picture) -> list[tuple[str, Picture]]:
         stream = faithful.encode(pixels, QUALITY)
-        cells = [(f"{name}, original", pixels)]
+        found = [(f"{name}, original", pixels)]
         for peer in peers:
             own = SameSize(peer, faithful).encode(pixels, QUALITY)
-            cells.append((f"{peer.name}, {len(own):,} B", peer.decode(own)))
-        cells.append((f"hific-s, {len(stream):,} B", faithful.decode(stream)))
-        cells.append(("the same stream, natural", natural.decode(stream)))
-        for across, (label, picture) in enumerate(cells):
-            x, y = across * (SIDE + 6), down * (SIDE + LABEL + 6)
-            sheet.paste(Image.fromarray(picture[top : top + SIDE, left : left + SIDE]), (x, y))
-            draw.text((x + 2, y + SIDE + 3), label, "black", font)
+            found.append((f"{peer.name}, {len(own):,} B", peer.decode(own)))
+        found.append((f"hific-s, {len(stream):,} B", faithful.decode(stream)))
+        return [*found, ("the same stream, natural", natural.decode(stream))]
+
+    _sheet(images, cells, out)
+
+
+def _iterations(images: Path, out: Path) -> None:
+    """One progressive stream after some of its iterations, and JPEG at the size of one of them."""
+    codec, jpeg = library.load_codec("toderici-s"), library.load_codec("jpeg")
+    assert isinstance(codec, Progressive)
+
+    def cells(name: str, pixels: Picture) -> list[tuple[str, Picture]]:
+        stream = codec.encode(pixels, max(ITERATIONS))
+        found = [(f"{name}, original", pixels)]
+        peer = SameSize(jpeg, codec).encode(pixels, AS_LONG_AS)
+        found.append((f"jpeg, {len(peer):,} B", jpeg.decode(peer)))
+        for count in ITERATIONS:
+            own = codec.cut(stream, count)
+            label = f"{count} iteration{'s' if count > 1 else ''}, {len(own):,} B"
+            found.append((label, codec.decode(own)))
+        return found
+
+    _sheet(images, cells, out)
+
+
+def _sheet(
+    images: Path, cells: Callable[[str, Picture], list[tuple[str, Picture]]], out: Path
+) -> None:
+    """A row for each crop, its cells labelled below."""
+    font = ImageFont.load_default(13)
+    rows = []
+    for name, (left, top) in CROPS:
+        found = cells(name, read_image(images / name).pixels)
+        row = Image.new("RGB", (len(found) * (SIDE + 6) - 6, SIDE + LABEL + 6), "white")
+        draw = ImageDraw.Draw(row)
+        for across, (label, picture) in enumerate(found):
+            x = across * (SIDE + 6)
+            row.paste(Image.fromarray(picture[top : top + SIDE, left : left + SIDE]), (x, 0))
+            draw.text((x + 2, SIDE + 3), label, "black", font)
+        rows.append(row)
+    sheet = Image.new("RGB", (rows[0].width, sum(row.height for row in rows)))
+    for down, row in enumerate(rows):
+        sheet.paste(row, (0, down * row.height))
     sheet.save(out, optimize=True)
 
 

@@ -26,8 +26,13 @@ Peers are as [the README](../README.md#what-you-can-rely-on) says.
 ![Crops of four Kodak pictures: original; JPEG, WebP and AVIF at the size of hific-s; hific-s; the
 same stream, natural](models/crops.png)
 
-Quality 2, and the peers at the same number of bytes. Both pictures are made by
-`benchmarks/model_plots.py`; its head has the commands.
+Quality 2, and the peers at the same number of bytes.
+
+![The same crops: original; JPEG at the size of three iterations; toderici-s after one, two, three
+and eight iterations](models/iterations.png)
+
+One stream of `toderici-s`, cut after one, two, three and eight iterations. All three pictures are
+made by `benchmarks/model_plots.py`; its head has the commands.
 
 **What the natural look adds is invented.** It is for looking at, not for reading from: no
 lettering, no faces of a few pixels, no evidence.

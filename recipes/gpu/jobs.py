@@ -76,8 +76,9 @@ def _job(entry: dict[str, Any], path: Path) -> Job:
     for stage in made:
         if stage.config.name != name:
             raise ConfigError(where, f"a recipe's name must be the job's, got {stage.config.name}")
-        if stage.config.holdout != made[0].config.holdout:
-            raise ConfigError(where, "all stages must hold out the same photographs")
+        for key in ("family", "preset", "holdout"):
+            if getattr(stage.config, key) != getattr(made[0].config, key):
+                raise ConfigError(where, f"all stages must have the same {key}")
     return Job(name, model, made)
 
 

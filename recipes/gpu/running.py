@@ -93,7 +93,7 @@ def _check(wanted: Wanted, job: Job) -> None:
     if not wanted.dry:
         if not torch.cuda.is_available():
             raise UsageError("no GPU here; --dry-run tries the job on a CPU")
-        if wanted.minutes < LEAST_MINUTES:
+        if not wanted.minutes >= LEAST_MINUTES:  # nor when it is no number
             raise UsageError(f"--minutes must be {LEAST_MINUTES:g} or more, got {wanted.minutes:g}")
         if wanted.photos is None:
             raise UsageError("--photos must name a pack; make it with recipes/gpu/pack.py")
@@ -127,6 +127,8 @@ def _prepared(job: Job, start: Model | None, where: str, tried: bool) -> tuple[A
     network = family.build(shape)
     if start is not None:
         _fill(network, start, where, job)
+    for stage in job.stages[1:]:  # a mistake in a later one should not cost the minutes before it
+        make_objective(family.objectives, shape, stage.config)
     return network, make_objective(family.objectives, shape, config)
 
 

@@ -15,7 +15,7 @@ from jobs import Job
 from torch import Tensor
 
 from slimcodec.cli.train import frozen_model
-from slimcodec.errors import TrainingError
+from slimcodec.errors import SlimcodecError
 from slimcodec.model_file import Model, save
 from slimcodec.training import Progress, Trained, TrainingConfig, train
 
@@ -203,7 +203,7 @@ def run_stages(
                     history=history, anneal_by=ends, devices=1, on_progress=curve.add,
                     on_saved=keep,
                 )  # fmt: skip
-            except TrainingError as error:
+            except SlimcodecError as error:
                 problem = f"stage {number + 1}: {' '.join(str(error).split())}"
                 return Outcome(tuple(done), tuple(left_out), problem)
             steps = trained.step - config.first_step

@@ -55,7 +55,10 @@ def measure(
     """Means over photographs, in full precision, at each quality or iteration that is trained."""
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     objective.to(device)
-    bpp, psnr_db, ms_ssim = zip(*photographs.measured(network, objective, device), strict=True)
+    # torch rounds to ten bits unless told otherwise, and a stage may have told it either.
+    with torch.backends.cudnn.flags(allow_tf32=False):
+        found = photographs.measured(network, objective, device)
+    bpp, psnr_db, ms_ssim = zip(*found, strict=True)
     return Measured(bpp, {"PSNR (dB)": psnr_db, "MS-SSIM (dB)": tuple(map(to_db, ms_ssim))})
 
 

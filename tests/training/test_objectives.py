@@ -414,8 +414,9 @@ def test_objectives_by_name(lpips_weights: Path, monkeypatch: pytest.MonkeyPatch
     assert chosen.distortion == Distortion(absolute=0.1, ms_ssim=0.5)
     assert chosen.rate_weight == 0.25
     assert chosen.describe() == (
-        "lambda 255^2 (mean squared error + 0.1 mean absolute error + 0.5 (1 - MS-SSIM)) + bits "
-        "per pixel, of which the codec sees 0.25, over windows of 3 of 16 iterations"
+        "lambda 255^2 (mean squared error + 0.1 mean absolute error + 0.5 (1 - MS-SSIM) + 0.25 "
+        "squared residual in the loop) / 28.25 + bits per pixel, of which the codec sees 0.25, "
+        "over windows of 3 of 16 iterations"
     )
     monkeypatch.setenv("SLIMCODEC_LPIPS_WEIGHTS", str(lpips_weights))
     assert made(lpips_weight=0.5).distortion == Distortion(lpips=0.5)
@@ -425,6 +426,23 @@ def test_objectives_by_name(lpips_weights: Path, monkeypatch: pytest.MonkeyPatch
         made(lpips_weight=0.5)
     with pytest.raises(TrainingError, match="toderici has no objective 'perception'; it has progr"):
         made(family="toderici", objective="perception", parts=["generator"])
+
+
+@pytest.mark.parametrize(
+    ("objective", "key", "value"),
+    [
+        ("progressive", "adversarial_weight", 0.5),
+        ("rate-distortion", "lpips_weight", 0.5),
+        ("rate-distortion", "absolute_weight", 0.1),
+        ("rate-distortion", "window", 8),
+        ("perception", "ms_ssim_weight", 0.1),
+    ],
+)
+def test_a_setting_that_an_objective_does_not_read(objective: str, key: str, value: Any) -> None:
+    values = {"objective": objective, key: value, "parts": ["generator"]}
+    config = TrainingConfig.from_dict(values, "test")
+    with pytest.raises(TrainingError, match=f"{objective} does not read {key}; take it out"):
+        make_objective([objective], toderici(), config)
 
 
 def gradients(tiny_models: dict[str, Model], objective: Progressive, seed: int) -> dict[str, Any]:

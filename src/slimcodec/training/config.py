@@ -46,7 +46,7 @@ class TrainingConfig:
         anneal_minutes: length of the stretch by the clock, where the speed of a machine is not
             known: the rate has come down, and the run ends, when it was trained for so long. 0 goes
             by ``steps`` alone.
-        tf32: on a GPU, what mixed precision leaves in full rounds the inputs of its products to ten
+        tf32: on a GPU, convolutions that mixed precision leaves in full round their inputs to ten
             bits.
         record_steps: on one GPU, launch a whole step at once (``step.Recorded``).
     """

@@ -152,7 +152,8 @@ def sample_blocks(crops: Crops, count: int, size: int) -> NDArray[np.float32]:
     per_crop = 100
     blocks = np.empty((count, 3, size, size), np.float32)
     starts = range(0, count, per_crop)
-    with ThreadPoolExecutor() as pool:  # photographs are decoded here for the first time
+    # Photographs are decoded here for the first time.
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
         for start, piece in zip(
             starts, pool.map(crops.__getitem__, range(len(starts))), strict=True
         ):

@@ -8,6 +8,7 @@ import copy
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,6 +32,12 @@ from slimcodec.errors import UsageError
 from slimcodec.images import read_image
 from slimcodec.types import Image
 
+NO_LINEAR_PATH: dict[str, Any] = {
+    "linear_components": 0,
+    "linear_rounds": 0,
+    "linear_window": 16,
+    "significance": False,
+}
 Picture = Callable[..., Image]
 
 
@@ -63,7 +70,7 @@ def test_structures(rnn_network: TodericiNetwork) -> None:
         published,
         replace(published, bounded_output=False, input_scale=2.0, gate_bias=True),
         replace(published, decoder_hidden_kernels=(3, 3, 1, 1), slices=1),
-        replace(tiny, linear_components=0, significance=False, bounded_output=True),
+        replace(tiny, **NO_LINEAR_PATH, bounded_output=True),
         replace(tiny, linear_components=32, linear_rounds=1),
         replace(tiny, significance=False, linear_components=32, linear_rounds=1),
         replace(tiny, linear_window=16),
@@ -134,12 +141,38 @@ def test_recurrent_configurations_go_through_plain_values() -> None:
         ({"decoder_widths": (4, 4, 4, 6)}, "multiples of 4"),
         ({"slices": 3}, "slices must divide the 32 bits, got 3"),
         ({"linear_components": 769}, "0 to 768, got 769"),
+        ({"linear_rounds": 5}, "linear_rounds is of components; set linear_components"),
+        ({"linear_window": 32}, "linear_window is of components; set linear_components"),
+        ({"input_scale": 0}, "input_scale must be a number above 0, got 0"),
+        ({"input_scale": float("nan")}, "input_scale must be a number above 0"),
     ],
 )
 def test_shapes_that_cannot_be(change: dict[str, object], words: str) -> None:
     with pytest.raises(UsageError, match=words) as error:
         replace(toderici(), **change)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"linear_components": 128.0}, "linear_components must be a whole number from 0 on"),
+        ({"linear_components": True}, "linear_components must be a whole number from 0 on"),
+        ({"linear_rounds": 5.0}, "linear_rounds must be a whole number from 0 on, got 5.0"),
+        ({"filter_width": 8.0}, "filter_width must be a whole number from 0 on, got 8.0"),
+        ({"linear_window": 32.0}, "linear_window must be 16 or 32, got 32.0"),
+        ({"significance": "no"}, "significance must be true or false, got 'no'"),
+        ({"gate_bias": 1}, "gate_bias must be true or false, got 1"),
+        ({"input_scale": "x"}, "input_scale must be a number above 0, got 'x'"),
+    ],
+)
+def test_values_that_a_forged_manifest_may_hold(change: dict[str, object], words: str) -> None:
+    """Past the constructor, whose types this suite checks and a user's installation does not."""
+    config = object.__new__(TodericiConfig)
+    for name, value in {**toderici_s().__dict__, **change}.items():
+        object.__setattr__(config, name, value)
+    with pytest.raises(UsageError, match=words):
+        config.__post_init__()
 
 
 @pytest.mark.parametrize(("bits", "slices"), [(32, 4), (16, 1), (8, 4), (12, 3)])
@@ -172,7 +205,7 @@ def test_recurrent_parameter_groups_hold_every_parameter_once(rnn_network: Toder
     inside = [id(p) for group in groups for p in group["params"]]
     assert sorted(inside) == sorted(id(p) for p in rnn_network.parameters())
     assert [group["lr"] for group in groups] == pytest.approx([1e-3, 2e-4, 2e-3])
-    without = TodericiNetwork(replace(rnn_network.config, linear_components=0, significance=False))
+    without = TodericiNetwork(replace(rnn_network.config, **NO_LINEAR_PATH))
     assert [group["lr"] for group in without.parameter_groups(1e-3)] == [1e-3, 2e-3]
 
 

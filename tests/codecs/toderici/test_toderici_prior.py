@@ -125,7 +125,8 @@ def test_the_length_is_the_cross_entropy(rnn_codec: TodericiCodec, twin: BitMode
 def test_the_length_tells_significance_bits_what_their_signs_cost(significance: bool) -> None:
     """Its gradient is that of the formula, and goes to no other bit."""
     config = TodericiConfig(
-        bits=8, slices=2, iterations=1, linear_components=8 * significance, linear_rounds=1,
+        bits=8, slices=2, iterations=1, linear_components=8 * significance,
+        linear_rounds=int(significance),
         significance=significance, memory_channels=2, context_channels=3, hidden_channels=3,
     )  # fmt: skip
     model = BitModel(config).double()
@@ -506,6 +507,14 @@ def test_bits_that_depend_on_unknown_ones_are_refused(sent_if: object) -> None:
     own = {f"probability.{name}": array for name, array in weights.items()}
     with pytest.raises(ModelFileError, match="bits depend on others that are not"):
         BitPrior.from_model(own, {SENT_IF: np.array(sent_if, np.int64)})
+
+
+@pytest.mark.parametrize(
+    "sent_if", [np.full(8, np.nan), np.full(8, -1.0), np.full(8, "x"), np.full(8, True)], ids=str
+)
+def test_what_says_which_bits_are_written_must_be_integers(sent_if: np.ndarray) -> None:
+    with pytest.raises(ModelFileError, match="bits depend on others that are not"):
+        BitPrior(small_weights(), sent_if)
 
 
 def test_identity_covers_the_tables(rnn_codec: TodericiCodec) -> None:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from slimcodec.codecs.checks import check_decodable, check_encodable
 from slimcodec.codecs.family import Floats
-from slimcodec.codecs.toderici.config import STRIDE, TodericiConfig
+from slimcodec.codecs.toderici.config import STRIDE, TodericiConfig, last_hidden
 from slimcodec.codecs.toderici.prior import BitPrior, Exchange, Known, Place
 from slimcodec.errors import ModelFileError, StreamError, UsageError
 from slimcodec.images import crop, pad_to_multiple
@@ -137,7 +137,7 @@ class TodericiCodec:
                 picture += output
         if self.config.filter_width:
             with clock("filter"):
-                picture = self.parts["filter"](picture, state[-2])
+                picture = self.parts["filter"](picture, last_hidden(state))
         with clock("decoder"):
             pixels = np.rint(np.clip(picture[0], 0, 1) * np.float32(255)).astype(np.uint8)
             image = crop(pixels.transpose(1, 2, 0), header.height, header.width)

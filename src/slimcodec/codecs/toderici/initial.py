@@ -14,7 +14,8 @@ and what lies beyond the edge of a picture is known.
 **Moves.** Each move goes to the component where it is worth most. A sign moves the coefficient by
 the mean of what was left, ``s = E|r|``, which takes ``s²`` off the squared error. With significance
 bits a move happens with probability p, where ``|r|`` is above a threshold, by the mean of those,
-``s``; it takes ``p s²`` off and costs ``H(p) + p`` bits, weighed as the iteration's λ says. Moves
+``s``; it takes ``p s²`` off and costs ``H(p) + p`` bits, weighed as the iteration's λ says (about:
+a threshold below half a step is raised to that, and the rest left as it was found). Moves
 of an iteration are sorted by rounds (the second on a component comes after the first of all), which
 is also the order in which they are coded. The networks start close to zero output: they can only
 improve on that.

@@ -21,7 +21,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from slimcodec.codecs.toderici.config import STRIDE, TodericiConfig
+from slimcodec.codecs.toderici.config import STRIDE, TodericiConfig, last_hidden
 from slimcodec.codecs.toderici.convlstm import ConvLstm, State
 from slimcodec.codecs.toderici.probability import BitModel
 from slimcodec.codecs.toderici.windows import Windows
@@ -116,6 +116,8 @@ class Encoder(nn.Module):
             x, memory = cell(x, state[2 * number : 2 * number + 2])
             after += (x, memory)
         if self.linear is not None:
+            # Its own mirror would repeat the last pixel, as the decoder's does; ONNX pads by this
+            # one only. The bits say what the picture is there too, so it costs next to nothing.
             seen = F.pad(residual, (self.reach,) * 4, "reflect") if self.reach else residual
             x = torch.cat([x.float(), in_float32(self.linear, seen)], dim=1)
         return x, *after
@@ -340,7 +342,7 @@ class TodericiNetwork(nn.Module):
             if number >= skip:
                 residuals.append(residual)
                 if self.decoder.filter is not None:
-                    picture = self.decoder.filter(image - residual, decoder_state[-2])
+                    picture = self.decoder.filter(image - residual, last_hidden(decoder_state))
                     errors.append(image - picture)
         left = torch.stack(residuals)
         lacking = torch.stack(errors) if errors else left

@@ -123,7 +123,7 @@ class BitPrior:
             bits that are not there.
     """
 
-    def __init__(self, weights: Weights, sent_if: NDArray[np.integer] | None = None) -> None:
+    def __init__(self, weights: Weights, sent_if: NDArray[Any] | None = None) -> None:
         memory = weights["memory"].astype(np.float64)
         self._memory = np.rint(memory * 2.0**_MEMORY_FRACTION).transpose(0, 2, 1)
         self.iterations, self.bits, self.memory_channels = self._memory.shape
@@ -145,7 +145,7 @@ class BitPrior:
         prefix = "probability."
         own = {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
         sent_if = frozen.get(SENT_IF)
-        return cls(own, None if sent_if is None else sent_if.astype(np.int64))
+        return cls(own, sent_if)
 
     def sent(self, code: NDArray[Any]) -> NDArray[np.bool_]:
         """Which bits of a code [..., n] are written."""
@@ -214,20 +214,19 @@ class BitPrior:
         return digest.digest()[:8]
 
 
-def _checked(sent_if: NDArray[np.integer], groups: list[_Group], bits: int) -> NDArray[np.int16]:
+def _checked(sent_if: NDArray[Any], groups: list[_Group], bits: int) -> NDArray[np.int16]:
     """The same, if a decoder that reads a group knows all that it asks for."""
-    channel = np.arange(bits)
-    group = np.zeros(bits, np.int64)
-    for each in groups:
-        group[each.start : each.stop] = each.start
-    gates = np.clip(sent_if, 0, bits - 1) if sent_if.shape == (bits,) else None
-    if (
-        gates is None
-        or not (
-            (sent_if == -1)
-            | ((sent_if == gates) & (sent_if[gates] < 0) & (group[gates] == group[channel]))
-        ).all()
-    ):
+    known = False
+    if sent_if.shape == (bits,) and sent_if.dtype.kind in "iu":
+        group = np.zeros(bits, np.int64)
+        for each in groups:
+            group[each.start : each.stop] = each.start
+        gates = np.clip(sent_if, 0, bits - 1)
+        of_its_group = group[gates] == group[np.arange(bits)]
+        known = bool(
+            ((sent_if == -1) | ((sent_if == gates) & (sent_if[gates] == -1) & of_its_group)).all()
+        )
+    if not known:
         raise ModelFileError(
             "the bit model is damaged: it says that bits depend on others that are not known then"
         )

@@ -23,6 +23,16 @@ __all__ = [
 ]
 
 
+READS = {
+    "rate-distortion": frozenset({"ms_ssim_weight"}),
+    "perception": frozenset({"distortion_weight", "lpips_weight", "adversarial_weight"}),
+    "progressive": frozenset(
+        {"absolute_weight", "ms_ssim_weight", "lpips_weight", "rate_weight", "iterations", "window"}
+    ),
+}
+"""What each objective takes from a run's settings; one that it does not take is an error there."""
+
+
 def make_objective(kinds: Sequence[str], shape: Any, config: TrainingConfig) -> Objective:
     """What a run minimises.
 
@@ -32,13 +42,17 @@ def make_objective(kinds: Sequence[str], shape: Any, config: TrainingConfig) -> 
         config: names another than the first, where it names one.
 
     Raises:
-        TrainingError: when the family has none of that name.
+        TrainingError: when the family has none of that name, or when a setting is given that the
+            objective does not read.
     """
     kind = config.objective or kinds[0]
     if kind not in kinds:
         raise TrainingError(
             f"{config.family} has no objective {kind!r}; it has {' and '.join(kinds)}"
         )
+    for key in sorted(frozenset().union(*READS.values()) - READS[kind]):
+        if getattr(config, key) != getattr(TrainingConfig(), key):
+            raise TrainingError(f"the objective {kind} does not read {key}; take it out of the run")
     if kind == "rate-distortion":
         return RateDistortion(shape.lambdas, config.ms_ssim_weight)
     if kind == "progressive":

@@ -104,7 +104,7 @@ class Perception:
     ) -> None:
         self.qualities = qualities
         self.weights = (distortion_weight, lpips_weight, adversarial_weight)
-        self.lpips = Lpips()
+        self.lpips = Lpips() if lpips_weight else None
         judge = Discriminator(latent_channels, stride) if adversarial_weight else None
         # The loop may wrap the adversary to train it in many processes; its verdict on the codec
         # needs no gradient of its own, so that goes past the wrapping.
@@ -113,7 +113,8 @@ class Perception:
 
     def to(self, device: torch.device) -> None:
         """See ``Objective``."""
-        self.lpips.to(device)
+        if self.lpips is not None:
+            self.lpips.to(device)
         if self.judge is not None:
             self.judge.to(device)
 
@@ -137,7 +138,8 @@ class Perception:
         error = picture - image
         for_distortion, for_lpips, for_adversary = self.weights
         total = for_distortion * error.square().mean()
-        total = total + for_lpips * self.lpips.distances(image, picture).mean()
+        if self.lpips is not None:
+            total = total + for_lpips * self.lpips.distances(image, picture).mean()
         pictures: tuple[Tensor, ...] = ()
         if self.judge is not None:
             seen = decoded.features.detach()

@@ -58,7 +58,7 @@ class Distortion:
     def describe(self) -> str:
         """In words."""
         names = {"mean absolute error": self.absolute, "(1 - MS-SSIM)": self.ms_ssim}
-        names |= {"LPIPS": self.lpips}
+        names |= {"LPIPS": self.lpips, "squared residual in the loop": self.in_loop}
         terms = [f"{weight:g} {name}" for name, weight in names.items() if weight]
         return " + ".join(["mean squared error", *terms])
 
@@ -107,7 +107,8 @@ class Progressive(Alone):
     def describe(self) -> str:
         """See ``Objective``."""
         return (
-            f"lambda 255^2 ({self.distortion.describe()}) + bits per pixel, of which the codec "
+            f"lambda 255^2 ({self.distortion.describe()}) / {self.distortion.whole:g} + bits per "
+            "pixel, of which the codec "
             f"sees {self.rate_weight:g}, over windows of {self.window} of {self.deepest} iterations"
         )
 
