@@ -28,11 +28,17 @@ VARIANTS = {
     "toderici": {
         "as it is": (),
         "encoder network off": ("binarizer.conv.weight",),
-        "decoder network off": ("decoder.out.weight", "decoder.out.bias"),
+        "decoder network off": (
+            "decoder.out.weight",
+            "decoder.out.bias",
+            "decoder.correction.weight",
+            "decoder.correction.bias",
+        ),
+        "decoder's own pixels off": ("decoder.out.weight", "decoder.out.bias"),
         "filter off": ("decoder.filter.layers.2.weight", "decoder.filter.layers.2.bias"),
     },
 }
-"""Family to what is zeroed: the last layer of each network."""
+"""Family to what is zeroed: the last layers of each network, or one of them."""
 
 
 def without(model: Model, names: tuple[str, ...]) -> Model:

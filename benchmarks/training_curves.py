@@ -1,6 +1,8 @@
-"""Curves of training runs, from their TensorBoard files.
+"""Curves of training runs, from their TensorBoard files or from a GPU job's curve.tsv.
 
     python benchmarks/training_curves.py LABEL=RUN_FOLDER ... -o docs/models/training.png
+    python benchmarks/training_curves.py toderici-s=results/gpu_toderici-s.tsv \\
+        -o docs/models/training-toderici-s.png
 
 Left the training loss, smoothed over two per cent of a run; right what the averaged weights gave on
 held-out photographs, all qualities, one line per validation.
@@ -9,6 +11,7 @@ held-out photographs, all qualities, one line per validation.
 from __future__ import annotations
 
 import argparse
+import csv
 from pathlib import Path
 
 import matplotlib as mpl
@@ -29,7 +32,8 @@ def main() -> None:
     )
     for (left, right), pair in zip(axes, arguments.runs, strict=True):
         label, _, folder = pair.partition("=")
-        scalars = scalars_of(Path(folder))
+        path = Path(folder)
+        scalars = scalars_of(path) if path.is_dir() else job_scalars(path)
         steps, loss = scalars["train/loss"]
         width = max(1, len(loss) // 50)
         smooth = np.convolve(loss, np.ones(width) / width, "valid")
@@ -70,6 +74,26 @@ def scalars_of(folder: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
             values |= {event.step: event.value for event in events.Scalars(name)}
     return {
         name: (np.array(sorted(values)), np.array([values[step] for step in sorted(values)]))
+        for name, values in found.items()
+    }
+
+
+def job_scalars(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """The same, of the last stage that has validations, from rows of a job's reports."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    stage = max(row["stage"] for row in rows if row["held_out"])
+    found: dict[str, dict[int, float]] = {"train/loss": {}}
+    for row in rows:
+        if row["stage"] != stage:
+            continue
+        step = int(row["step"])
+        found["train/loss"][step] = float(row["loss"])
+        for number, point in enumerate(row["held_out"].split(), 1):
+            for unit, value in zip(("bpp", "psnr_db"), point.split("/"), strict=True):
+                found.setdefault(f"validation/{number}_{unit}", {})[step] = float(value)
+    return {
+        name: (np.array(list(values)), np.array(list(values.values())))
         for name, values in found.items()
     }
 
