@@ -185,16 +185,32 @@ class BitPrior:
             logits = hidden @ group.out.weight[0] + group.out.bias
             quarters = np.floor(logits * 2.0**-group.out.right_shift + 0.5)
             tables = (np.clip(quarters, -_MIDDLE, _MIDDLE) + _MIDDLE).astype(np.int16)
-            own = self.sent_if[group.start : group.stop]
-            for bits in (own < 0, own >= 0):
-                channels = np.flatnonzero(bits) + group.start
-                at, of = np.nonzero(self.sent(now[rows + 1, columns + 1])[:, channels])
+            for gated in (False, True):
+                at, channels = self._written(group, gated, now[1:-1, 1:-1], rows, columns)
                 if len(at):
-                    place = (rows[at], columns[at], channels[of])
-                    found = exchange(tables[at, channels[of] - group.start], place)
-                    now[place[0] + 1, place[1] + 1, place[2]] = found
+                    place = (rows[at], columns[at], channels)
+                    found = exchange(tables[at, channels - group.start], place)
+                    now[place[0] + 1, place[1] + 1, channels] = found
         code = np.ascontiguousarray(now[1:-1, 1:-1])
         return code.astype(np.int8), Known(known.memory + code @ self._memory[number], code)
+
+    def _written(
+        self,
+        group: _Group,
+        gated: bool,
+        code: Integers,
+        rows: NDArray[np.intp],
+        columns: NDArray[np.intp],
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Which bits of a group are written, of those that always are or of the others: place by
+        place, numbers of places and channels."""
+        own = self.sent_if[group.start : group.stop]
+        channels = np.flatnonzero((own >= 0) == gated) + group.start
+        if not gated or not len(channels):
+            return np.repeat(np.arange(len(rows)), len(channels)), np.tile(channels, len(rows))
+        gates = self.sent_if[channels]
+        at, of = np.nonzero(code[rows[:, None], columns[:, None], gates] > 0)
+        return at, channels[of]
 
     def stream_id(self, tables: Tables) -> bytes:
         """Digest of everything that a stream's meaning depends on, 8 bytes."""
