@@ -110,7 +110,7 @@ def shrink_model(model: Model, recipe: Recipe, context: Context | None = None) -
     """
     family = registry.families.get(model.family)
     recipe.check(family)
-    if recipe.passes and model.quantization:
+    if recipe.passes and model.quantized:
         raise UsageError(f"{model.name} is quantized already; shrink the float model it came from")
     if context is None:
         from slimcodec.shrink import Context

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slimcodec.errors import UsageError
+from slimcodec.quantization import IntegerSum, Quantization
 from slimcodec.types import Codec
 
-__all__ = ["Arrays", "Family", "Floats", "Rescaling", "Signature", "by_role"]
+__all__ = ["Arrays", "Coding", "Family", "Floats", "Rescaling", "Signature", "by_role"]
 
 Floats = NDArray[np.float32]
 Arrays = Mapping[str, NDArray[Any]]
@@ -50,6 +51,14 @@ class Rescaling:
 
     made_by: tuple[tuple[str, int], ...]
     layer: str
+
+
+class Coding(Protocol):
+    """What a codec's glue computes with: integers, tables and the like."""
+
+    @property
+    def stream_id(self) -> bytes:
+        """Identity of the streams that are written with it, 8 bytes."""
 
 
 class Family(Protocol):
@@ -117,21 +126,35 @@ class Family(Protocol):
             paths: one file for each of ``checkpoint_files``, in that order (see ``by_role``).
         """
 
-    def stream_id(self, weights: Arrays, frozen: Arrays) -> bytes:
-        """Identity of the streams that these weights write."""
+    def integer_sums(self, config: Any) -> Sequence[IntegerSum]:
+        """The layers that coding runs in integers of its own."""
+
+    def coding(
+        self, config: Any, weights: Arrays, quantization: Quantization, frozen: Arrays
+    ) -> Coding:
+        """What the codec's glue computes with, of a model whose integer layers are settled.
+
+        Args:
+            config: the network's shape.
+            weights: those of ``coding_weights``, and maybe others.
+            quantization: grids, those of ``integer_sums`` among them.
+            frozen: what ``freeze`` made.
+
+        Raises:
+            ModelFileError, LookupError: when they make no codec.
+        """
 
     def codec(
         self,
         config: Any,
-        parts: Mapping[str, Callable[..., Any]],
-        weights: Arrays,
-        frozen: Arrays,
+        graphs: Mapping[str, Callable[..., Any]],
+        coding: Any,
         *,
         name: str,
         digest: str,
         model_bytes: int,
     ) -> Codec:
-        """The glue over a runtime's parts."""
+        """The glue over a runtime's graphs; ``coding`` is what the method of that name gave."""
 
 
 def by_role(name: str, roles: Sequence[str], paths: Sequence[Path]) -> dict[str, Path]:

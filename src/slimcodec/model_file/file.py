@@ -34,7 +34,6 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
-from slimcodec import registry
 from slimcodec.atomic import write_atomically
 from slimcodec.errors import ModelFileError, UsageError
 from slimcodec.machine import memory_bytes
@@ -254,10 +253,8 @@ def _base_tensors(path: Path, base: Any) -> dict[str, NDArray[Any]]:
 def _stream_id(model: Model, path: Path) -> str:
     """What the contents give, in hex. A digest is no signature: whoever wrote the file could write
     one over contents that make no model at all."""
-    family = registry.families.get(model.family)
     try:
-        family.config(model.config)
-        return str(family.stream_id(model.weights, model.frozen).hex())
+        return str(model.coding.stream_id.hex())
     except ModelFileError as error:
         raise ModelFileError(f"{path}: {error}") from error
     except (UsageError, LookupError, ValueError, TypeError, ArithmeticError) as error:

@@ -3,10 +3,12 @@ one."""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from numpy.typing import NDArray
 from slimcodec import registry
 from slimcodec.errors import ModelFileError
 from slimcodec.quantization import Quantization
+from slimcodec.types import Image
 
 __all__ = ["FAITHFUL", "NATURAL", "Model", "freeze_network", "thaw_network"]
 
@@ -37,7 +40,8 @@ class Model:
         stream_id: hex, which streams it writes and reads.
         look: what its pictures aim at. Models of one ``stream_id`` read each other's streams, so a
             look is chosen when a stream is decoded.
-        quantization: the grids of quantized weights and activations; none of a float model.
+        quantization: the grids of quantized weights and activations; of a float model only those of
+            the layers that coding runs in integers of its own.
     """
 
     name: str
@@ -63,6 +67,22 @@ class Model:
             digest.update(f"{name} steps".encode())
             digest.update(self.quantization.weights[name].steps.astype("<f4").tobytes())
         return digest.hexdigest()
+
+    @cached_property
+    def coding(self) -> Any:
+        """What the codec's glue computes with (``codecs.family.Coding``), made once."""
+        family = registry.families.get(self.family)
+        config = family.config(self.config)
+        return family.coding(config, self.weights, self.quantization, self.frozen)
+
+    @property
+    def quantized(self) -> bool:
+        """Whether any layer is, beyond those that coding runs in integers of its own."""
+        family = registry.families.get(self.family)
+        sums = family.integer_sums(family.config(self.config))
+        coded = {name for one in sums for name in one.layers}
+        names = {name.removesuffix(".weight") for name in self.quantization.weights}
+        return bool((names | set(self.quantization.activations)) - coded)
 
     def manifest(self) -> dict[str, Any]:
         """Everything but the tensors, plain values."""
@@ -94,10 +114,13 @@ def freeze_network(
     family: str,
     history: tuple[Mapping[str, Any], ...] = (),
     look: str = FAITHFUL,
+    photographs: Sequence[Image] = (),
 ) -> Model:
     """Round weights to half precision and make the integers that belong to exactly those.
 
-    A quantized network's weights are taken as the integers that they were rounded to.
+    A quantized network's weights are taken as the integers that they were rounded to. Layers that
+    coding runs in integers are settled first, where they are not yet: grids of what they are given
+    are found on photographs.
 
     Args:
         network: the family's network; it is left as it was.
@@ -105,42 +128,63 @@ def freeze_network(
         family: name in ``registry.families``.
         history: what led to it.
         look: what its pictures aim at.
+        photographs: uint8 [h, w, 3] each, to settle a network with; a few that the package brings
+            when there are none.
 
     Raises:
         ModelFileError: when a weight is not finite or too large for half precision.
     """
+    from slimcodec.codecs.settled import settled
     from slimcodec.quantization.simulation import plain_state, quantization_of
 
+    kind = registry.families.get(family)
+    shape = network.config
+    _check_finite(plain_state(network))
+    network = settled(network, kind, photographs)
     quantization = quantization_of(network)
     weights = {key: grid.weights() for key, grid in quantization.weights.items()}
     for key, tensor in plain_state(network).items():
         if key in weights:
             continue
-        exact = tensor.detach().cpu().numpy()
-        with np.errstate(over="ignore"):
-            halved = exact.astype(np.float16)
-        if not np.isfinite(halved).all():
-            raise ModelFileError(f"{key} holds values that half precision cannot: {_range(exact)}")
+        halved = tensor.detach().cpu().numpy().astype(np.float16)
         # A zero has no sign here: two models with equal weights write equal streams.
         weights[key] = halved.astype(np.float32) + np.float32(0)
-    kind = registry.families.get(family)
-    shape = network.config
     weights = {key: weights[key] for key in plain_state(network)}
     frozen = kind.freeze(_network_of(kind, shape, weights))
-    stream_id = kind.stream_id(weights, frozen).hex()
     config = json.loads(json.dumps(shape.to_dict()))
-    return Model(name, family, config, weights, frozen, history, stream_id, look, quantization)
+    made = Model(name, family, config, weights, frozen, history, "", look, quantization)
+    return dataclasses.replace(made, stream_id=made.coding.stream_id.hex())
 
 
 def thaw_network(model: Model) -> Any:
     """The torch network of a model, in evaluation mode; its layers see their inputs rounded where
     the model says so."""
-    from slimcodec.quantization.simulation import attach_activations
+    import torch
+
+    from slimcodec.codecs.settled import coded_layers
+    from slimcodec.quantization.simulation import attach_activations, attach_weights
 
     kind = registry.families.get(model.family)
-    network = _network_of(kind, kind.config(model.config), model.weights)
-    attach_activations(network, model.quantization.activations)
+    shape = kind.config(model.config)
+    network = _network_of(kind, shape, model.weights)
+    coded = coded_layers(kind, shape)
+    for name, grid in model.quantization.activations.items():
+        attach_activations(network, {name: grid}, coded=name in coded)
+    for name, own in model.quantization.weights.items():
+        layer = name.removesuffix(".weight")
+        if layer in coded:
+            steps = torch.from_numpy(own.steps.copy())
+            attach_weights(network.get_submodule(layer), steps, own.bits, own.axis, coded=True)
     return network
+
+
+def _check_finite(state: Mapping[str, Any]) -> None:
+    for key, tensor in state.items():
+        exact = tensor.detach().cpu().numpy()
+        with np.errstate(over="ignore"):
+            halved = exact.astype(np.float16)
+        if not np.isfinite(halved).all():
+            raise ModelFileError(f"{key} holds values that half precision cannot: {_range(exact)}")
 
 
 def _network_of(kind: Any, shape: Any, weights: Mapping[str, NDArray[np.float32]]) -> Any:

@@ -29,6 +29,7 @@ __all__ = [
     "INTEGER_BITS",
     "WEIGHT_BITS",
     "ActivationGrid",
+    "IntegerSum",
     "Quantization",
     "WeightGrid",
     "levels",
@@ -139,6 +140,21 @@ class ActivationGrid:
             return cls(float(values["step"]), int(values["bits"]), int(values["lowest"]))
         except (KeyError, TypeError, ValueError) as error:
             raise ModelFileError(f"{dict(values)!r} is no activation grid") from error
+
+
+@dataclass(frozen=True)
+class IntegerSum:
+    """Layers that coding runs in integers of its own, whose outputs are added as such: steps of
+    weights times steps of inputs are the same for all.
+
+    Attributes:
+        layers: by name.
+        inputs: what each sees: a grid; ``"seen"``, one that is found on photographs; or
+            ``"units"``, likewise, and 1 and -1 are on it.
+    """
+
+    layers: tuple[str, ...]
+    inputs: tuple[ActivationGrid | str, ...]
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,12 @@ training loop can go on with a quantized network as with any other.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
@@ -40,8 +41,12 @@ __all__ = [
     "convolutions",
     "convolved",
     "fill_slot",
+    "is_quantized",
+    "is_settled",
+    "masked",
     "output_axis",
     "plain_state",
+    "plain_weights",
     "quantization_of",
     "seen_by",
     "weight_grids",
@@ -76,12 +81,16 @@ class WeightRounding(nn.Module):
         steps: [c], one per output channel.
         axis: of the output channels.
         bits: 2 to 16.
+        coded: whether coding runs the layer in integers of its own.
     """
 
     steps: Tensor
 
-    def __init__(self, steps: Tensor, axis: int, bits: int, dimensions: int = 4) -> None:
+    def __init__(
+        self, steps: Tensor, axis: int, bits: int, dimensions: int = 4, *, coded: bool = False
+    ) -> None:
         super().__init__()
+        self.coded = coded
         shape = [1] * dimensions
         shape[axis] = -1
         self.axis, self.bits = axis, bits
@@ -104,11 +113,11 @@ class WeightRounding(nn.Module):
 
 
 class InputGrid(nn.Module):
-    """What fills the slot of a layer whose input is rounded."""
+    """What fills the slot of a layer whose input is rounded; ``coded`` as of ``WeightRounding``."""
 
-    def __init__(self, grid: ActivationGrid) -> None:
+    def __init__(self, grid: ActivationGrid, *, coded: bool = False) -> None:
         super().__init__()
-        self.grid = grid
+        self.grid, self.coded = grid, coded
 
     def forward(self, x: Tensor) -> Tensor:
         return _rounded(x.float(), self.grid.step, *self.grid.levels)
@@ -141,16 +150,30 @@ def clear_slots(network: nn.Module) -> None:
             layer.input_grid = nn.Identity()
 
 
-def attach_activations(network: nn.Module, grids: Mapping[str, ActivationGrid]) -> None:
+def attach_activations(
+    network: nn.Module, grids: Mapping[str, ActivationGrid], *, coded: bool = False
+) -> None:
     """Let the named layers see their inputs rounded."""
     for name, grid in grids.items():
-        fill_slot(network.get_submodule(name), InputGrid(grid))
+        fill_slot(network.get_submodule(name), InputGrid(grid, coded=coded))
 
 
-def attach_weights(layer: Convolution, steps: Tensor, bits: int, axis: int) -> None:
-    """Round a layer's weights, now and whenever they change, with steps along an axis."""
-    rounding = WeightRounding(steps, axis, bits, layer.weight.dim())
+def attach_weights(
+    layer: Convolution, steps: Tensor, bits: int, axis: int, *, coded: bool = False
+) -> None:
+    """Round a layer's weights, now and whenever they change, with steps along an axis; a rounding
+    that is there makes way, its outcome stays."""
+    if parametrize.is_parametrized(layer, "weight"):
+        parametrize.remove_parametrizations(layer, "weight")
+    rounding = WeightRounding(steps, axis, bits, layer.weight.dim(), coded=coded)
     parametrize.register_parametrization(layer, "weight", rounding)
+
+
+@torch.no_grad()
+def masked(layer: Convolution, mask: Tensor) -> None:
+    """Multiply a layer's weights, rounded or not, by zeros and ones, in place."""
+    found = _rounding(layer)
+    (layer.weight if found is None else found[1]).mul_(mask)
 
 
 def weight_grids(network: nn.Module) -> dict[str, WeightGrid]:
@@ -161,6 +184,28 @@ def weight_grids(network: nn.Module) -> dict[str, WeightGrid]:
             rounding, original = found
             grids[f"{name}.weight"] = rounding.grid(original)
     return grids
+
+
+def is_quantized(network: nn.Module) -> bool:
+    """Whether any layer is, beyond those that coding runs in integers of its own."""
+    for layer in convolutions(network).values():
+        slot, rounding = getattr(layer, "input_grid", None), _rounding(layer)
+        if isinstance(slot, InputGrid) and not slot.coded:
+            return True
+        if rounding is not None and not rounding[0].coded:
+            return True
+    return False
+
+
+def is_settled(network: nn.Module, names: Iterable[str]) -> bool:
+    """Whether all of these layers have grids for what they are given and for their weights."""
+    layers = [network.get_submodule(name) for name in names]
+    return all(
+        isinstance(getattr(layer, "input_grid", None), InputGrid)
+        and isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)
+        and _rounding(layer) is not None
+        for layer in layers
+    )
 
 
 def quantization_of(network: nn.Module) -> Quantization:
@@ -176,6 +221,15 @@ def plain_state(network: nn.Module) -> dict[str, Tensor]:
     return {
         key.replace("parametrizations.weight.original", "weight"): tensor
         for key, tensor in network.state_dict().items()
+    }
+
+
+def plain_weights(network: nn.Module) -> dict[str, NDArray[np.float32]]:
+    """Weights as layers see them, by the names of the float network."""
+    grids = {name: grid.weights() for name, grid in weight_grids(network).items()}
+    return {
+        name: grids[name] if name in grids else tensor.detach().cpu().numpy().copy()
+        for name, tensor in plain_state(network).items()
     }
 
 

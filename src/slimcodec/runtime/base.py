@@ -105,8 +105,7 @@ def glue(source: Source, parts: Mapping[str, Part], model_bytes: int = 0) -> Cod
     codec: Codec = family.codec(
         family.config(facts["config"]),
         parts,
-        source.weights,
-        source.frozen,
+        source.coding,
         name=facts["name"],
         digest=facts["digest"],
         model_bytes=model_bytes,

@@ -29,7 +29,7 @@ from safetensors.numpy import load_file, save_file
 from slimcodec import registry
 from slimcodec.errors import BundleError, UsageError
 from slimcodec.model_file import FAITHFUL, Model
-from slimcodec.quantization import WeightGrid
+from slimcodec.quantization import ActivationGrid, Quantization, WeightGrid
 
 __all__ = ["WEIGHTS", "Bundle", "GraphFile", "is_bundle", "open_bundle", "write_bundle"]
 
@@ -65,8 +65,7 @@ class Bundle:
         runtime: what it was made for.
         model: name, family, config, stream_id, look and digest of the model it was made from.
         graphs: by the name the codec's glue calls them, the ways to call each.
-        weights: those that the glue computes with, float32.
-        frozen: integers, as in a model file.
+        coding: what the glue computes with (``codecs.family.Coding``).
         grids: of quantized weights and activations, plain values, for telling people.
         bytes: of all its files.
     """
@@ -75,8 +74,7 @@ class Bundle:
     runtime: str
     model: Mapping[str, Any]
     graphs: Mapping[str, Sequence[GraphFile]]
-    weights: Mapping[str, NDArray[np.float32]]
-    frozen: Mapping[str, NDArray[Any]]
+    coding: Any
     grids: Mapping[str, Any]
     bytes: int
 
@@ -104,11 +102,12 @@ def open_bundle(folder: Path) -> Bundle:
             )
             for name, ways in manifest["graphs"].items()
         }
-        weights = _weights_of(tensors, manifest["steps"])
+        weights, quantization = _weights_of(tensors, manifest["steps"], manifest["grids"])
         frozen = _named(tensors, "frozen/")
         model = manifest["model"]
         family = registry.families.get(model["family"])
-        stream_id = family.stream_id(weights, frozen).hex()
+        coding = family.coding(family.config(model["config"]), weights, quantization, frozen)
+        stream_id = coding.stream_id.hex()
     except (SafetensorError, LookupError, TypeError, ValueError, OSError) as error:
         raise BundleError(f"{folder} is damaged: {type(error).__name__}: {error}") from error
     if stream_id != model["stream_id"]:
@@ -116,9 +115,7 @@ def open_bundle(folder: Path) -> Bundle:
             f"{folder}: its integers do not give the stream id {model['stream_id']} that it was "
             "made with; it comes from another version of slimcodec"
         )
-    return Bundle(
-        folder, manifest["runtime"], model, graphs, weights, frozen, manifest["grids"], size
-    )
+    return Bundle(folder, manifest["runtime"], model, graphs, coding, manifest["grids"], size)
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
@@ -254,14 +251,15 @@ def _named(tensors: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArra
 
 
 def _weights_of(
-    tensors: Mapping[str, NDArray[Any]], steps: Mapping[str, Any]
-) -> dict[str, NDArray[np.float32]]:
-    weights = {}
+    tensors: Mapping[str, NDArray[Any]], steps: Mapping[str, Any], grids: Mapping[str, Any]
+) -> tuple[dict[str, NDArray[np.float32]], Quantization]:
+    weights, found = {}, {}
     for name, array in _named(tensors, "weight/").items():
         if name in steps:
             own = steps[name]
-            grid = WeightGrid(array, tensors[f"step/{name}"], own["axis"], own["bits"])
-            weights[name] = grid.weights()
+            found[name] = WeightGrid(array, tensors[f"step/{name}"], own["axis"], own["bits"])
+            weights[name] = found[name].weights()
         else:
             weights[name] = array.astype(np.float32)
-    return weights
+    inputs = {name: ActivationGrid.from_dict(grid) for name, grid in grids["activations"].items()}
+    return weights, Quantization(found, inputs)

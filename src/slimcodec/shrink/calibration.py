@@ -4,60 +4,40 @@ A codec's own glue runs over its float network, so every layer sees exactly what
 latents that were rounded, hyper-latents, the recurrent state of every iteration, at every quality.
 Layers that coding runs in integers of its own (a scale net, a bit model) see nothing here and get
 no grid.
-
-From what a layer saw, three ways to a grid's step:
-
-    minmax      the largest magnitude is the last level: nothing clips, outliers make it coarse
-    percentile  all but one value in ten thousand lie on the grid
-    mse         the step with the least squared error over the sample, clipping included
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from slimcodec.codecs.graphs import on_arrays
-from slimcodec.images import find_images, pad_to_multiple, read_image
-from slimcodec.quantization import ActivationGrid
+from slimcodec.images import find_images, read_image
+from slimcodec.quantization.observing import Seen
 from slimcodec.quantization.simulation import (
-    clear_slots,
     convolutions,
     convolved,
-    fill_slot,
     output_axis,
+    plain_weights,
+    quantization_of,
 )
 from slimcodec.types import Image, Progressive
 
 if TYPE_CHECKING:
     from slimcodec.codecs.family import Family, Rescaling
 
-__all__ = ["CodedPath", "Seen", "correct_biases", "crops_of", "equalise", "grid_of", "observed"]
+__all__ = ["CodedPath", "correct_biases", "crops_of", "equalise"]
 
 CROP = 256
 """Side of what is coded of each photograph, in pixels."""
 
-_WHOLE, _SMALLEST = 64, 128
-"""Sides of what a network is given whole must be multiples of the one and no less than the other:
-reflection inside a hyper-analysis needs that much."""
-_SAMPLE_PER_CALL = 8192
-_SAMPLE = 1 << 20
-_OUTLIERS = 1e-4
-_KEEP_EVERY, _KEPT = 3, 24
-"""Of a layer's inputs every third is kept whole, so that all qualities are among them."""
 _LEAST_REACH = 0.02
-_WIDE_MARGIN = 4.0
-"""A grid of more than eight bits has levels to spare: it reaches so much farther than what was
-seen, since clipping what another photograph brings would cost more than they are worth."""
 
 
 def crops_of(folder: Path, count: int) -> list[Image]:
@@ -84,19 +64,23 @@ class CodedPath:
     Attributes:
         family: the network's.
         crops: what is coded, uint8 [h, w, 3] each.
-        weights, frozen: what the glue computes with.
+        coding: what the glue computes with.
     """
 
     family: Family
     crops: Sequence[Image]
-    weights: Mapping[str, NDArray[Any]]
-    frozen: Mapping[str, NDArray[Any]]
+    coding: Any
 
     @classmethod
     def of(cls, network: nn.Module, family: Family, crops: Sequence[Image]) -> CodedPath:
-        """Of a network that is not quantized yet."""
-        weights = {name: t.detach().numpy().copy() for name, t in network.state_dict().items()}
-        return cls(family, crops, weights, family.freeze(network))
+        """Of a settled network that is not quantized yet."""
+        coding = family.coding(
+            network.config,
+            plain_weights(network),
+            quantization_of(network),
+            family.freeze(network),
+        )
+        return cls(family, crops, coding)
 
     def run(
         self, network: Any, on_progress: Callable[[int, int], None] = lambda done, total: None
@@ -110,8 +94,7 @@ class CodedPath:
         codec = self.family.codec(
             network.config,
             on_arrays(self.family.graphs(network), inference=False),
-            self.weights,
-            self.frozen,
+            self.coding,
             name=self.family.name,
             digest="",
             model_bytes=0,
@@ -123,84 +106,6 @@ class CodedPath:
             for quality in codec.qualities[last]:
                 codec.decode(codec.encode(crop, quality))
         on_progress(len(self.crops), len(self.crops))
-
-    @torch.no_grad()
-    def expect(
-        self, network: Any, on_progress: Callable[[int, int], None] = lambda done, total: None
-    ) -> None:
-        """Run the network as training does, which also calls those layers that ``run`` does not
-        because coding runs them in integers of its own."""
-        for number, crop in enumerate(self.crops):
-            on_progress(number, len(self.crops))
-            pixels = torch.from_numpy(pad_to_multiple(crop, _WHOLE, _SMALLEST))
-            self.family.expect(network, pixels.permute(2, 0, 1)[None].float() / 255)
-        on_progress(len(self.crops), len(self.crops))
-
-
-@dataclass
-class Seen:
-    """What a layer was given, so far.
-
-    Attributes:
-        lowest, highest: of all values.
-        sample: some of them.
-        calls: how often the layer ran.
-        reach: [c], the largest magnitude of each channel, averaged over calls once that is done.
-        kept: some of the inputs, whole, where these were asked for.
-    """
-
-    lowest: float = 0.0
-    highest: float = 0.0
-    sample: list[NDArray[np.float32]] = field(default_factory=list)
-    calls: int = 0
-    reach: Tensor | None = None
-    kept: list[Tensor] = field(default_factory=list)
-
-    def add(self, x: Tensor) -> None:
-        """Take note of one input."""
-        flat = x.detach().flatten()
-        self.lowest = min(self.lowest, float(flat.min()))
-        self.highest = max(self.highest, float(flat.max()))
-        self.calls += 1
-        reach = x.detach().abs().amax(dim=(0, 2, 3))
-        self.reach = reach if self.reach is None else self.reach + reach
-        # An odd stride: an even one might meet the same channel or column again and again.
-        stride = max(1, flat.numel() // _SAMPLE_PER_CALL) | 1
-        self.sample.append(flat[self.calls % stride :: stride].numpy().copy())
-
-    def values(self) -> NDArray[np.float32]:
-        """The sample, at most a million values."""
-        together = np.concatenate(self.sample)
-        return together[:: max(1, len(together) // _SAMPLE)]
-
-
-class _Observer(nn.Module):
-    def __init__(self, seen: Seen, keep: bool) -> None:
-        super().__init__()
-        self.seen, self.keep = seen, keep
-
-    def forward(self, x: Tensor) -> Tensor:
-        self.seen.add(x)
-        if self.keep and self.seen.calls % _KEEP_EVERY == 1 and len(self.seen.kept) < _KEPT:
-            self.seen.kept.append(x.detach().clone())
-        return x
-
-
-@contextmanager
-def observed(network: nn.Module, keep: bool = False) -> Iterator[dict[str, Seen]]:
-    """While this lasts, what every convolution is given is noted, by layer name.
-
-    Args:
-        network: whose slots are empty.
-        keep: whether some inputs are kept whole.
-    """
-    notes = {name: Seen() for name in convolutions(network)}
-    for name, seen in notes.items():
-        fill_slot(network.get_submodule(name), _Observer(seen, keep))
-    try:
-        yield notes
-    finally:
-        clear_slots(network)
 
 
 @torch.no_grad()
@@ -242,51 +147,6 @@ def _along(values: Tensor, axis: int, dimensions: int) -> Tensor:
     shape = [1] * dimensions
     shape[axis] = -1
     return values.reshape(shape)
-
-
-def grid_of(seen: Seen, bits: int, method: str) -> ActivationGrid:
-    """A grid for what a layer was given."""
-    low, high = seen.lowest, seen.highest
-    if low == high == 0:
-        return _grid(0.0, 1.0, bits)
-    if bits > 8:
-        return _grid(-_WIDE_MARGIN * max(-low, high), _WIDE_MARGIN * max(-low, high), bits)
-    if method == "percentile":
-        tail = [_OUTLIERS / 2, 1 - _OUTLIERS / 2]
-        low, high = (float(q) for q in np.quantile(seen.values(), tail))
-        low, high = min(low, 0.0), max(high, 0.0)
-        if low == high:
-            low, high = seen.lowest, seen.highest
-    elif method == "mse":
-        return _least_error(seen.values(), low, high, bits)
-    return _grid(low, high, bits)
-
-
-def _grid(low: float, high: float, bits: int) -> ActivationGrid:
-    """The finest grid that reaches from low to high, 0 on it."""
-    last = 2**bits - 1
-    lowest = -min(2 ** (bits - 1), math.ceil(last * -low / (high - low)))
-    step = max(high / (last + lowest), low / lowest if lowest else 0.0)
-    return ActivationGrid(float(np.float32(step)), bits, lowest)
-
-
-def _least_error(values: NDArray[np.float32], low: float, high: float, bits: int) -> ActivationGrid:
-    """The grid with the least squared error: both ends move in together, then each alone."""
-
-    def error(ends: tuple[float, float]) -> float:
-        grid = _grid(*ends, bits)
-        step = np.float32(grid.step)
-        return float(
-            np.square(values - np.clip(np.rint(values / step), *grid.levels) * step).mean()
-        )
-
-    ends = min(((low * share, high * share) for share in 0.93 ** np.arange(48)), key=error)
-    for moved in (
-        [(ends[0] * share, ends[1]) for share in 1.1 ** np.arange(-8, 9)],
-        [(ends[0], ends[1] * share) for share in 1.1 ** np.arange(-4, 5)],
-    ):
-        ends = min([ends, *moved], key=error)
-    return _grid(*ends, bits)
 
 
 def correct_biases(

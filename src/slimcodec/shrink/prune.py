@@ -107,10 +107,10 @@ class Prune:
         """A pruned copy, and the sparsity of each layer."""
         import torch
 
-        from slimcodec.quantization.simulation import convolutions, quantization_of
+        from slimcodec.quantization.simulation import convolutions, is_quantized, masked
 
         self.check(family)
-        if quantization_of(network):
+        if is_quantized(network):
             raise UsageError("the network is quantized already; prune first, then quantize")
         pruned = copy.deepcopy(network)
         generator = torch.Generator().manual_seed(self.seed)
@@ -125,8 +125,7 @@ class Prune:
             }
             masks = _masks(scores, ratio, across_layers=self.method == "global")
             for name, layer in layers.items():
-                with torch.no_grad():
-                    layer.weight.mul_(masks[name])
+                masked(layer, masks[name])
                 records.append(
                     {
                         "layer": f"{part}.{name}",

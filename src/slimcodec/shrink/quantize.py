@@ -11,8 +11,8 @@ convolution takes part, ConvLSTMs by their two. What stays in floats, and why:
   weights, and rounding before a norm's division costs 7 dB;
 - layers that a family declares ``wide``: sixteen bits for what they are given, and four more than
   elsewhere for their weights;
-- layers that coding runs in integers of its own: their weights are rounded, their inputs are
-  integers already.
+- layers that coding runs in integers of its own: they have seven bits for weights and eight for
+  inputs in every model; weights may be given fewer.
 
 Steps of weights minimise the squared error of the weights, clipping included. Which level a weight
 goes to is decided by what the layer makes of photographs (``quantization.compensation``, or slower
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from slimcodec.codecs.family import Family
-    from slimcodec.shrink.calibration import Seen
+    from slimcodec.quantization.observing import Seen
 
 __all__ = ["Bits", "Quantize"]
 
@@ -189,12 +189,15 @@ class Quantize:
         """
         from slimcodec.quantization.simulation import convolutions
 
-        names = [n for n in convolutions(network) if n.split(".")[0] in (self.only or family.parts)]
+        parts = self.only or family.parts
+        coded = {name for one in family.integer_sums(network.config) for name in one.layers}
+        names = [n for n in convolutions(network) if n.split(".")[0] in parts]
         for given in (*self.layers, *self.skip):
             if not any(_begins(name, given) for name in names):
                 raise UnknownNameError(f"layer of {family.name}", given, _beginnings(names))
         wide = family.wide_layers(network.config)
-        return {name: self._bits_of(name, name in wide) for name in names}
+        bits = {name: self._bits_of(name, name in wide) for name in names}
+        return {name: _in_coding(own) if name in coded else own for name, own in bits.items()}
 
     def _bits_of(self, name: str, wide: bool) -> Bits:
         if any(_begins(name, given) for given in self.skip):
@@ -213,52 +216,59 @@ class Quantize:
         self, network: nn.Module, family: Family, context: Context | None = None
     ) -> tuple[nn.Module, list[dict[str, Any]]]:
         """A quantized copy, and per layer its bits and how far its weights moved."""
+        from slimcodec.codecs.settled import coded_layers, settled
+        from slimcodec.quantization import observing
+        from slimcodec.quantization.settling import CODED_WEIGHT_BITS, settle
         from slimcodec.quantization.simulation import (
             attach_activations,
             convolutions,
-            quantization_of,
+            is_quantized,
         )
         from slimcodec.shrink import calibration
         from slimcodec.shrink.rounding import round_weights
 
         self.check(family)
         context = context or Context()
-        if quantization_of(network):
+        if is_quantized(network):
             raise UsageError("the network is quantized already; quantize a float one")
+        network = settled(network, family)
         quantized = copy.deepcopy(network)
-        bits = self.bits(quantized, family)
+        bits, coded = self.bits(quantized, family), coded_layers(family, network.config)
+        others = [name for name in convolutions(network) if name not in coded]
         path: calibration.CodedPath | None = None
         notes: dict[str, Seen] = {}
-        expected: dict[str, Seen] = {}
         if self.needs_photographs():
             crops = calibration.crops_of(context.folder(self.name), self.images)
             path = calibration.CodedPath.of(network, family, crops)
             if self.equalise and any(own.activations for own in bits.values()):
-                with calibration.observed(quantized) as notes:
+                with observing.observed(quantized, names=others) as notes:
                     path.run(quantized, context.stage("looking at channels"))
                 # Of other layers, units stay: what streams depend on may be among them.
                 read = {name for name, own in bits.items() if own.activations is not None}
                 rescalings = [r for r in family.rescalings(network.config) if r.layer in read]
                 calibration.equalise(quantized, rescalings, notes)
             keep = self.rounding != "nearest"
-            with calibration.observed(quantized, keep) as notes:
+            with observing.observed(quantized, keep, others) as notes:
                 path.run(quantized, context.stage("looking at layers"))
-            if keep:
-                with calibration.observed(quantized, keep) as expected:
-                    path.expect(quantized, context.stage("looking at what codes"))
         grids = {
-            name: calibration.grid_of(notes[name], own.activations, self.calibration)
+            name: observing.grid_of(notes[name], own.activations, self.calibration)
             for name, own in bits.items()
-            if own.activations is not None and notes[name].calls
+            if name not in coded and own.activations is not None and notes[name].calls
         }
-        seen = expected | {name: note for name, note in notes.items() if note.calls}
         layers = {n: layer for n, layer in convolutions(quantized).items() if n in bits}
         floats = {name: layer.weight.detach().clone() for name, layer in layers.items()}
         report = context.stage("rounding weights")
         for number, (name, layer) in enumerate(layers.items()):
             report(number, len(layers))
-            if (own := bits[name].weights) is not None:
-                round_weights(layer, own, seen.get(name), grids.get(name), self.rounding)
+            own = bits[name].weights
+            if name not in coded and own is not None:
+                note = notes.get(name)
+                seen = note if note is not None and note.calls else None
+                round_weights(layer, own, seen, grids.get(name), self.rounding)
+        # Layers that coding runs in integers have seven bits already; fewer may be asked for.
+        wanted = {n: own.weights or CODED_WEIGHT_BITS for n, own in bits.items() if n in coded}
+        sums = family.integer_sums(network.config)
+        settle(quantized, sums, lambda: None, lambda n: wanted.get(n, CODED_WEIGHT_BITS))
         attach_activations(quantized, grids)
         report(len(layers), len(layers))
         if self.bias_correction and path:
@@ -268,7 +278,7 @@ class Quantize:
             {
                 "layer": name,
                 "weights": own.weights or FLOAT,
-                "activations": grids[name].bits if name in grids else FLOAT,
+                "activations": own.activations if name in coded or name in grids else FLOAT,
                 "weight_snr_db": _ratio_db(floats[name], layers[name].weight.detach()),
             }
             for name, own in bits.items()
@@ -306,6 +316,11 @@ def _wider(key: str, bits: Any) -> Any:
     if bits in (None, FLOAT):
         return bits
     return _WIDE_INPUT_BITS if key == "activations" else min(16, bits + _MORE_WEIGHT_BITS)
+
+
+def _in_coding(bits: Bits) -> Bits:
+    """Of a layer that coding runs in integers of its own: 8 bits of input, 7 or fewer of weight."""
+    return Bits(None if bits.weights is None else min(bits.weights, 7), 8)
 
 
 def _begins(name: str, given: str) -> bool:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from slimcodec.quantization import INTEGER_BITS, ActivationGrid, levels
 from slimcodec.quantization.compensation import round_layer
+from slimcodec.quantization.observing import Seen, least_error_steps
 from slimcodec.quantization.simulation import (
     Convolution,
     InputGrid,
@@ -15,10 +16,9 @@ from slimcodec.quantization.simulation import (
     convolved,
     output_axis,
 )
-from slimcodec.shrink.calibration import Seen
 from slimcodec.training.rounding import learn_rounding
 
-__all__ = ["least_error_steps", "round_weights"]
+__all__ = ["round_weights"]
 
 
 def round_weights(
@@ -70,33 +70,7 @@ def round_weights(
     attach_weights(layer, steps, bits, axis)
 
 
-def least_error_steps(weight: Tensor, axis: int, bits: int) -> Tensor:
-    """Per output channel, the step with the least squared error, clipping included, [c]; of eleven
-    significant bits, so that every machine multiplies it alike."""
-    lowest, highest = levels(bits)
-    rows = weight.transpose(0, axis).flatten(1)
-    largest = rows.abs().amax(dim=1)
-    # The finer the grid, the less there is to gain from clipping.
-    shares = torch.linspace(1.0, 0.35 if bits < 5 else 0.6 if bits < 8 else 0.9, 14)
-    best = torch.full_like(largest, torch.inf)
-    steps = torch.ones_like(largest)
-    for share in shares.tolist():
-        step = short(largest * share / highest)
-        step[largest == 0] = 1.0
-        left = (rows / step[:, None]).round_().clamp_(lowest, highest).mul_(step[:, None])
-        error = left.sub_(rows).square_().sum(dim=1)
-        better = error < best
-        best[better], steps[better] = error[better], step[better]
-    return steps
-
-
 def _error(weight: Tensor, steps: Tensor, axis: int, bits: int) -> float:
     """Squared error of weights rounded with these steps."""
     rounded = WeightRounding(steps, axis, bits, weight.dim())(weight.detach())
     return float((rounded - weight.detach()).square().sum())
-
-
-def short(x: Tensor) -> Tensor:
-    """Rounded to eleven significant bits."""
-    mantissa, exponent = torch.frexp(x)
-    return torch.ldexp((mantissa * 2048).round() / 2048, exponent)

@@ -9,24 +9,21 @@ Each departure is a field below, with its reason and the figure that decided.
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
+from slimcodec.codecs.latents.config import LatentsConfig
 from slimcodec.errors import UsageError
 
 __all__ = ["HificConfig", "hific", "hific_s"]
 
 
 @dataclass(frozen=True)
-class HificConfig:
+class HificConfig(LatentsConfig):
     """Widths, kernels and departures. The defaults are the published network."""
 
-    latent_channels: int = 220
-    hyper_channels: int = 320
-    likelihood: Literal["gaussian", "logistic"] = "gaussian"
     encoder_widths: tuple[int, ...] = (120, 240, 480, 960)
     """Channels after each stride-2 convolution; their number sets the latents' stride."""
     trunk_width: int = 960
@@ -59,34 +56,11 @@ class HificConfig:
     outputs and initialised with the principal components of 16x16 blocks: the codec starts as a
     small transform codec and the networks learn the rest. Without it a reduced HiFiC stood at 17.6
     dB after 130 s of training; with it, at 29.8 dB after 75 s."""
-    hyper_log_input: bool = False
-    """The hyper-analysis also sees ``log(|y| + 0.3)`` beside the latents in units of their usual
-    spread: estimated rate after 200 steps 0.74 bpp instead of 0.88."""
-    scale_activation: Literal["floor", "softplus"] = "floor"
-    """From the last accumulator to a scale: as it is, as published, or by softplus, which keeps a
-    gradient below the floor."""
-    context_slices: tuple[int, ...] = ()
-    """Latent channels in each slice of a context model (``context.py``), together all of them; none
-    as published. Trained for ten minutes beside a finished codec, real bytes on Kodak fell by 20 %
-    (quality 1) to 12 % (quality 5)."""
-    context_channels: int = 96
-    rate_weight: float = 0.0
-    """Bits against squared rounding error when the encoder rounds (``coding.HificCodec._round``);
-    0 is plain rounding, as published. On six held-out photographs, the trained network, BD-rate
-    against plain rounding: 0.03 gives -6.4 % (PSNR) and -6.6 % (MS-SSIM), 0.06 -7.3 and -8.0,
-    0.10 -6.3 and -7.7 (``benchmarks/rate_weight.py``)."""
-    lambdas: tuple[float, ...] = (0.0,)
-    """One rate-distortion trade-off per quality; more than one adds gain vectors for each, so one
-    set of weights and one stream identity serve all of them."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if len(self.encoder_widths) != len(self.generator_widths):
             raise UsageError("encoder_widths and generator_widths must have equal length")
-        if self.context_slices and sum(self.context_slices) != self.latent_channels:
-            raise UsageError(
-                f"context_slices must add up to the {self.latent_channels} latent channels, got "
-                f"{self.context_slices}"
-            )
         if self.linear_path and self.latent_channels > 3 * self.stride**2:
             raise UsageError(
                 f"linear_path carries at most {3 * self.stride**2} latent channels, "
@@ -114,19 +88,6 @@ class HificConfig:
             per_pixel.append(self.stem_width)
         largest = max(a + b for a, b in pairwise(per_pixel))
         return 8 * (largest + 3)
-
-    @property
-    def qualities(self) -> tuple[float, ...]:
-        """The trained quality points, 1 to n. Values in between interpolate the gains."""
-        return tuple(float(i + 1) for i in range(len(self.lambdas)))
-
-    @property
-    def initial_log_gains(self) -> tuple[float, ...]:
-        """Where each quality's log gain starts: ½ ln(λ / λ of the middle quality)."""
-        middle = self.lambdas[len(self.lambdas) // 2]
-        if len(self.lambdas) == 1:
-            return (0.0,)
-        return tuple(0.5 * math.log(value / middle) for value in self.lambdas)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for a manifest."""

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slimcodec.codecs.family import Rescaling, Signature, by_role
-from slimcodec.codecs.hific.coding import Frozen, HificCodec
 from slimcodec.codecs.hific.config import HificConfig, hific, hific_s
+from slimcodec.codecs.latents import Coding, MeanScaleCodec, integer_sums
 from slimcodec.errors import CheckpointError, UnknownNameError
+from slimcodec.quantization import IntegerSum, Quantization
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,7 +56,7 @@ class HificFamily:
         initialise(network, blocks)
 
     def freeze(self, network: HificNetwork) -> dict[str, NDArray[np.generic]]:
-        from slimcodec.codecs.hific.freeze import freeze
+        from slimcodec.codecs.latents.freeze import freeze
 
         return freeze(network)
 
@@ -130,22 +131,26 @@ class HificFamily:
             *chain(mean[:2], 1, mean[2]),
         ]
 
-    def stream_id(
+    def integer_sums(self, config: HificConfig) -> list[IntegerSum]:
+        return integer_sums(config.context_slices)
+
+    def coding(
         self,
+        config: HificConfig,
         weights: Mapping[str, NDArray[np.float32]],
+        quantization: Quantization,
         frozen: Mapping[str, NDArray[np.generic]],
-    ) -> bytes:
-        return Frozen.from_arrays(weights, frozen).stream_id()
+    ) -> Coding:
+        return Coding.of(config, weights, quantization, frozen)
 
     def codec(
         self,
         config: HificConfig,
-        parts: Mapping[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]],
-        weights: Mapping[str, NDArray[np.float32]],
-        frozen: Mapping[str, NDArray[np.generic]],
+        graphs: Mapping[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]],
+        coding: Coding,
         **identity: Any,
-    ) -> HificCodec:
-        return HificCodec(config, parts, Frozen.from_arrays(weights, frozen), **identity)
+    ) -> MeanScaleCodec:
+        return MeanScaleCodec(config, graphs, coding, **identity)
 
     def read_checkpoint(self, paths: Sequence[Path]) -> HificNetwork:
         """A published checkpoint as a network; see ``checkpoint``."""

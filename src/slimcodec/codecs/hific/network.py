@@ -4,7 +4,8 @@
 
 ``HificNetwork.forward`` is the training path: quantization is noise for the rate and rounding with
 a straight-through gradient for the picture (Minnen and Singh 2020), so that the generator trains
-on what it will decode. The coded path, in numpy, is ``coding.py``; it calls the same parts.
+on what it will decode. The coded path, in numpy, is ``codecs.latents.codec``; it calls the same
+graphs.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from slimcodec.codecs.hific.config import HificConfig
-from slimcodec.codecs.hific.hyperprior import Hyperprior, Likelihoods
+from slimcodec.codecs.latents.hyperprior import Hyperprior, Likelihoods
 
 __all__ = ["ChannelNorm", "Decoded", "Encoder", "Generator", "HificNetwork", "ResidualBlock"]
 

@@ -7,7 +7,7 @@
             at the end      picture ─► filter ─► picture
 
 Each iteration is a section of its own, so a stream cut at a section's end is the stream of fewer
-iterations. The parts arrive as callables over arrays, their state as arrays that go in and come
+iterations. Graphs arrive as callables over arrays, their state as arrays that go in and come
 out, so the same glue runs on any runtime. What decides a table is the integer prior, which sees
 bits and nothing else: another runtime's last digits move pixels, never a table.
 """
@@ -23,14 +23,13 @@ from numpy.typing import NDArray
 from slimcodec.codecs.checks import check_decodable, check_encodable
 from slimcodec.codecs.family import Floats
 from slimcodec.codecs.toderici.config import STRIDE, TodericiConfig, last_hidden
-from slimcodec.codecs.toderici.prior import BitPrior, Exchange, Known, Place
+from slimcodec.codecs.toderici.prior import Coding, Exchange, Known, Place
 from slimcodec.errors import ModelFileError, StreamError, UsageError
 from slimcodec.images import crop, pad_to_multiple
 from slimcodec.stream import (
     Stream,
     SymbolDecoder,
     SymbolEncoder,
-    Tables,
     cut,
     pack,
     unpack,
@@ -39,7 +38,7 @@ from slimcodec.types import Clock, Image, no_clock
 
 __all__ = ["TodericiCodec"]
 
-Part: TypeAlias = Callable[..., Any]
+Graph: TypeAlias = Callable[..., Any]
 """Arrays in; one array, or a tuple of them, out."""
 
 
@@ -48,13 +47,12 @@ class TodericiCodec:
 
     Args:
         config: the network's shape.
-        parts: ``encoder`` (residual [1, 3, h, w], *state) -> (features, *state); ``binarizer``
+        graphs: ``encoder`` (residual [1, 3, h, w], *state) -> (features, *state); ``binarizer``
             (features, iteration) -> code ±1, 0 where a bit is not written, [1, n, h/16, w/16];
             ``decoder`` (code, iteration, *state) -> (output [1, 3, h, w], *state); ``filter``,
             where the config has one, (picture [1, 3, h, w], hidden state of the last ConvLSTM) ->
             picture. Iterations are int64 scalars from 0.
-        prior: the bit model in integers.
-        tables: what it chooses from.
+        coding: the bit model in integers, and the tables that it chooses from.
         name: for tables and plots.
         digest: of the model file.
         model_bytes: size of the model file.
@@ -63,17 +61,17 @@ class TodericiCodec:
     def __init__(
         self,
         config: TodericiConfig,
-        parts: Mapping[str, Part],
-        prior: BitPrior,
-        tables: Tables,
+        graphs: Mapping[str, Graph],
+        coding: Coding,
         *,
         name: str,
         digest: str,
         model_bytes: int,
     ) -> None:
-        self.config, self.parts, self.prior, self.tables = config, parts, prior, tables
+        self.config, self.graphs = config, graphs
+        self.prior, self.tables = coding.prior, coding.tables
         self.name, self.digest, self.model_bytes = name, digest, model_bytes
-        self.stream_id = prior.stream_id(tables)
+        self.stream_id = coding.stream_id
         self.qualities = config.qualities
         self.default_quality = float(min(config.default_iterations, config.iterations))
 
@@ -100,17 +98,18 @@ class TodericiCodec:
                 # nobody would look at what is left.
                 with clock("decoder", number + 1):
                     last = np.array(number - 1, np.int64)
-                    output, *rest = self.parts["decoder"](code, last, *decoder_state)
+                    output, *rest = self.graphs["decoder"](code, last, *decoder_state)
                     decoder_state = tuple(rest)
                     residual = residual - output
             with clock("encoder", number + 1):
-                features, *rest = self.parts["encoder"](residual, *encoder_state)
+                features, *rest = self.graphs["encoder"](residual, *encoder_state)
                 encoder_state = tuple(rest)
             with clock("binarizer", number + 1):
-                code = self.parts["binarizer"](features, iteration)
+                code = self.graphs["binarizer"](features, iteration)
             with clock("entropy", number + 1):
                 coder = SymbolEncoder()
-                bits = code[0].transpose(1, 2, 0).astype(np.int32)
+                rows = code[0].reshape(code.shape[1], -1).T
+                bits = np.ascontiguousarray(rows).astype(np.int32)
                 if (np.abs(bits) != self.prior.sent(bits)).any():
                     raise ModelFileError(
                         f"{self.name} gives codes that are not -1 or +1; the model is damaged, or "
@@ -132,12 +131,12 @@ class TodericiCodec:
                 bits, known = self._read_section(number, section, known)
             with clock("decoder", number + 1):
                 code = np.ascontiguousarray(bits.transpose(2, 0, 1)[None], dtype=np.float32)
-                output, *rest = self.parts["decoder"](code, np.array(number, np.int64), *state)
+                output, *rest = self.graphs["decoder"](code, np.array(number, np.int64), *state)
                 state = tuple(rest)
                 picture += output
         if self.config.filter_width:
             with clock("filter"):
-                picture = self.parts["filter"](picture, last_hidden(state))
+                picture = self.graphs["filter"](picture, last_hidden(state))
         with clock("decoder"):
             pixels = np.rint(np.clip(picture[0], 0, 1) * np.float32(255)).astype(np.uint8)
             image = crop(pixels.transpose(1, 2, 0), header.height, header.width)

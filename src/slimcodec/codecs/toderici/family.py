@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from slimcodec.codecs.family import Rescaling, Signature
 from slimcodec.codecs.toderici.coding import TodericiCodec
 from slimcodec.codecs.toderici.config import TodericiConfig, toderici, toderici_s
-from slimcodec.codecs.toderici.prior import BitPrior, check_tables
+from slimcodec.codecs.toderici.prior import Coding, integer_sums
 from slimcodec.errors import UnknownNameError
-from slimcodec.stream import Tables
+from slimcodec.quantization import IntegerSum, Quantization
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -123,23 +123,26 @@ class TodericiFamily:
             for made, reader, kinds in pairs
         ]
 
-    def stream_id(
+    def integer_sums(self, config: TodericiConfig) -> list[IntegerSum]:
+        return integer_sums(config)
+
+    def coding(
         self,
+        config: TodericiConfig,
         weights: Mapping[str, NDArray[np.float32]],
+        quantization: Quantization,
         frozen: Mapping[str, NDArray[np.generic]],
-    ) -> bytes:
-        return BitPrior.from_model(weights, frozen).stream_id(_tables(frozen))
+    ) -> Coding:
+        return Coding.of(config, weights, quantization, frozen)
 
     def codec(
         self,
         config: TodericiConfig,
-        parts: Mapping[str, Callable[..., Any]],
-        weights: Mapping[str, NDArray[np.float32]],
-        frozen: Mapping[str, NDArray[np.generic]],
+        graphs: Mapping[str, Callable[..., Any]],
+        coding: Coding,
         **identity: Any,
     ) -> TodericiCodec:
-        prior = BitPrior.from_model(weights, frozen)
-        return TodericiCodec(config, parts, prior, _tables(frozen), **identity)
+        return TodericiCodec(config, graphs, coding, **identity)
 
     def read_checkpoint(self, paths: Sequence[Path]) -> TodericiNetwork:
         """Three published checkpoints as a network; see ``checkpoint``."""
@@ -159,7 +162,3 @@ def _states(widths: Sequence[int], sides: Sequence[int]) -> dict[str, Shape]:
 
 def _after(state: Mapping[str, Shape]) -> list[str]:
     return [f"next_{name}" for name in state]
-
-
-def _tables(frozen: Mapping[str, NDArray[np.generic]]) -> Tables:
-    return check_tables(Tables.from_arrays(frozen, "bit_tables"))

@@ -1,46 +1,58 @@
-"""The bit model in integers: which table codes each bit, the same on every machine.
+"""The bit model in integers: which table codes each bit (``slimcodec.integers``).
 
-The twin of ``probability.BitModel``, in numpy, on integers held in float64 (``codecs.integers``
-says why that is exact). A bit's last accumulator is its logit on a fixed-point grid; rounded to
-quarters and clipped to ±8, it is the number of one of 65 frozen tables. Memory and bits enter as
-integers too, so nothing that decides a table has ever been a float.
+The twin of ``probability.BitModel``. A bit's logit, rounded to quarters and clipped to ±8, is the
+number of one of 65 frozen tables. Memory and bits enter as integers too, so nothing that decides a
+table has ever been a float.
 
     known = (memory, bits of the iteration before)
-    one iteration: context once, then per group: accumulate ─► table numbers ─► exchange ─► bits
+    one iteration: context once, then per group: table numbers ─► exchange ─► bits
 
-``BitPrior.iterate`` walks the groups and, for each, exchanges table numbers for bits: an encoder
-gives the bits it has and writes them, a decoder reads them. Both run the same lines. Of a group,
-bits that are always written come first; then those that are written only where another bit is +1
-(a sign behind its significance bit), which are 0 elsewhere.
+Of a group, bits that are always written come first; then those that are written only where another
+bit is +1 (a sign behind its significance bit), which are 0 elsewhere. Positions lie row by row.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from slimcodec.codecs.integers import (
-    ACTIVATION_LIMIT,
-    FRACTION_BITS,
-    Integers,
-    Linear,
-    around,
-    fixed_point,
-    prove_exact,
-    relu,
-    rounded,
-    weight_bits,
-)
+from slimcodec.codecs.toderici.config import TodericiConfig
 from slimcodec.errors import ModelFileError
+from slimcodec.integers import (
+    Group,
+    IntegerLayer,
+    IntegerNet,
+    Output,
+    Part,
+    bordered,
+    corners,
+    integer_layer,
+    taps,
+    trusted,
+    walk,
+    window,
+)
+from slimcodec.quantization import ActivationGrid, IntegerSum, Quantization
 from slimcodec.stream import Tables
 
-__all__ = ["SENT_IF", "BitPrior", "Exchange", "Known", "Place", "bit_tables", "check_tables"]
+__all__ = [
+    "SENT_IF",
+    "BitPrior",
+    "Coding",
+    "Exchange",
+    "Known",
+    "Place",
+    "bit_tables",
+    "check_tables",
+    "integer_sums",
+]
 
 SENT_IF = "sent_if"
 """Name of the frozen array that says which bits depend on which."""
@@ -50,9 +62,9 @@ _LOGIT_STEPS = 4
 all roundings a third of that."""
 _LARGEST_LOGIT = 8
 _MIDDLE = _LARGEST_LOGIT * _LOGIT_STEPS
-_MEMORY_FRACTION = 10
-
-Weights = Mapping[str, NDArray[np.float32]]
+_MEMORY_FRACTION, _MOST_MEMORY = 10, 1 << 30
+_ZERO, _BIT_ZERO = 128, 1
+"""What stands for zero among bytes of memory and bits together, and of bits alone."""
 
 
 def check_tables(tables: Tables) -> Tables:
@@ -81,8 +93,8 @@ def bit_tables() -> Tables:
     )
 
 
-Place = tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]
-"""Where bits stand in a code [h, w, n]: rows, columns and channels, one of each per bit."""
+Place = tuple[NDArray[np.intp], NDArray[np.intp]]
+"""Where bits stand in a code [h · w, n]: positions and channels, one of each per bit."""
 
 Exchange = Callable[[NDArray[np.int16], Place], NDArray[np.int32]]
 """Table numbers of some bits for the bits themselves, ±1 in the same shape; ``code[place]`` has
@@ -91,61 +103,80 @@ it too."""
 
 @dataclass(frozen=True)
 class Known:
-    """What is known before an iteration: memory [h, w, c] in fixed point, and the bits [h, w, n] of
-    the iteration before, 0 where one was not written."""
+    """What is known before an iteration: memory int32 [h, w, c] in fixed point, and the bits int8
+    [h, w, n] of the iteration before, 0 where one was not written."""
 
-    memory: Integers
-    code: Integers
+    memory: NDArray[np.int32]
+    code: NDArray[np.int8]
 
 
-@dataclass(frozen=True)
-class _Group:
-    """One slice in one colour; ``seen`` is None where no bit is known."""
+def integer_sums(config: TodericiConfig) -> list[IntegerSum]:
+    """The layers of the bit model that coding runs in integers: all."""
+    bits = ActivationGrid(1.0, 8, -_ZERO)
+    sums = []
+    for number in range(config.iterations):
+        own = f"probability.iterations.{number}."
+        sums.append(IntegerSum((f"{own}context",), ("units",)))
+        for group in _groups(config):
+            mix, out = own + group.hidden, own + group.out
+            if group.seen:
+                sums.append(IntegerSum((mix, f"{mix.removesuffix('mix')}seen"), ("seen", bits)))
+            else:
+                sums.append(IntegerSum((mix,), ("seen",)))
+            sums.append(IntegerSum((out,), ("seen",)))
+    return sums
 
-    start: int
-    stop: int
-    second: bool
-    mix: Linear
-    seen: Integers | None
-    out: Linear
+
+def _groups(config: TodericiConfig) -> tuple[Group, ...]:
+    sizes = [config.bits // config.slices] * config.slices
+    return tuple(Group.of_slices(sizes, "groups.", 1))
 
 
 class BitPrior:
-    """All iterations' models.
+    """All iterations' models, settled.
 
     Args:
-        weights: the part's arrays by the names of ``probability.BitModel``, without its prefix.
+        config: of the network.
+        weights: of the model; of integer layers only the biases are looked at.
+        quantization: with the grids of ``integer_sums``.
         sent_if: for every bit the number of the bit, of its own group, that must be +1 for it to be
             written; -1 where it always is, as all are when not given.
 
     Raises:
-        ModelFileError: when the weights are too large for sums to be exact, or ``sent_if`` names
-            bits that are not there.
+        ModelFileError: when sums could be inexact, or ``sent_if`` names bits that are not there.
+        LookupError: when a grid or a weight is missing.
     """
 
-    def __init__(self, weights: Weights, sent_if: NDArray[Any] | None = None) -> None:
-        memory = weights["memory"].astype(np.float64)
-        self._memory = np.rint(memory * 2.0**_MEMORY_FRACTION).transpose(0, 2, 1)
+    def __init__(
+        self,
+        config: TodericiConfig,
+        weights: Mapping[str, NDArray[np.float32]],
+        quantization: Quantization,
+        sent_if: NDArray[Any] | None = None,
+    ) -> None:
+        memory = np.rint(weights["probability.memory"].astype(np.float64) * 2.0**_MEMORY_FRACTION)
+        if not np.abs(memory).sum(axis=(0, 2)).max(initial=0.0) < _MOST_MEMORY:
+            raise ModelFileError("the bit model's memory is too large to be exact in integers")
+        self._memory = memory.astype(np.int32).transpose(0, 2, 1)
         self.iterations, self.bits, self.memory_channels = self._memory.shape
-        largest = np.abs(self._memory).sum(axis=(0, 1))
-        self._contexts: list[Linear] = []
-        self._groups: list[list[_Group]] = []
+        self.groups = _groups(config)
+        layers: dict[str, IntegerLayer] = {}
+        self._bytes_of_memory: list[float] = []
+        self._bytes_of_bits: list[int] = []
         for number in range(self.iterations):
-            prefix = f"iterations.{number}."
-            context = _context(weights, prefix, self.memory_channels)
-            prove_exact(context.bound(np.concatenate([largest, np.ones(self.bits)])))
-            self._contexts.append(context)
-            self._groups.append(list(_groups(weights, prefix, self.bits)))
+            own = f"probability.iterations.{number}."
+            step = quantization.activations[f"{own}context"].step
+            self._bytes_of_memory.append(_multiplier(step))
+            self._bytes_of_bits.append(round(1 / step))
+            for name, layer in _layers(own, self.groups, weights, quantization).items():
+                layers[f"{number}.{name}"] = layer
+        self.net = IntegerNet(layers)
         always = np.full(self.bits, -1, np.int16)
-        self.sent_if = always if sent_if is None else _checked(sent_if, self._groups[0], self.bits)
+        self.sent_if = always if sent_if is None else _checked(sent_if, self.groups, self.bits)
 
-    @classmethod
-    def from_model(cls, weights: Weights, frozen: Mapping[str, NDArray[np.generic]]) -> BitPrior:
-        """From all of a model file's weights and its frozen arrays."""
-        prefix = "probability."
-        own = {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
-        sent_if = frozen.get(SENT_IF)
-        return cls(own, sent_if)
+    @cached_property
+    def _run(self) -> Mapping[str, Any]:
+        return self.net.on(trusted())
 
     def sent(self, code: NDArray[Any]) -> NDArray[np.bool_]:
         """Which bits of a code [..., n] are written."""
@@ -154,7 +185,8 @@ class BitPrior:
     def start(self, height: int, width: int) -> Known:
         """Before the first iteration nothing is known."""
         return Known(
-            np.zeros((height, width, self.memory_channels)), np.zeros((height, width, self.bits))
+            np.zeros((height, width, self.memory_channels), np.int32),
+            np.zeros((height, width, self.bits), np.int8),
         )
 
     def iterate(
@@ -165,80 +197,149 @@ class BitPrior:
         Returns:
             the bits, ±1 [h, w, n] and 0 where one was not written, and what is known after them.
         """
-        height, width, _ = known.code.shape
-        context = relu(
-            _convolve(self._contexts[number], np.concatenate([known.memory, known.code], axis=2)),
-            self._contexts[number].right_shift,
-        )
-        now = np.zeros((height + 2, width + 2, self.bits))
-        colours = [np.nonzero(np.indices((height, width)).sum(axis=0) % 2 == c) for c in (0, 1)]
-        for group in self._groups[number]:
-            rows, columns = colours[group.second]
-            if len(rows) == 0:
-                continue
-            accumulator = context[rows, columns] @ group.mix.weight[0] + group.mix.bias
-            if group.seen is not None:
-                _, channels, hidden_width = group.seen.shape
-                taps = group.seen.reshape(-1, hidden_width)
-                accumulator += around(now, rows, columns, channels) @ taps
-            hidden = relu(accumulator, group.mix.right_shift)
-            logits = hidden @ group.out.weight[0] + group.out.bias
-            quarters = np.floor(logits * 2.0**-group.out.right_shift + 0.5)
-            tables = (np.clip(quarters, -_MIDDLE, _MIDDLE) + _MIDDLE).astype(np.int16)
+        size = known.code.shape[:2]
+        seen = self._seen(number, known)
+        layers = {name: self._run[f"{number}.{name}"] for name in self._names}
+        base = layers["context"](taps(bordered(seen, _ZERO), corners(*size), seen.shape[2]))
+        code = np.zeros((size[0] * size[1], self.bits), np.int8)
+        zeros = np.full(self.bits, _BIT_ZERO, np.uint8)
+        groups = walk(self.groups, layers, base, size, zeros)
+        found = next(groups, None)
+        while found is not None:
+            own, tables = found.group.channels, (found.out + _MIDDLE).astype(np.int16)
             for gated in (False, True):
-                at, channels = self._written(group, gated, now[1:-1, 1:-1], rows, columns)
+                at, channels = self._written(own, gated, code, found.positions)
                 if len(at):
-                    place = (rows[at], columns[at], channels)
-                    found = exchange(tables[at, channels - group.start], place)
-                    now[place[0] + 1, place[1] + 1, channels] = found
-        code = np.ascontiguousarray(now[1:-1, 1:-1])
-        return code.astype(np.int8), Known(known.memory + code @ self._memory[number], code)
+                    place = (found.positions[at], channels)
+                    code[place] = exchange(tables[at, channels - own.start], place)
+            try:
+                written = code[:, own].take(found.positions, axis=0) + _BIT_ZERO
+                found = groups.send(written.astype(np.uint8))
+            except StopIteration:
+                found = None
+        added = code.astype(np.float32) @ self._memory[number].astype(np.float32)
+        shaped = code.reshape(*size, -1)
+        memory = known.memory + added.astype(np.int32).reshape(*size, -1)
+        return shaped, Known(memory, shaped)
+
+    @cached_property
+    def _names(self) -> list[str]:
+        """Of one iteration's layers."""
+        return ["context", *(n for group in self.groups for n in (group.hidden, group.out))]
+
+    def _seen(self, number: int, known: Known) -> NDArray[np.uint8]:
+        """What the context is given, [h, w, c]."""
+        # A product of two integers below 2^53, scaled by a power of two, and a floor.
+        memory = np.floor(known.memory * self._bytes_of_memory[number] + (_ZERO + 0.5))
+        bits = known.code.astype(np.int16) * self._bytes_of_bits[number] + _ZERO
+        both = np.concatenate([np.clip(memory, 0, 255), bits], axis=2)
+        return both.astype(np.uint8)
 
     def _written(
         self,
-        group: _Group,
+        own: slice,
         gated: bool,
-        code: Integers,
-        rows: NDArray[np.intp],
-        columns: NDArray[np.intp],
+        code: NDArray[np.int8],
+        positions: NDArray[np.intp],
     ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Which bits of a group are written, of those that always are or of the others: place by
         place, numbers of places and channels."""
-        own = self.sent_if[group.start : group.stop]
-        channels = np.flatnonzero((own >= 0) == gated) + group.start
+        channels = np.flatnonzero((self.sent_if[own] >= 0) == gated) + own.start
         if not gated or not len(channels):
-            return np.repeat(np.arange(len(rows)), len(channels)), np.tile(channels, len(rows))
-        gates = self.sent_if[channels]
-        at, of = np.nonzero(code[rows[:, None], columns[:, None], gates] > 0)
+            count = len(positions)
+            return np.repeat(np.arange(count), len(channels)), np.tile(channels, count)
+        at, of = np.nonzero(code[positions[:, None], self.sent_if[channels]] > 0)
         return at, channels[of]
 
-    def stream_id(self, tables: Tables) -> bytes:
-        """Digest of everything that a stream's meaning depends on, 8 bytes."""
-        digest = hashlib.sha256(b"toderici/1")
-        digest.update(np.array(self._memory.shape, "<i8").tobytes())
-        digest.update(self._memory.astype("<i8").tobytes())
-        for context, groups in zip(self._contexts, self._groups, strict=True):
-            digest.update(context.to_bytes())
-            for group in groups:
-                digest.update(group.mix.to_bytes())
-                digest.update(group.out.to_bytes())
-                if group.seen is not None:
-                    digest.update(group.seen.astype("<i8").tobytes())
+    def to_bytes(self) -> bytes:
+        """Everything that decides a table, for a stream's identity."""
+        pieces = [
+            np.array(self._memory.shape, "<i8").tobytes(),
+            self._memory.astype("<i4").tobytes(),
+        ]
+        pieces.append(np.array(self._bytes_of_memory, "<f8").tobytes())
+        pieces.append(np.array(self._bytes_of_bits, "<i8").tobytes())
         if (self.sent_if >= 0).any():
-            digest.update(self.sent_if.astype("<i2").tobytes())
-        digest.update(tables.frequencies.astype("<u4").tobytes())
+            pieces.append(self.sent_if.astype("<i2").tobytes())
+        return self.net.to_bytes() + b"".join(pieces)
+
+
+@dataclass(frozen=True)
+class Coding:
+    """See ``codecs.family.Coding``."""
+
+    prior: BitPrior
+    tables: Tables
+
+    @classmethod
+    def of(
+        cls,
+        config: TodericiConfig,
+        weights: Mapping[str, NDArray[np.float32]],
+        quantization: Quantization,
+        frozen: Mapping[str, NDArray[Any]],
+    ) -> Coding:
+        """Put together from a model's contents.
+
+        Raises:
+            ModelFileError, LookupError: when they make no codec.
+        """
+        prior = BitPrior(config, weights, quantization, frozen.get(SENT_IF))
+        return cls(prior, check_tables(Tables.from_arrays(frozen, "bit_tables")))
+
+    @cached_property
+    def stream_id(self) -> bytes:
+        """Digest of everything that a stream's meaning depends on, 8 bytes."""
+        digest = hashlib.sha256(b"toderici/2" + self.prior.to_bytes())
+        digest.update(self.tables.frequencies.astype("<u4").tobytes())
         return digest.digest()[:8]
 
 
-def _checked(sent_if: NDArray[Any], groups: list[_Group], bits: int) -> NDArray[np.int16]:
+def _multiplier(step: float) -> float:
+    """From memory to bytes: fifteen bits times a power of two."""
+    mantissa, exponent = math.frexp(2.0**-_MEMORY_FRACTION / step)
+    return round(mantissa * (1 << 15)) * 2.0 ** (exponent - 15)
+
+
+def _layers(
+    own: str,
+    groups: tuple[Group, ...],
+    weights: Mapping[str, NDArray[np.float32]],
+    quantization: Quantization,
+) -> dict[str, IntegerLayer]:
+    """One iteration's layers, by the names of its groups."""
+
+    def part(name: str, zero: int = 0) -> Part:
+        grid = quantization.weights[f"{own}{name}.weight"]
+        step = quantization.activations[own + name].step
+        return Part(window(grid.integers), grid.steps, step, zero)
+
+    def layer(name: str, parts: list[Part], output: Output) -> IntegerLayer:
+        return integer_layer(parts, weights[f"{own}{name}.bias"], output)
+
+    def step(name: str) -> float:
+        return quantization.activations[own + name].step
+
+    layers = {"context": layer("context", [part("context", _ZERO)], Output(step("groups.0.mix")))}
+    for group in groups:
+        parts = [part(group.hidden)]
+        if group.seen:
+            parts.insert(0, part(group.hidden.removesuffix("mix") + "seen", _BIT_ZERO))
+        layers[group.hidden] = layer(group.hidden, parts, Output(step(group.out)))
+        quarters = Output(1 / _LOGIT_STEPS, -_MIDDLE, _MIDDLE)
+        layers[group.out] = layer(group.out, [part(group.out)], quarters)
+    return layers
+
+
+def _checked(sent_if: NDArray[Any], groups: tuple[Group, ...], bits: int) -> NDArray[np.int16]:
     """The same, if a decoder that reads a group knows all that it asks for."""
     known = False
     if sent_if.shape == (bits,) and sent_if.dtype.kind in "iu":
-        group = np.zeros(bits, np.int64)
-        for each in groups:
-            group[each.start : each.stop] = each.start
+        start = np.zeros(bits, np.int64)
+        for group in groups:
+            start[group.channels] = group.channels.start
         gates = np.clip(sent_if, 0, bits - 1)
-        of_its_group = group[gates] == group[np.arange(bits)]
+        of_its_group = start[gates] == start[np.arange(bits)]
         known = bool(
             ((sent_if == -1) | ((sent_if == gates) & (sent_if[gates] == -1) & of_its_group)).all()
         )
@@ -247,55 +348,3 @@ def _checked(sent_if: NDArray[Any], groups: list[_Group], bits: int) -> NDArray[
             "the bit model is damaged: it says that bits depend on others that are not known then"
         )
     return sent_if.astype(np.int16)
-
-
-def _convolve(layer: Linear, x: Integers) -> Integers:
-    """A zero-padded 3x3 convolution, [h, w, c_in] to [h, w, c_out]."""
-    height, width, channels = x.shape
-    around = np.zeros((height + 2, width + 2, channels))
-    around[1:-1, 1:-1] = x
-    out = np.broadcast_to(layer.bias, (height * width, len(layer.bias))).copy()
-    for tap, weight in enumerate(layer.weight):
-        i, j = divmod(tap, 3)
-        out += around[i : i + height, j : j + width].reshape(height * width, channels) @ weight
-    return out.reshape(height, width, -1)
-
-
-def _context(weights: Weights, prefix: str, memory_channels: int) -> Linear:
-    """Memory has its own fraction, bits have none: theirs is in their weights."""
-    weight = weights[f"{prefix}context.weight"]
-    bits = weight_bits(weight)
-    integers = rounded(weight, bits)
-    integers[:, memory_channels:] *= 2.0**_MEMORY_FRACTION
-    fraction = bits + _MEMORY_FRACTION
-    bias = fixed_point(weights[f"{prefix}context.bias"], fraction)
-    return Linear(integers, bias, fraction - FRACTION_BITS)
-
-
-def _groups(weights: Weights, prefix: str, bits: int) -> Iterator[_Group]:
-    count = 0
-    while f"{prefix}groups.{count}.out.weight" in weights:
-        count += 1
-    size = 2 * bits // count
-    for number in range(count):
-        own = f"{prefix}groups.{number}."
-        mix, seen = weights[f"{own}mix.weight"], weights.get(f"{own}seen.weight")
-        both = weight_bits(mix) if seen is None else weight_bits(mix, seen)
-        fraction = both + FRACTION_BITS
-        bias = fixed_point(weights[f"{own}mix.bias"], fraction)
-        hidden = Linear(rounded(mix, both), bias, fraction - FRACTION_BITS)
-        taps = None if seen is None else rounded(seen, both) * 2.0**FRACTION_BITS
-        reach = 0.0 if taps is None else float(np.abs(taps).sum(axis=(0, 1)).max())
-        prove_exact(hidden.bound(np.full(mix.shape[1], ACTIVATION_LIMIT)) + reach)
-
-        out = weights[f"{own}out.weight"]
-        own_bits = weight_bits(out)
-        fraction = own_bits + FRACTION_BITS
-        logits = Linear(
-            rounded(out, own_bits),
-            fixed_point(weights[f"{own}out.bias"], fraction),
-            fraction - int(math.log2(_LOGIT_STEPS)),
-        )
-        prove_exact(logits.bound(np.full(out.shape[1], ACTIVATION_LIMIT)))
-        start = number // 2 * size
-        yield _Group(start, start + size, number % 2 == 1, hidden, taps, logits)

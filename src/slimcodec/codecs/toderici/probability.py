@@ -26,13 +26,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from slimcodec.codecs.checkerboard import checkerboard
+from slimcodec.codecs.checkerboard import GroupNet, checkerboard
 from slimcodec.codecs.toderici.config import TodericiConfig
 
 __all__ = ["BitModel", "Group", "IterationModel"]
 
 
-class Group(nn.Module):
+class Group(GroupNet):
     """Logits of one slice in one colour.
 
     Args:
@@ -42,33 +42,27 @@ class Group(nn.Module):
     """
 
     def __init__(self, config: TodericiConfig, number: int, second: bool) -> None:
-        super().__init__()
         size = config.bits // config.slices
         self.start = number * size
         self.known = self.start + (size if second else 0)
         """Bits from the first on that the convolution over this iteration sees."""
-        self.mix = nn.Conv2d(config.context_channels, config.hidden_channels, 1)
-        self.seen = (
-            nn.Conv2d(self.known, config.hidden_channels, 3, padding=1, bias=False)
-            if self.known
-            else None
-        )
-        self.out = nn.Conv2d(config.hidden_channels, size, 1)
+        super().__init__(self.known, config.context_channels, config.hidden_channels, size)
 
     def forward(
-        self, context: Float[Tensor, "b c h w"], code: Float[Tensor, "b n h w"]
+        self, base: Float[Tensor, "b c h w"], seen: Float[Tensor, "b n h w"] | None
     ) -> Float[Tensor, "b m h w"]:
-        """Logits of +1 at every position, of which this colour's count."""
-        x = self.mix(context)
-        if self.seen is not None:
-            seen = code[:, : self.known]
+        """Logits of +1 at every position, of which this colour's count.
+
+        Args:
+            base: the context.
+            seen: the iteration's whole code.
+        """
+        if seen is not None:
+            code, seen = seen, seen[:, : self.known]
             if self.known > self.start:
-                first = checkerboard(code)
-                own = seen[:, self.start :] * first
+                own = seen[:, self.start :] * checkerboard(code)
                 seen = torch.cat([seen[:, : self.start], own], dim=1)
-            x = x + self.seen(seen)
-        out: Tensor = self.out(F.relu(x))
-        return out
+        return super().forward(base, seen)
 
 
 class IterationModel(nn.Module):

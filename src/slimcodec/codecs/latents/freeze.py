@@ -1,9 +1,8 @@
-"""Freezing: a trained network's probability model becomes integers, once.
+"""Freezing: a trained probability model becomes integers, once.
 
 Tables come from the network's densities in float64; thresholds and shifts from its last
-non-linearity and its gains. The weights themselves are not copied: the integer prior is derived
-from the model file's half-precision weights by exact operations, so storing it again could only
-disagree.
+non-linearity and its gains. Layers of scale net and context are integers already in a network that
+is settled (``quantization.settling``); the integer prior is made from those by exact operations.
 """
 
 from __future__ import annotations
@@ -11,20 +10,19 @@ from __future__ import annotations
 import copy
 import math
 from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from slimcodec.codecs.hific.hyperprior import FactorizedDensity
-from slimcodec.codecs.hific.integer_context import SHIFT_TABLES, Units
-from slimcodec.codecs.hific.network import HificNetwork
-from slimcodec.codecs.hific.prior import (
+from slimcodec.codecs.latents.density import FactorizedDensity
+from slimcodec.codecs.latents.scales import (
     SHIFT_STEPS,
+    SHIFT_TABLES,
     TABLE_SCALES,
-    IntegerPrior,
     ScaleGrid,
-    grid_to_arrays,
+    Units,
 )
 from slimcodec.errors import ModelFileError
 from slimcodec.stream import Tables
@@ -37,25 +35,20 @@ _WIDEST_HYPER = 4096
 
 
 @torch.no_grad()
-def freeze(network: HificNetwork) -> dict[str, NDArray[np.generic]]:
-    """The frozen arrays of a network whose weights are already as the model file will hold them."""
+def freeze(network: Any) -> dict[str, NDArray[np.generic]]:
+    """The frozen arrays of a network (see ``codecs.latents``) whose weights are already as the
+    model file will hold them."""
     probability = network.probability
-    layers = range(len(probability.scale.layers))
-    tensors = {name: t.cpu().numpy() for name, t in probability.scale.state_dict().items()}
-    prior = IntegerPrior(
-        [tensors[f"layers.{i}.weight"] for i in layers],
-        [tensors[f"layers.{i}.bias"] for i in layers],
-    )
     spread = probability.latent_scale.double().flatten().cpu().numpy()
     log_gains = np.log(spread)[None] + network.log_gain.double().cpu().numpy()
     softplus = network.config.scale_activation == "softplus"
-    grid = ScaleGrid.build(prior.fraction_bits, softplus, log_gains)
+    grid = ScaleGrid.build(softplus, log_gains)
     rests = range(1)
     context: dict[str, NDArray[np.generic]] = {}
     if probability.context is not None:
         rests, context = range(SHIFT_STEPS // 2 + 1), Units.build().to_arrays()
     return {
-        **grid_to_arrays(grid),
+        **grid.to_arrays(),
         **context,
         **_latent_tables(network.config.likelihood, rests).to_arrays("latent_tables"),
         **_hyper_tables(probability.density).to_arrays("hyper_tables"),

@@ -11,7 +11,6 @@ code length.
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import torch
@@ -19,10 +18,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from slimcodec.codecs.hific.config import HificConfig
-from slimcodec.codecs.hific.context import Context
+from slimcodec.codecs.latents.config import LatentsConfig
+from slimcodec.codecs.latents.context import Context
+from slimcodec.codecs.latents.density import FactorizedDensity
 
-__all__ = ["FactorizedDensity", "Hyperprior", "Likelihoods", "Synthesis", "round_through"]
+__all__ = ["Hyperprior", "Likelihoods", "Synthesis", "round_through"]
 
 SCALE_FLOOR = 0.11
 LIKELIHOOD_FLOOR = 1e-9
@@ -82,40 +82,6 @@ def _noise(x: Tensor) -> Tensor:
     return x + torch.rand_like(x) - 0.5
 
 
-class FactorizedDensity(nn.Module):
-    """A learned cumulative per channel: softplus matrices and gated tanh, filters (3, 3, 3)."""
-
-    def __init__(self, channels: int, init_scale: float = 4.0) -> None:
-        super().__init__()
-        filters = (1, 3, 3, 3, 1)
-        scale = init_scale ** (1 / (len(filters) - 1))
-        self.matrices = nn.ParameterList()
-        self.gates = nn.ParameterList()
-        self.biases = nn.ParameterList()
-        for inputs, outputs in pairwise(filters):
-            start = math.log(math.expm1(1 / scale / outputs))
-            self.matrices.append(nn.Parameter(torch.full((channels, outputs, inputs), start)))
-            self.biases.append(nn.Parameter(torch.rand(channels, outputs, 1) - 0.5))
-            self.gates.append(nn.Parameter(torch.zeros(channels, outputs, 1)))
-
-    def logits(self, x: Float[Tensor, "c 1 n"]) -> Float[Tensor, "c 1 n"]:
-        """The cumulative distribution at x, as a logit; every layer is gated, the last too."""
-        for matrix, bias, gate in zip(self.matrices, self.biases, self.gates, strict=True):
-            x = torch.bmm(F.softplus(matrix), x) + bias
-            x = x + torch.tanh(gate) * torch.tanh(x)
-        return x
-
-    def forward(self, z: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        """Probability of the unit bin around each value."""
-        b, c, h, w = z.shape
-        flat = z.transpose(0, 1).reshape(c, 1, -1)
-        lower, upper = self.logits(flat - 0.5), self.logits(flat + 0.5)
-        # Work on the side where the sigmoid has not run into one, or the difference loses digits.
-        sign = -torch.sign(lower + upper).detach()
-        likelihood = (torch.sigmoid(sign * upper) - torch.sigmoid(sign * lower)).abs()
-        return likelihood.reshape(c, b, h, w).transpose(0, 1)
-
-
 class Synthesis(nn.Module):
     """Three transposed convolutions from hyper-latents to one value per latent."""
 
@@ -159,7 +125,7 @@ class Hyperprior(nn.Module):
 
     latent_scale: Tensor
 
-    def __init__(self, config: HificConfig) -> None:
+    def __init__(self, config: LatentsConfig) -> None:
         super().__init__()
         latents, hyper = config.latent_channels, config.hyper_channels
         self.likelihood = config.likelihood
@@ -216,7 +182,7 @@ class Hyperprior(nn.Module):
     def symbols(
         self, centred: Float[Tensor, "b m h w"], scale: Float[Tensor, "b m h w"]
     ) -> Float[Tensor, "b m h w"]:
-        """Integers as the encoder will choose them; ``coding.HificCodec`` says how."""
+        """Integers as the encoder will choose them; ``codec.MeanScaleCodec`` says how."""
         nearest = centred.round()
         if not self.rate_weight:
             return nearest

@@ -6,7 +6,7 @@
 Latents are coded in groups: slices of the channels, the strongest first, each in the two colours of
 a checkerboard (Minnen and Singh 2020; He et al. 2021). A group sees the earlier slices everywhere
 and the other colour of its own. A hyperprior on a grid of 64 pixels cannot say how bright the next
-block of 16 is; its neighbours can. What codes is the integer twin in ``integer_context.py``;
+block of 16 is; its neighbours can. What codes is the integer twin in ``prior.py``;
 everything is measured in units of the hyperprior's scale, so one network serves all qualities.
 """
 
@@ -19,42 +19,23 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from slimcodec.codecs.checkerboard import checkerboard
-from slimcodec.codecs.hific.config import HificConfig
-from slimcodec.codecs.hific.prior import NORMAL_LIMIT, SCALE_MAX, SCALE_MIN, UNIT_MIN
+from slimcodec.codecs.checkerboard import GroupNet, checkerboard
+from slimcodec.codecs.latents.config import LatentsConfig
+from slimcodec.codecs.latents.scales import NORMAL_LIMIT, SCALE_MAX, SCALE_MIN, UNIT_MIN
 
 __all__ = ["Context"]
-
-
-class _Group(nn.Module):
-    """Of one slice in one colour."""
-
-    def __init__(self, size: int, known: int, width: int) -> None:
-        super().__init__()
-        self.mix = nn.Conv2d(width, width, 1)
-        self.seen = nn.Conv2d(2 * known, width, 3, padding=1, bias=False) if known else None
-        self.out = nn.Conv2d(width, 2 * size, 1)
-
-    def forward(
-        self, base: Float[Tensor, "b c h w"], seen: Float[Tensor, "b k h w"] | None
-    ) -> Float[Tensor, "b n h w"]:
-        x = self.mix(base)
-        if self.seen is not None:
-            x = x + self.seen(seen)
-        out: Tensor = self.out(F.relu(x))
-        return out
 
 
 class Context(nn.Module):
     """Shifts and scales of all latents, each from what its group sees."""
 
-    def __init__(self, config: HificConfig) -> None:
+    def __init__(self, config: LatentsConfig) -> None:
         super().__init__()
         self.slices, width = config.context_slices, config.context_channels
         self.hyper = nn.Conv2d(config.latent_channels, width, 1)
         starts = [sum(self.slices[:i]) for i in range(len(self.slices))]
         self.groups = nn.ModuleList(
-            _Group(size, start + (size if second else 0), width)
+            GroupNet(2 * (start + (size if second else 0)), width, width, 2 * size)
             for start, size in zip(starts, self.slices, strict=True)
             for second in (False, True)
         )

@@ -1,0 +1,80 @@
+"""What a mean-scale codec's glue computes with: integers, tables, gains. The identity of its
+streams is a digest of these."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from slimcodec.codecs.family import Floats
+from slimcodec.codecs.latents.config import LatentsConfig
+from slimcodec.codecs.latents.prior import LatentPrior
+from slimcodec.quantization import Quantization
+from slimcodec.stream import Tables
+
+__all__ = ["Coding"]
+
+
+@dataclass(frozen=True)
+class Coding:
+    """See ``codecs.family.Coding``.
+
+    Attributes:
+        prior: scale net and context in integers.
+        latent_tables: one table per scale and rest of a shift.
+        hyper_tables: one table per hyper-latent channel.
+        log_gain: float32 [q, m], before rounding.
+        log_degain: float32 [q, m], after.
+        interface: bytes of whatever else decides what symbols mean (what makes the means).
+    """
+
+    prior: LatentPrior
+    latent_tables: Tables
+    hyper_tables: Tables
+    log_gain: Floats
+    log_degain: Floats
+    interface: bytes
+
+    @classmethod
+    def of(
+        cls,
+        config: LatentsConfig,
+        weights: Mapping[str, NDArray[np.float32]],
+        quantization: Quantization,
+        frozen: Mapping[str, NDArray[Any]],
+    ) -> Coding:
+        """Put together from a model's contents.
+
+        Raises:
+            ModelFileError, LookupError: when they make no codec.
+        """
+        means = sorted(name for name in weights if name.startswith("probability.mean."))
+        means.append("probability.latent_scale")
+        return cls(
+            LatentPrior(weights, quantization, frozen, config.context_slices),
+            Tables.from_arrays(frozen, "latent_tables"),
+            Tables.from_arrays(frozen, "hyper_tables"),
+            weights["log_gain"],
+            weights["log_degain"],
+            b"".join(weights[name].astype("<f4").tobytes() for name in means),
+        )
+
+    @cached_property
+    def stream_id(self) -> bytes:
+        """Digest of everything that a stream's meaning depends on, 8 bytes."""
+        digest = hashlib.sha256(b"mean-scale/2")
+        digest.update(self.prior.to_bytes())
+        for tables in (self.latent_tables, self.hyper_tables):
+            digest.update(tables.centres.astype("<i4").tobytes())
+            digest.update(tables.reaches.astype("<i4").tobytes())
+            digest.update(tables.frequencies.astype("<u4").tobytes())
+        digest.update(self.log_gain.astype("<f4").tobytes())
+        digest.update(self.log_degain.astype("<f4").tobytes())
+        digest.update(self.interface)
+        return digest.digest()[:8]

@@ -1,0 +1,328 @@
+"""What picks a table for each latent, in integers: scale net and context (``slimcodec.integers``).
+
+    ẑ ─► scale net ─► places on the grid of scales ─► base ─┐
+    latents that are coded already, in units of their scale ─┴► group ─► shift, change of scale
+
+A changed scale is another place on the grid; a shift comes in eighths of a symbol's step. Its whole
+steps are subtracted from the symbol, the rest picks a table of its own, and a negative rest mirrors
+the symbol, so tables know rests of 0 to 4 eighths. Without a context all latents are one group
+around zero. Positions lie row by row, channels last: [h · w, m].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from slimcodec.codecs.latents.scales import (
+    GRID_STEP,
+    LAST_PLACE,
+    NORMAL_LIMIT,
+    OUTPUT_FRACTION,
+    SHIFT_STEPS,
+    SHIFT_TABLES,
+    SUBSTEPS,
+    TABLE_COUNT,
+    ScaleGrid,
+    Units,
+    tables_at,
+)
+from slimcodec.integers import (
+    Group,
+    IntegerLayer,
+    IntegerNet,
+    Output,
+    Part,
+    bordered,
+    corners,
+    integer_layer,
+    interleaved,
+    taps,
+    trusted,
+    walk,
+    window,
+    window_of_phases,
+)
+from slimcodec.quantization import ActivationGrid, IntegerSum, Quantization
+
+__all__ = ["Guess", "GuessWalk", "LatentPrior", "integer_sums"]
+
+_SCALE, _CONTEXT = "probability.scale.layers.", "probability.context."
+_ZERO = 128
+"""What stands for zero among bytes of what may be negative."""
+_COARSE = 4
+"""Places of the fine grid for one byte of what a context sees of a scale."""
+_SHIFT_FRACTION, _SHIFT_LIMIT = 8, 1 << 14
+"""Of what a context says: a shift of 64 scales; as a change of scale, more than the grid is
+long."""
+_SYMBOL_LIMIT = (1 << 11) - 1
+"""Symbols are clipped here before they are measured: farther than 6 of the largest units."""
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What is known of a group of symbols before they are coded.
+
+    Attributes:
+        positions: of the group, [n].
+        channels: of the group, c of them.
+        tables: int16 [n, c].
+        whole: int32 [n, c], to be subtracted from a symbol; None where all are 0.
+        signs: int8 [n, c], -1 where the difference is coded with its sign turned; likewise.
+    """
+
+    positions: NDArray[np.intp]
+    channels: slice
+    tables: NDArray[np.int16]
+    whole: NDArray[np.int32] | None = None
+    signs: NDArray[np.int8] | None = None
+
+    def coded(self, latents: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Of latents [h · w, m], the group's as its tables see them, unrounded."""
+        values = latents[:, self.channels].take(self.positions, axis=0)
+        if self.whole is None or self.signs is None:
+            return values
+        values -= self.whole
+        values *= self.signs
+        return values
+
+    def symbols(self, coded: NDArray[np.int32]) -> NDArray[np.int32]:
+        """The group's symbols, from what was coded."""
+        if self.whole is None or self.signs is None:
+            return coded
+        return coded * self.signs + self.whole
+
+
+GuessWalk = Generator[Guess, NDArray[np.int32], NDArray[np.int32]]
+"""Guesses at one group after another; takes what was coded of each; ends with all symbols,
+[h · w, m]."""
+
+
+def integer_sums(slices: Sequence[int]) -> list[IntegerSum]:
+    """The layers of a hyperprior that coding runs in integers.
+
+    Args:
+        slices: latent channels in each slice of the context; none where there is no context.
+    """
+    hyper_latents = ActivationGrid(1.0, 8, -_ZERO)
+    sums = [
+        IntegerSum((f"{_SCALE}{number}",), ("seen" if number else hyper_latents,))
+        for number in range(3)
+    ]
+    if slices:
+        scales = ActivationGrid(_COARSE * GRID_STEP, 8, 0)
+        normal = ActivationGrid(NORMAL_LIMIT / 127, 8, -_ZERO)
+        sums.append(IntegerSum((f"{_CONTEXT}hyper",), (scales,)))
+        for group in Group.of_slices(slices, f"{_CONTEXT}groups.", 2):
+            seen = group.hidden.removesuffix("mix") + "seen"
+            pairs = (
+                [(group.hidden, "seen"), (seen, normal)] if group.seen else [(group.hidden, "seen")]
+            )
+            names, inputs = zip(*pairs, strict=True)
+            sums += [IntegerSum(names, inputs), IntegerSum((group.out,), ("seen",))]
+    return sums
+
+
+class LatentPrior:
+    """Scale net and context of a settled model.
+
+    Args:
+        weights: of the model; of these layers only the biases are looked at.
+        quantization: with the grids of ``integer_sums``.
+        frozen: grid and units.
+        slices: of the context.
+
+    Raises:
+        ModelFileError: when sums could be inexact, or a grid or array is damaged.
+        LookupError: when one is missing.
+    """
+
+    def __init__(
+        self,
+        weights: Mapping[str, NDArray[np.float32]],
+        quantization: Quantization,
+        frozen: Mapping[str, NDArray[Any]],
+        slices: Sequence[int],
+    ) -> None:
+        self.grid = ScaleGrid.from_arrays(frozen)
+        self.units = Units.from_arrays(frozen) if slices else None
+        self.groups = tuple(Group.of_slices(slices, "groups.", 2))
+        source = _Source(weights, quantization)
+        layers = {
+            "scale.0": source.phases(f"{_SCALE}0", 2, _ZERO, source.step(f"{_SCALE}1")),
+            "scale.1": source.phases(f"{_SCALE}1", 2, 0, source.step(f"{_SCALE}2")),
+            "scale.2": source.phases(f"{_SCALE}2", 1, 0, 2.0**-OUTPUT_FRACTION, self.grid.limits),
+        }
+        if self.units is not None:
+            layers |= source.context(self.groups, self.units.grid_step)
+        self.net = IntegerNet(layers)
+        self._tables, self._signs = _choices()
+
+    @cached_property
+    def _run(self) -> Mapping[str, Any]:
+        return self.net.on(trusted())
+
+    def to_bytes(self) -> bytes:
+        """Everything that decides a table, for the stream's identity."""
+        units = b"" if self.units is None else self.units.to_bytes()
+        return self.net.to_bytes() + self.grid.to_bytes() + units
+
+    def outputs(self, z_hat: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Of the scale net, [4h, 4w, m], for hyper-latents [n, h, w]."""
+        x: NDArray[Any] = (
+            (np.clip(z_hat, -_ZERO, _ZERO - 1) + _ZERO).astype(np.uint8).transpose(1, 2, 0)
+        )
+        for number, zero in enumerate((_ZERO, 0, 0)):
+            height, width, channels = x.shape
+            seen = taps(bordered(x, zero), corners(height, width), channels)
+            out = self._run[f"scale.{number}"](seen)
+            x = interleaved(out, height, width, 1 if number == 2 else 2)
+        outputs: NDArray[np.int32] = x
+        return outputs
+
+    def places(
+        self, z_hat: NDArray[np.int32], size: tuple[int, int], quality: int, steps: int
+    ) -> NDArray[np.int32]:
+        """Of the hyperprior's scales on the fine grid, [h · w, m], for the corner that is
+        wanted."""
+        height, width = size
+        outputs = self.outputs(z_hat)[:height, :width]
+        return self.grid.places(outputs.reshape(height * width, -1), quality, steps)
+
+    def walk(
+        self, z_hat: NDArray[np.int32], size: tuple[int, int], quality: int, steps: int
+    ) -> GuessWalk:
+        """Go through the groups.
+
+        Args:
+            z_hat: int32 [n, h', w'].
+            size: h and w of the latents.
+            quality: in ``steps``-ths between trained ones.
+        """
+        places = self.places(z_hat, size, quality, steps)
+        if self.units is None:
+            everywhere = np.arange(len(places))
+            return (yield Guess(everywhere, slice(None), tables_at(places)))
+        inside = np.clip(places, 0, LAST_PLACE)
+        units, reciprocals = self.units.units.take(inside), self.units.reciprocals.take(inside)
+        base = self._run["hyper"](((inside + _COARSE // 2) // _COARSE).astype(np.uint8))
+        zeros = np.tile(np.array([_ZERO, 0], np.uint8), places.shape[1])
+        symbols = np.zeros(places.shape, np.int32)
+        groups = walk(self.groups, self._run, base, size, zeros)
+        known = next(groups, None)
+        while known is not None:
+            own = known.group.channels
+            shift, change = np.split(known.out, 2, axis=1)
+            # Fractions of shift and unit together, less those of an eighth.
+            fraction = _SHIFT_FRACTION + Units.FRACTION - SHIFT_STEPS.bit_length() + 1
+            eighths = shift * units[:, own].take(known.positions, axis=0)
+            eighths += 1 << (fraction - 1)
+            eighths >>= fraction
+            whole = (eighths + SHIFT_STEPS // 2) >> (SHIFT_STEPS.bit_length() - 1)
+            table = places[:, own].take(known.positions, axis=0)
+            table += change
+            table += SUBSTEPS // 2
+            table >>= SUBSTEPS.bit_length() - 1
+            np.maximum(table, 0, out=table)
+            np.minimum(table, TABLE_COUNT - 1, out=table)
+            # Which of the eight rests, beside which of the tables.
+            table *= SHIFT_STEPS
+            table += eighths - SHIFT_STEPS * whole + SHIFT_STEPS // 2
+            guess = Guess(
+                known.positions, own, self._tables.take(table), whole, self._signs.take(table)
+            )
+            found = guess.symbols((yield guess))
+            symbols[known.positions, own] = found
+            normal = np.clip(found, -_SYMBOL_LIMIT, _SYMBOL_LIMIT)
+            normal *= reciprocals[:, own].take(known.positions, axis=0)
+            normal += 1 << (Units.RECIPROCAL - 1)
+            normal >>= Units.RECIPROCAL
+            np.maximum(normal, 1 - _ZERO, out=normal)
+            np.minimum(normal, _ZERO - 1, out=normal)
+            # Each symbol with its magnitude after it.
+            both = np.empty((*normal.shape, 2), np.uint8)
+            both[..., 0] = normal + _ZERO
+            both[..., 1] = np.abs(normal)
+            try:
+                known = groups.send(both.reshape(len(both), -1))
+            except StopIteration:
+                known = None
+        return symbols
+
+
+def _choices() -> tuple[NDArray[np.int16], NDArray[np.int8]]:
+    """For every scale's table and rest of a shift, -4 to 3 eighths: the table that knows the rest,
+    and the sign to code with."""
+    tables = np.repeat(np.arange(TABLE_COUNT), SHIFT_STEPS)
+    rests = np.tile(np.arange(SHIFT_STEPS) - SHIFT_STEPS // 2, TABLE_COUNT)
+    rests[tables >= SHIFT_TABLES] = 0
+    own = TABLE_COUNT + (np.abs(rests) - 1) * SHIFT_TABLES + tables
+    chosen = np.where(rests == 0, tables, own)
+    return chosen.astype(np.int16), np.where(rests < 0, -1, 1).astype(np.int8)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A model's quantized layers, as integer layers see them."""
+
+    weights: Mapping[str, NDArray[np.float32]]
+    quantization: Quantization
+
+    def step(self, layer: str) -> float:
+        """Of what a layer is given."""
+        return self.quantization.activations[layer].step
+
+    def phases(
+        self,
+        layer: str,
+        stride: int,
+        zero: int,
+        step: float,
+        limits: tuple[int, int] = (0, 255),
+    ) -> IntegerLayer:
+        """A transposed convolution, all outputs of a place at once."""
+        grid = self.quantization.weights[f"{layer}.weight"]
+        copies = stride * stride
+        own = window_of_phases(grid.integers, stride)
+        part = Part(own, np.tile(grid.steps, copies), self.step(layer), zero)
+        bias = np.tile(self.weights[f"{layer}.bias"], copies)
+        return integer_layer([part], bias, Output(step, *limits))
+
+    def context(self, groups: Sequence[Group], grid_step: float) -> dict[str, IntegerLayer]:
+        """All layers of the context."""
+        base = self.step(f"{_CONTEXT}groups.0.mix")
+        hyper = f"{_CONTEXT}hyper"
+        layers = {"hyper": self._layer([self._part(hyper)], hyper, Output(base))}
+        for group in groups:
+            mix, out = _CONTEXT + group.hidden, _CONTEXT + group.out
+            parts = [self._part(mix)]
+            if group.seen:
+                parts.insert(0, self._pairs(mix.removesuffix("mix") + "seen"))
+            layers[group.hidden] = self._layer(parts, mix, Output(self.step(out)))
+            half = self.quantization.weights[f"{out}.weight"].integers.shape[0] // 2
+            steps = np.repeat([2.0**-_SHIFT_FRACTION, grid_step], half)
+            ends = Output(steps, -_SHIFT_LIMIT, _SHIFT_LIMIT)
+            layers[group.out] = self._layer([self._part(out)], out, ends)
+        return layers
+
+    def _layer(self, parts: list[Part], layer: str, output: Output) -> IntegerLayer:
+        return integer_layer(parts, self.weights[f"{layer}.bias"], output)
+
+    def _part(self, layer: str) -> Part:
+        grid = self.quantization.weights[f"{layer}.weight"]
+        return Part(window(grid.integers), grid.steps, self.step(layer))
+
+    def _pairs(self, layer: str) -> Part:
+        """Weights of symbols and then of magnitudes, for a canvas where each symbol's magnitude
+        follows it."""
+        grid = self.quantization.weights[f"{layer}.weight"]
+        outputs, inputs, *kernel = grid.integers.shape
+        pairs = grid.integers.reshape(outputs, 2, inputs // 2, *kernel).swapaxes(1, 2)
+        own = window(pairs.reshape(grid.integers.shape))
+        zero = np.tile(np.array([_ZERO, 0], np.int32), len(own) // 2)
+        return Part(own, grid.steps, self.step(layer), zero)

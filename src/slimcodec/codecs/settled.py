@@ -1,0 +1,65 @@
+"""A network whose integer layers are settled (``quantization.settling``), on photographs."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from importlib import resources
+from typing import Any
+
+import torch
+
+from slimcodec.codecs.family import Family
+from slimcodec.images import pad_to_multiple, read_image
+from slimcodec.quantization.settling import settle
+from slimcodec.quantization.simulation import is_settled
+from slimcodec.types import Image
+
+__all__ = ["coded_layers", "settled"]
+
+_CROP, _MULTIPLE = 256, 64
+"""Sides of what is looked at of each photograph, in pixels, and what networks need them to be
+multiples of."""
+_SMALLEST = 128
+"""Reflection inside a hyper-analysis needs so much."""
+
+
+def coded_layers(family: Family, config: Any) -> frozenset[str]:
+    """The layers that coding runs in integers of its own."""
+    return frozenset(name for one in family.integer_sums(config) for name in one.layers)
+
+
+def settled(network: Any, family: Family, photographs: Sequence[Image] = ()) -> Any:
+    """The network itself where it is settled, else a settled copy.
+
+    Args:
+        network: of the family.
+        family: says which layers are concerned.
+        photographs: uint8 [h, w, 3] each; the middles of them are looked at. A few that come with
+            the package when there are none.
+    """
+    if is_settled(network, coded_layers(family, network.config)):
+        return network
+    made = copy.deepcopy(network).eval()
+    device = next(made.parameters()).device
+
+    @torch.no_grad()
+    def run() -> None:
+        for photograph in photographs or _brought():
+            x = torch.from_numpy(pad_to_multiple(_middle(photograph), _MULTIPLE, _SMALLEST))
+            family.expect(made, x.to(device).permute(2, 0, 1)[None].float() / 255)
+
+    settle(made, family.integer_sums(network.config), run)
+    return made
+
+
+def _middle(photograph: Image) -> Image:
+    top, left = (max(0, (side - _CROP) // 2) for side in photograph.shape[:2])
+    return photograph[top : top + _CROP, left : left + _CROP]
+
+
+def _brought() -> list[Image]:
+    folder = resources.files("slimcodec") / "demo"
+    names = sorted(item.name for item in folder.iterdir() if item.name.endswith(".png"))
+    with resources.as_file(folder) as path:
+        return [read_image(path / name).pixels for name in names]
