@@ -63,8 +63,11 @@ all roundings a third of that."""
 _LARGEST_LOGIT = 8
 _MIDDLE = _LARGEST_LOGIT * _LOGIT_STEPS
 _MEMORY_FRACTION, _MOST_MEMORY = 10, 1 << 30
-_ZERO, _BIT_ZERO = 128, 1
-"""What stands for zero among bytes of memory and bits together, and of bits alone."""
+_ZERO = 128
+"""What stands for zero among bytes."""
+_BIT = 64
+"""A bit among bytes. Bits and context are added under weights of one step, so both must reach about
+as far: with bits as 0, 1 and 2, what is left of the context's weights cost 1 to 2 %."""
 
 
 def check_tables(tables: Tables) -> Tables:
@@ -112,7 +115,7 @@ class Known:
 
 def integer_sums(config: TodericiConfig) -> list[IntegerSum]:
     """The layers of the bit model that coding runs in integers: all."""
-    bits = ActivationGrid(1.0, 8, -_ZERO)
+    bits = ActivationGrid(1 / _BIT, 8, -_ZERO)
     sums = []
     for number in range(config.iterations):
         own = f"probability.iterations.{number}."
@@ -202,7 +205,7 @@ class BitPrior:
         layers = {name: self._run[f"{number}.{name}"] for name in self._names}
         base = layers["context"](taps(bordered(seen, _ZERO), corners(*size), seen.shape[2]))
         code = np.zeros((size[0] * size[1], self.bits), np.int8)
-        zeros = np.full(self.bits, _BIT_ZERO, np.uint8)
+        zeros = np.full(self.bits, _ZERO, np.uint8)
         groups = walk(self.groups, layers, base, size, zeros)
         found = next(groups, None)
         while found is not None:
@@ -213,8 +216,8 @@ class BitPrior:
                     place = (found.positions[at], channels)
                     code[place] = exchange(tables[at, channels - own.start], place)
             try:
-                written = code[:, own].take(found.positions, axis=0) + _BIT_ZERO
-                found = groups.send(written.astype(np.uint8))
+                written = code[:, own].take(found.positions, axis=0).astype(np.uint8)
+                found = groups.send(written * np.uint8(_BIT) + np.uint8(_ZERO))
             except StopIteration:
                 found = None
         added = code.astype(np.float32) @ self._memory[number].astype(np.float32)
@@ -324,7 +327,7 @@ def _layers(
     for group in groups:
         parts = [part(group.hidden)]
         if group.seen:
-            parts.insert(0, part(group.hidden.removesuffix("mix") + "seen", _BIT_ZERO))
+            parts.insert(0, part(group.hidden.removesuffix("mix") + "seen", _ZERO))
         layers[group.hidden] = layer(group.hidden, parts, Output(step(group.out)))
         quarters = Output(1 / _LOGIT_STEPS, -_MIDDLE, _MIDDLE)
         layers[group.out] = layer(group.out, [part(group.out)], quarters)
