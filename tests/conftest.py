@@ -22,7 +22,8 @@ from jaxtyping import install_import_hook
 
 ROOT = Path(__file__).resolve().parents[1]
 CODECS = ROOT / "src" / "slimcodec" / "codecs"
-CHECKED = [f"slimcodec.codecs.{path.parent.name}" for path in CODECS.glob("*/network.py")]
+NETWORKS = [*CODECS.glob("*/network.py"), *CODECS.glob("*/hyperprior.py")]
+CHECKED = [f"slimcodec.codecs.{path.parent.name}" for path in NETWORKS]
 TRAINING = [f"slimcodec.training.{room}" for room in ("data", "loop", "objectives")]
 install_import_hook([*CHECKED, *TRAINING], "shape_check.check")
 

@@ -50,7 +50,7 @@ class Watched:
 def watched(rnn_codec: TodericiCodec) -> TodericiCodec:
     """The tiny codec, every part of it watched."""
     codec = copy.copy(rnn_codec)
-    codec.parts = {name: Watched(part) for name, part in rnn_codec.parts.items()}
+    codec.graphs = {name: Watched(part) for name, part in rnn_codec.graphs.items()}
     return codec
 
 
@@ -72,7 +72,7 @@ def test_the_decoder_reads_the_bits_of_the_encoder(
     header = unpack(stream)
     assert (header.height, header.width, header.progressive) == (*shape, True)
     assert len(header.sections) == count
-    wrote = np.stack([code[0] for code in watched.parts["binarizer"].outputs])
+    wrote = np.stack([code[0] for code in watched.graphs["binarizer"].outputs])
     read = watched.read(stream)
     assert read.dtype == np.int8
     assert read.shape == (count, -(-shape[0] // 16), -(-shape[1] // 16), 32)
@@ -94,8 +94,8 @@ def test_any_shape_and_number_of_iterations(
     assert decoded.shape == (height, width, 3)
     # An encoder that is given the bits instead of finding them writes the same stream.
     given_bits = copy.copy(rnn_codec)
-    given_bits.parts = {
-        **rnn_codec.parts,
+    given_bits.graphs = {
+        **rnn_codec.graphs,
         "binarizer": lambda features, t: read[t].transpose(2, 0, 1)[None].astype(np.float32),
     }
     assert given_bits.encode(picture(height, width, seed), count) == stream
@@ -106,7 +106,7 @@ def test_recurrent_pictures_unlike_any_photograph(watched: TodericiCodec, value:
     noise = np.random.default_rng(0).integers(0, 2, (70, 70, 3), dtype=np.uint8) * 255
     image = {"black": noise * 0, "white": noise * 0 + 255, "noise": noise}[value]
     stream = watched.encode(image, DEEPEST)
-    wrote = np.stack([code[0] for code in watched.parts["binarizer"].outputs])
+    wrote = np.stack([code[0] for code in watched.graphs["binarizer"].outputs])
     np.testing.assert_array_equal(watched.read(stream), wrote.transpose(0, 2, 3, 1))
     assert watched.decode(stream).shape == image.shape
 
@@ -117,7 +117,7 @@ def test_a_picture_is_the_sum_of_its_iterations(watched: TodericiCodec, picture:
     codes = watched.read(stream)
     canvas = np.full((3, 48, 64), 0.5)
     state: list[np.ndarray] = []
-    decoder, filtered = watched.parts["decoder"].part, watched.parts["filter"].part
+    decoder, filtered = watched.graphs["decoder"].part, watched.graphs["filter"].part
     for number, bits in enumerate(codes):
         code = bits.transpose(2, 0, 1)[None].astype(np.float32)
         output, *state = decoder(code, np.array(number, np.int64), *state)
@@ -146,25 +146,25 @@ def test_parts_run_no_more_often_than_needed(
     """What an encoder's last iteration leaves nobody looks at, and what a filter makes of a picture
     a decoder's user alone."""
     stream = watched.encode(picture(40, 56), count)
-    calls = {name: len(part.inputs) for name, part in watched.parts.items()}
+    calls = {name: len(part.inputs) for name, part in watched.graphs.items()}
     assert calls == {"encoder": count, "binarizer": count, "decoder": count - 1, "filter": 0}
     # The first iteration has no state, the others that of the one before.
     for name, own in (("encoder", 1), ("decoder", 2)):
-        part = watched.parts[name]
+        part = watched.graphs[name]
         assert [len(inputs) > own for inputs in part.inputs] == [
             number > 0 for number in range(len(part.inputs))
         ]
         for inputs, outputs in zip(part.inputs[1:], part.outputs, strict=False):
             for ours, theirs in zip(inputs[own:], outputs[1:], strict=True):
                 np.testing.assert_array_equal(ours, theirs)
-    encoding = watched.parts["decoder"].outputs
-    watched.parts["decoder"] = Watched(watched.parts["decoder"].part)
+    encoding = watched.graphs["decoder"].outputs
+    watched.graphs["decoder"] = Watched(watched.graphs["decoder"].part)
     watched.decode(stream)
-    decoding = watched.parts["decoder"].outputs
+    decoding = watched.graphs["decoder"].outputs
     assert len(decoding) == count
     for ours, theirs in zip(encoding, decoding, strict=False):
         np.testing.assert_allclose(ours[0], theirs[0], atol=1e-5)
-    ((picture_so_far, hidden),) = watched.parts["filter"].inputs
+    ((picture_so_far, hidden),) = watched.graphs["filter"].inputs
     total = 0.5 + sum(output for output, *_ in decoding)
     np.testing.assert_allclose(picture_so_far, total, atol=1e-5)
     np.testing.assert_array_equal(hidden, decoding[-1][-2])
@@ -236,17 +236,17 @@ def test_a_codec_without_what_came_later(
     """Blocks, signs and no filter: every bit is written, and the picture is the plain sum."""
     codec = open_codec(freeze_network(plain_network, name="plain", family="toderici"))
     assert isinstance(codec, TodericiCodec)
-    assert sorted(codec.parts) == ["binarizer", "decoder", "encoder"]
-    codec.parts = {name: Watched(part) for name, part in codec.parts.items()}
+    assert sorted(codec.graphs) == ["binarizer", "decoder", "encoder"]
+    codec.graphs = {name: Watched(part) for name, part in codec.graphs.items()}
     image = picture(*shape)
     stream = codec.encode(image, DEEPEST)
-    wrote = np.stack([code[0] for code in codec.parts["binarizer"].outputs])
+    wrote = np.stack([code[0] for code in codec.graphs["binarizer"].outputs])
     read = codec.read(stream)
     np.testing.assert_array_equal(read, wrote.transpose(0, 2, 3, 1))
     assert set(np.unique(read)) <= {-1, 1}
-    encoding = [output for output, *_ in codec.parts["decoder"].outputs]
+    encoding = [output for output, *_ in codec.graphs["decoder"].outputs]
     decoded = codec.decode(stream)
-    last = codec.parts["decoder"].outputs[-1][0]
+    last = codec.graphs["decoder"].outputs[-1][0]
     expected = np.clip(0.5 + sum(encoding) + last, 0, 1)[0].transpose(1, 2, 0) * 255
     assert np.abs(decoded - crop(expected, *shape)).max() < 0.51
 
@@ -378,12 +378,12 @@ def test_a_network_whose_codes_are_no_signs(
     bit = rnn_codec.config.sent_if.index(0)
 
     def damaged(*arrays: np.ndarray) -> np.ndarray:
-        code = np.array(rnn_codec.parts["binarizer"](*arrays))
+        code = np.array(rnn_codec.graphs["binarizer"](*arrays))
         code[0, [0, bit], -1, 1] = significant, sign
         return code
 
     codec = copy.copy(rnn_codec)
-    codec.parts = {**rnn_codec.parts, "binarizer": damaged}
+    codec.graphs = {**rnn_codec.graphs, "binarizer": damaged}
     with pytest.raises(ModelFileError, match="tiny-rnn gives codes that are not -1 or \\+1"):
         codec.encode(picture(40, 56))
 
