@@ -288,8 +288,6 @@ class Builder:
     ) -> Node:
         name = name or f"{kind}.{len(self.graph)}"
         made = node(kind, inputs, own, num_outputs=outputs, name=name)
-        for number, out in enumerate(made.outputs):
-            out.name = f"{name}.out" + (f".{number}" if outputs > 1 else "")
         self.graph.append(made)
         return made
 

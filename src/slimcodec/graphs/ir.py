@@ -99,7 +99,7 @@ class Value:
         return self._producer
 
     def uses(self) -> tuple[Usage, ...]:
-        """Where nodes read it, in no order that means anything; graph outputs are not among them."""
+        """Where nodes read it; that it may also come out of the graph is not among them."""
         return tuple(self._uses.values())
 
     def consumers(self) -> tuple[Node, ...]:
@@ -212,6 +212,7 @@ class Graph:
         self.name, self.inputs, self.outputs = name, list(inputs), list(outputs)
         self.initializers: dict[str, Value] = {str(value.name): value for value in initializers}
         self._nodes: list[Node] = []
+        self._unnamed = 0
         for out in self.outputs:
             out._graph = self
         self.extend(nodes)
@@ -298,7 +299,17 @@ class Graph:
             if node.graph is not None:
                 raise ValueError(f"{node.name} stands in a graph already")
             node.graph = self
+            self._name(node)
         self._nodes[place:place] = nodes
+
+    def _name(self, node: Node) -> None:
+        """Give a name to what came without."""
+        if node.name is None:
+            self._unnamed += 1
+            node.name = f"{node.op_type}.unnamed.{self._unnamed}"
+        for number, out in enumerate(node.outputs):
+            if out.name is None:
+                out.name = f"{node.name}.out" + (f".{number}" if len(node.outputs) > 1 else "")
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Elements, their types, and how many of them: what a constant holds and what a value is known by."""
+"""Elements, their types and how many there are: what constants hold and values are known by."""
 
 from __future__ import annotations
 
@@ -94,6 +94,10 @@ class ExternalTensor:
     @property
     def nbytes(self) -> int:
         return self.length
+
+    def numpy(self) -> NDArray[Any]:
+        """Not to be had: whoever changes a constant does it before it is moved out."""
+        raise TypeError(f"the elements of {self.name} lie in {self.location}")
 
 
 def tensor(array: Any, name: str | None = None) -> Tensor:

@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,7 @@ class Model:
     look: str = FAITHFUL
     quantization: Quantization = field(default_factory=Quantization)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Hex digest of manifest and tensors: the identity of this very model."""
         digest = hashlib.sha256(json.dumps(self.manifest(), sort_keys=True).encode())

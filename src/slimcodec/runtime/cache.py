@@ -1,51 +1,71 @@
-"""Bundles of models that were asked for on a runtime that runs bundles only: made once, kept."""
+"""What can be made again, kept: bundles of models, made when a runtime that runs bundles is first
+asked to run the model.
+
+A kept bundle is named after the model's digest, so a model file whose manifest says that digest is
+run without reading its weights. Where nothing can be kept, a bundle lives as long as the process.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
-from slimcodec.errors import BundleError, MissingExtraError
-from slimcodec.model_file import Model
+from slimcodec.errors import BundleError, SlimcodecError
 from slimcodec.runtime.bundle import Bundle, open_bundle
 
-__all__ = ["bundle_of", "cache_folder", "exporter"]
+__all__ = ["cache_folder", "keep_bundle", "kept_bundle", "kept_folder"]
 
-_VERSION = 4
+_VERSION = 5
 """Of what export writes; raised when the same model comes to give other graphs."""
 
 
-def bundle_of(source: Model | Bundle, runtime: str) -> Bundle:
-    """The bundle itself, or one made of a model.
+def kept_bundle(digest: str, runtime: str) -> Bundle | None:
+    """The bundle of a model that was made before, if it is there and sound.
 
-    Raises:
-        MissingExtraError: when it must be made and what that needs is not installed.
+    Args:
+        digest: of the model, in hex.
+        runtime: what the bundle is for.
     """
-    if isinstance(source, Bundle):
-        return source
-    export = exporter()
-    folder = cache_folder() / "bundles" / f"{source.digest[:16]}-{runtime}-{_VERSION}"
     try:
-        return open_bundle(folder)
+        bundle = open_bundle(_place(digest, runtime), kept=True)
     except BundleError:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        export(source, runtime, folder)
-        return open_bundle(folder)
+        return None
+    return bundle if bundle.model["digest"] == digest else None
 
 
-def exporter() -> Callable[..., None]:
-    """``runtime.graphs.bundling.export``, imported.
+def keep_bundle(digest: str, runtime: str, make: Callable[[Path], None]) -> Bundle:
+    """Make a bundle and keep it.
 
-    Raises:
-        MissingExtraError: naming the extra that it needs.
+    Args:
+        digest: of the model, in hex.
+        runtime: what the bundle is for.
+        make: writes it to a folder, whole or not at all.
     """
+    place = _place(digest, runtime)
     try:
-        from slimcodec.runtime.graphs.bundling import export
-    except ImportError as error:
-        raise MissingExtraError("exporting a model", "export") from error
-    return export
+        place.parent.mkdir(parents=True, exist_ok=True)
+        make(place)
+    except (OSError, SlimcodecError):
+        # Another process may have been faster; else nothing can be kept there.
+        if (found := kept_bundle(digest, runtime)) is not None:
+            return found
+        place = Path(_passing().name) / place.name
+        make(place)
+    return open_bundle(place, kept=True)
+
+
+def kept_folder(name: str) -> Path | None:
+    """A folder in the cache, made when it is not there; None where none can be."""
+    folder = cache_folder() / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return folder if os.access(folder, os.W_OK) else None
 
 
 def cache_folder() -> Path:
@@ -57,3 +77,12 @@ def cache_folder() -> Path:
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "slimcodec"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "slimcodec"
+
+
+def _place(digest: str, runtime: str) -> Path:
+    return cache_folder() / "bundles" / f"{digest[:16]}-{runtime}-{_VERSION}"
+
+
+@cache
+def _passing() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="slimcodec-")
