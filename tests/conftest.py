@@ -8,6 +8,7 @@ The peers and the training files are left out: they refuse wrong types from user
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,9 @@ from typing import Any
 
 # Before numpy and torch start their threads: on tensors this small a second one only waits.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# What is made of models while tests run is kept for them alone, and for those processes they start.
+CACHE = tempfile.TemporaryDirectory(prefix="slimcodec-tests-")
+os.environ["SLIMCODEC_CACHE"] = CACHE.name
 
 import numpy as np
 import pytest
@@ -173,7 +177,7 @@ def tiny_model(tiny_network: Any) -> Model:
 
 @pytest.fixture(scope="session")
 def tiny_codec(tiny_model: Model) -> Codec:
-    """The tiny model as a codec on the torch runtime."""
+    """The tiny model as a codec on the default runtime."""
     return open_codec(tiny_model)
 
 

@@ -248,8 +248,7 @@ class Builder:
             taken = value in self.graph.outputs or value.producer() is None
             out = self._same("Identity", value) if taken else value
             out.name = name
-            out._graph = self.graph
-            self.graph.outputs.append(out)
+            self.graph.add_output(out)
         model = Model(self.graph, {"": OPSET})
         for layer, own in layers_of(model).items():
             _name_what_follows(own, layer)

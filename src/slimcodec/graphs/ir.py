@@ -209,13 +209,14 @@ class Graph:
         initializers: Sequence[Value] = (),
         name: str = "graph",
     ) -> None:
-        self.name, self.inputs, self.outputs = name, list(inputs), list(outputs)
+        self.name, self.inputs = name, list(inputs)
+        self.outputs: list[Value] = []
         self.initializers: dict[str, Value] = {str(value.name): value for value in initializers}
         self._nodes: list[Node] = []
         self._unnamed = 0
-        for out in self.outputs:
-            out._graph = self
         self.extend(nodes)
+        for out in outputs:
+            self.add_output(out)
 
     def __iter__(self) -> Iterator[Node]:
         """Over the nodes as they stand now: what is changed on the way changes no iteration."""
@@ -223,6 +224,11 @@ class Graph:
 
     def __len__(self) -> int:
         return len(self._nodes)
+
+    def add_output(self, value: Value) -> None:
+        """One more thing that comes out, by the name it has."""
+        value._graph = self
+        self.outputs.append(value)
 
     def append(self, node: Node) -> None:
         self.extend([node])
