@@ -7,7 +7,9 @@ The peers and the training files are left out: they refuse wrong types from user
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,13 +18,14 @@ from typing import Any
 
 # Before numpy and torch start their threads: on tensors this small a second one only waits.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# What is made of models while tests run is kept for them alone, and for those processes they start.
-CACHE = tempfile.TemporaryDirectory(prefix="slimcodec-tests-")
-os.environ["SLIMCODEC_CACHE"] = CACHE.name
 
 import numpy as np
 import pytest
 from jaxtyping import install_import_hook
+
+# What is made of models while tests run is kept for them alone, and for those processes they start.
+os.environ["SLIMCODEC_CACHE"] = tempfile.mkdtemp(prefix="slimcodec-tests-")
+atexit.register(shutil.rmtree, os.environ["SLIMCODEC_CACHE"], ignore_errors=True)
 
 ROOT = Path(__file__).resolve().parents[1]
 CODECS = ROOT / "src" / "slimcodec" / "codecs"
@@ -147,6 +150,12 @@ def tiny_models() -> dict[str, Model]:
 def tiny_config() -> HificConfig:
     """hific-s with a dozen channels instead of hundreds."""
     return TINY["hific"]
+
+
+@pytest.fixture(scope="session")
+def make_config() -> Callable[..., Any]:
+    """``make_config(family, **changes)``: the shape of a tiny network."""
+    return lambda family, **changes: replace(TINY[family], **changes)
 
 
 @pytest.fixture(scope="session")

@@ -32,8 +32,9 @@ def check_image(image: Image) -> None:
 class Clock(Protocol):
     """``with clock("generator"): ...`` charges the time spent inside to that stage.
 
-    A stage is a piece of coding with a name: running a graph, the prior, the entropy coder. A codec that works in steps says which one, from 1 on: ``with clock("decoder", 3): ...``. What a
-    step needs is charged to it, so the steps up to n together are what it took to get there; what
+    A stage is a piece of coding with a name: running a graph, the prior, the entropy coder. A codec
+    that works in steps says which one, from 1 on: ``with clock("decoder", 3): ...``. What a step
+    needs is charged to it, so the steps up to n together are what it took to get there; what
     is needed once, however many steps there are, is charged to none.
     """
 

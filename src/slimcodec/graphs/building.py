@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from slimcodec.errors import ModelFileError
 from slimcodec.graphs.ir import DataType, Graph, Model, Node, Shape, TensorType, Value, node, tensor
 from slimcodec.graphs.shapes import Side, strided
 
@@ -55,12 +56,16 @@ class Builder:
     # Layers and tensors of the model
 
     def weight(self, name: str) -> Value:
-        """A tensor of the model, as it is."""
-        return constant(self.graph, name, np.asarray(self.weights[name], np.float32))
+        """A tensor of the model, as it is.
+
+        Raises:
+            ModelFileError: when there is none of that name.
+        """
+        return constant(self.graph, name, self._array(name))
 
     def conv(self, layer: str, x: Value, *, stride: int = 1, padding: int = 0) -> Value:
         """A convolution, with a bias where the model has one; zeros around."""
-        operands = self._operands(layer)
+        operands = self._operands(layer, x, outputs=0)
         *_, kh, kw = self.weights[layer + _WEIGHT].shape
         sides = [
             strided(_more(side, 2 * padding - kernel), stride)
@@ -81,7 +86,7 @@ class Builder:
     ) -> Value:
         """A transposed convolution; of its output ``padding`` is cut off on every side, but
         ``extra`` less below and on the right."""
-        operands = self._operands(layer)
+        operands = self._operands(layer, x, outputs=1)
         *_, kh, kw = self.weights[layer + _WEIGHT].shape
         sides = [
             _more(_times(_more(side, -1), stride), kernel - 2 * padding + extra)
@@ -118,13 +123,13 @@ class Builder:
 
     def row(self, table: str, number: Value) -> Value:
         """One of a tensor's first axis, by an int64 that comes in."""
-        shape = self.weights[table].shape[1:]
+        shape = self._array(table).shape[1:]
         return self._made("Gather", [self.weight(table), number], shape, batch=False, axis=0)
 
     def by_row(self, table: str, number: Value, x: Value) -> Value:
         """A 1x1 convolution without bias, its weights [d, c] one of [t, d, c]."""
         row = self.row(table, number)
-        d, c = self.weights[table].shape[1:]
+        d, c = self._array(table).shape[1:]
         kernel = self._made("Unsqueeze", [row, self.numbers([2, 3])], (d, c, 1, 1), batch=False)
         return self._made("Conv", [x, kernel], (d, *_sides(x)), kernel_shape=(1, 1))
 
@@ -254,9 +259,20 @@ class Builder:
             _name_what_follows(own, layer)
         return model
 
-    def _operands(self, layer: str) -> list[Value]:
-        names = [layer + _WEIGHT, f"{layer}.bias"]
-        return [self.weight(name) for name in names if name in self.weights]
+    def _operands(self, layer: str, x: Value, *, outputs: int) -> list[Value]:
+        """A layer's weights, output channels along that axis, and its bias if it has one."""
+        shape = self._array(layer + _WEIGHT).shape
+        bias = self.weights.get(f"{layer}.bias")
+        fits = len(shape) == 4 and shape[1 - outputs] == _channels(x)
+        if not fits or (bias is not None and bias.shape != (shape[outputs],)):
+            raise ModelFileError(f"the weights do not fit the network: {layer} has {shape}")
+        names = [layer + _WEIGHT, *([] if bias is None else [f"{layer}.bias"])]
+        return [self.weight(name) for name in names]
+
+    def _array(self, name: str) -> NDArray[Any]:
+        if name not in self.weights:
+            raise ModelFileError(f"the weights do not fit the network: there is no {name}")
+        return np.asarray(self.weights[name], np.float32)
 
     def _same(self, kind: str, x: Value, *others: Value, **attributes: Any) -> Value:
         assert x.shape is not None

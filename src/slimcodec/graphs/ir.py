@@ -132,6 +132,7 @@ class Value:
         other._graph = graph
         # An output is asked for by its name.
         self.name, other.name = f"{self.name}.replaced", self.name
+        other.shape, other.type = other.shape or self.shape, other.type or self.type
 
 
 class Node:

@@ -39,7 +39,7 @@ from slimcodec.model_file.model import FAITHFUL, Model
 from slimcodec.model_file.packing import PACKED_TYPES, pack, unpack
 from slimcodec.quantization import ActivationGrid, Quantization
 
-__all__ = ["file_bytes", "load", "read_manifest", "save"]
+__all__ = ["file_bytes", "files_of", "load", "read_manifest", "save"]
 
 FORMAT = 2
 _READABLE = (1, 2)
@@ -143,6 +143,12 @@ def file_bytes(path: Path) -> int:
             names = taken(path, manifest, own, file)
             size += sum(file.get_tensor(name).nbytes for name in names)
     return size
+
+
+def files_of(path: Path) -> list[Path]:
+    """The files that a model is read from: its own, and the one that it builds on."""
+    base = read_manifest(path).get("base")
+    return [path] if base is None else [path, base_path(path, base)]
 
 
 def taken(path: Path, manifest: Mapping[str, Any], own: set[str], base: Any) -> list[str]:

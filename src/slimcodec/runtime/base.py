@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from slimcodec import registry
 from slimcodec.errors import BundleError, ModelFileError, UsageError
-from slimcodec.model_file import Model, file_bytes, load, read_manifest
+from slimcodec.model_file import Model, file_bytes, files_of, load
 from slimcodec.runtime.bundle import Bundle
+from slimcodec.runtime.cache import KnownFile, known_file, remember_file
 from slimcodec.types import Codec
 
 __all__ = ["DEFAULT", "Graph", "Operator", "Runtime", "Source", "glue", "open_codec", "open_file"]
@@ -104,16 +105,21 @@ def open_codec(source: Source, runtime: str | None = None, *, model_bytes: int =
 def open_file(path: Path, runtime: str | None = None) -> Codec:
     """A model file as a codec on a runtime.
 
-    Where the runtime keeps what it made of this very model before, the weights are not read again:
-    the manifest says which model it is.
+    Where the runtime keeps what it made of this very model before, a file that was checked then and
+    has not changed since is not read again.
 
     Args:
         path: of the file.
         runtime: a name in ``registry.runtimes``; the default when not given.
     """
     own = registry.runtimes.get(runtime or DEFAULT)()
-    source = own.kept(read_manifest(path)["digest"]) or load(path)
-    return glue(source, own.graphs(source), file_bytes(path))
+    known = known_file(path)
+    source: Source | None = None if known is None else own.kept(known.digest)
+    if known is None or source is None:
+        model = load(path)
+        known, source = KnownFile(model.digest, file_bytes(path)), model
+        remember_file(path, files_of(path), known)
+    return glue(source, own.graphs(source), known.bytes)
 
 
 def glue(source: Source, graphs: Mapping[str, Graph], model_bytes: int = 0) -> Codec:

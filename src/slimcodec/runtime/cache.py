@@ -1,19 +1,27 @@
 """What can be made again, kept: bundles of models, made when a runtime that runs bundles is first
 asked to run the model.
 
-A kept bundle is named after the model's digest, so a model file whose manifest says that digest is
-run without reading its weights. Where nothing can be kept, a bundle lives as long as the process.
+A kept bundle is named after the model's digest. Which digest a model file has is kept too, once
+all of the file was read and checked, with its size and time of change: while those stay, the file
+is run without reading its weights again. Where nothing can be kept, a bundle lives as long as the
+process.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from slimcodec.atomic import write_atomically
 from slimcodec.errors import BundleError, SlimcodecError
 from slimcodec.runtime.bundle import Bundle, open_bundle
 
@@ -21,6 +29,45 @@ __all__ = ["cache_folder", "keep_bundle", "kept_bundle", "kept_folder"]
 
 _VERSION = 5
 """Of what export writes; raised when the same model comes to give other graphs."""
+
+
+_SETTLED_NS = 2_000_000_000
+"""How long a file must have lain unchanged before it is remembered: a change within one tick of the
+file system's clock would not be seen."""
+
+
+@dataclass(frozen=True)
+class KnownFile:
+    """A model file that was read and checked before and has not changed since.
+
+    Attributes:
+        digest: of its model, in hex.
+        bytes: what ``model_file.file_bytes`` says of it.
+    """
+
+    digest: str
+    bytes: int
+
+
+def known_file(path: Path) -> KnownFile | None:
+    """What is remembered of a model file; None where nothing is, or where it changed."""
+    try:
+        record = json.loads(_record(path).read_text(encoding="utf-8"))
+        if any(_state(Path(file)) != state for file, state in record["files"].items()):
+            return None
+        return KnownFile(record["digest"], record["bytes"])
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return None
+
+
+def remember_file(path: Path, files: Sequence[Path], known: KnownFile) -> None:
+    """Remember a model file that was checked, with the files that it is made of."""
+    states = {str(file.resolve()): _state(file) for file in files}
+    record = {"files": states, "digest": known.digest, "bytes": known.bytes}
+    settled = time.time_ns() - max(changed for _, changed in states.values()) > _SETTLED_NS
+    if settled and kept_folder("models") is not None:
+        with suppress(SlimcodecError):
+            write_atomically(_record(path), json.dumps(record).encode())
 
 
 def kept_bundle(digest: str, runtime: str) -> Bundle | None:
@@ -81,6 +128,16 @@ def cache_folder() -> Path:
 
 def _place(digest: str, runtime: str) -> Path:
     return cache_folder() / "bundles" / f"{digest[:16]}-{runtime}-{_VERSION}"
+
+
+def _record(path: Path) -> Path:
+    name = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:32]
+    return cache_folder() / "models" / f"{name}.json"
+
+
+def _state(path: Path) -> list[int]:
+    facts = path.stat()
+    return [facts.st_size, facts.st_mtime_ns]
 
 
 @cache
