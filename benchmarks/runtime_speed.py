@@ -10,12 +10,6 @@ made here, by the pass ``quantize`` with its usual settings but few photographs.
 
 from __future__ import annotations
 
-# isort: off
-# Before torch, which brings numpy: the package quietens OpenBLAS's idle threads, and that is read
-# only once.
-import slimcodec  # noqa: F401
-
-# isort: on
 import argparse
 import statistics
 import time
@@ -87,14 +81,14 @@ class Recorded:
     """A codec on a runtime whose calls are timed, graph by graph and whole."""
 
     def __init__(self, model: Model, runtime: str) -> None:
-        parts = registry.runtimes.get(runtime)().parts(model)
-        self.codec = glue(model, {name: self.timed(name, part) for name, part in parts.items()})
+        graphs = registry.runtimes.get(runtime)().graphs(model)
+        self.codec = glue(model, {name: self.timed(name, own) for name, own in graphs.items()})
         self.spent: dict[str, list[float]] = {}
 
-    def timed(self, name: str, part: Callable[..., Any]) -> Callable[..., Any]:
+    def timed(self, name: str, graph: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arrays: Any) -> Any:
             started = time.perf_counter()
-            out = part(*arrays)
+            out = graph(*arrays)
             ways = f"{name}, {len(arrays)} arrays"
             self.spent.setdefault(ways, []).append(time.perf_counter() - started)
             return out

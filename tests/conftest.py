@@ -7,7 +7,10 @@ The peers and the training files are left out: they refuse wrong types from user
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +22,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import pytest
 from jaxtyping import install_import_hook
+
+# What is made of models while tests run is kept for them alone, and for those processes they start.
+os.environ["SLIMCODEC_CACHE"] = tempfile.mkdtemp(prefix="slimcodec-tests-")
+atexit.register(shutil.rmtree, os.environ["SLIMCODEC_CACHE"], ignore_errors=True)
 
 ROOT = Path(__file__).resolve().parents[1]
 CODECS = ROOT / "src" / "slimcodec" / "codecs"
@@ -147,6 +154,12 @@ def tiny_config() -> HificConfig:
 
 
 @pytest.fixture(scope="session")
+def make_config() -> Callable[..., Any]:
+    """``make_config(family, **changes)``: the shape of a tiny network."""
+    return lambda family, **changes: replace(TINY[family], **changes)
+
+
+@pytest.fixture(scope="session")
 def make_network_of() -> Callable[..., Any]:
     """``make_network_of(family, seed, **changes)``: a tiny network of any family and shape."""
     return make_tiny
@@ -174,7 +187,7 @@ def tiny_model(tiny_network: Any) -> Model:
 
 @pytest.fixture(scope="session")
 def tiny_codec(tiny_model: Model) -> Codec:
-    """The tiny model as a codec on the torch runtime."""
+    """The tiny model as a codec on the default runtime."""
     return open_codec(tiny_model)
 
 

@@ -32,11 +32,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "stream": BOTTOM,
     "quantization": BOTTOM,
     "integers": BOTTOM,
-    "codecs": BOTTOM | {"images", "stream", "integers", "quantization"},
+    "graphs": BOTTOM,
+    "codecs": BOTTOM | {"images", "stream", "integers", "quantization", "graphs"},
     "training": BOTTOM | {"images", "metrics", "stream", "codecs"},
     "shrink": BOTTOM | {"images", "metrics", "stream", "codecs", "training", "quantization"},
     "model_file": BOTTOM | {"codecs", "stream", "quantization"},
-    "runtime": BOTTOM | {"codecs", "stream", "model_file", "quantization"},
+    "runtime": BOTTOM | {"codecs", "stream", "model_file", "quantization", "graphs"},
     "library": BOTTOM | {"model_file", "runtime", "shrink", "stream"},
     # It knows codecs by their contract (types) and opens them by name (library).
     "bench": BOTTOM | {"images", "metrics", "runtime", "library", "model_file", "shrink", ""},
@@ -161,25 +162,42 @@ def test_codecs_do_not_know_each_other(path: Path) -> None:
 CODING = [
     path
     for path in (SRC / "codecs").rglob("*.py")
-    if path.stem in ("coding", "prior", "config", "codec", "scales") or "peers" in path.parts
+    if (
+        path.stem in ("coding", "prior", "config", "codec", "scales", "graphs")
+        and path.parent.name != "codecs"
+    )
+    or "peers" in path.parts
 ]
 NO_TORCH = [
     *CODING,
-    *(path for path in FILES if room_of(module_of(path)) in BOTTOM | {"images", "stream"}),
+    *(
+        path
+        for path in FILES
+        if room_of(module_of(path)) in BOTTOM | {"images", "stream", "graphs"}
+    ),
     *(p for p in FILES if room_of(module_of(p)) == "integers" and p.stem != "torch"),
     *(path for path in FILES if room_of(module_of(path)) in {"bench", "report", "library", ""}),
-    *(SRC / "model_file" / f"{name}.py" for name in ("file", "packing", "storage")),
+    *(SRC / "model_file" / f"{name}.py" for name in ("file", "layout", "packing", "storage")),
     *(
         SRC / "runtime" / f"{n}.py"
         for n in ("base", "bundle", "bundled", "cache", "onnx", "openvino")
     ),
+    *(SRC / "runtime" / "graphs").glob("*.py"),
     SRC / "quantization" / "grids.py",
 ]
 
 
 @pytest.mark.parametrize("path", NO_TORCH, ids=named)
 def test_no_torch_here(path: Path) -> None:
-    heavy = ("torch", "torchvision", "lightning", "lightning_fabric", "jaxtyping")
+    heavy = (
+        "torch",
+        "torchvision",
+        "lightning",
+        "lightning_fabric",
+        "jaxtyping",
+        "onnx",
+        "onnx_ir",
+    )
     assert not [name for name in imports_of(path) if name.split(".")[0] in heavy]
 
 

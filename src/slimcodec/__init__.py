@@ -16,7 +16,6 @@ Importing this module imports nothing else: what a name stands for comes when it
 from __future__ import annotations
 
 import importlib
-import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -32,11 +31,6 @@ if TYPE_CHECKING:
     from slimcodec.runtime import open_codec
     from slimcodec.shrink import Prune, Recipe
     from slimcodec.types import Codec
-
-# OpenBLAS reads it once, when numpy is imported: its idle threads would otherwise spin for tens of
-# milliseconds after each product of the integer prior, on the cores that the generator needs by
-# then (docs/log.md has the figure).
-os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
 
 __version__ = "0.1.0"
 

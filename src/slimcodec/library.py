@@ -13,13 +13,20 @@ from slimcodec.errors import ModelFileError, UnknownNameError, UsageError, Wrong
 from slimcodec.model_file import (
     FAITHFUL,
     Model,
-    file_bytes,
     freeze_network,
     load,
     read_manifest,
     thaw_network,
 )
-from slimcodec.runtime import Bundle, Operator, exporter, is_bundle, open_bundle, open_codec
+from slimcodec.runtime import (
+    DEFAULT,
+    Bundle,
+    Operator,
+    is_bundle,
+    open_bundle,
+    open_codec,
+    open_file,
+)
 from slimcodec.stream import unpack
 from slimcodec.types import Codec
 
@@ -86,15 +93,15 @@ def load_codec(name_or_path: str | Path, runtime: str | None = None) -> Codec:
 
     Args:
         name_or_path: for example ``"hific-s"``, ``"jpeg"``, ``"small.slim"`` or ``"bundle/"``.
-        runtime: what executes a learned codec's parts: a bundle's own, or torch, when not given;
-            peers bring their own.
+        runtime: what executes a learned codec's graphs: a bundle's own, or the default, when not
+            given; peers bring their own.
     """
     if str(name_or_path) in registry.codecs:
         codec: Codec = registry.codecs.get(str(name_or_path))()
         return codec
     if is_bundle(name_or_path):
         return open_codec(open_bundle(Path(name_or_path)), runtime)
-    return _open(model_path(name_or_path), runtime)
+    return open_file(model_path(name_or_path), runtime)
 
 
 def shrink_model(model: Model, recipe: Recipe, context: Context | None = None) -> Model:
@@ -151,14 +158,16 @@ def export_model(
         on_progress: called with (graphs done, graphs, name of the next).
 
     Raises:
-        UnknownNameError: when no such runtime runs bundles.
-        UsageError: when something else is in that place.
-        MissingExtraError: when what exporting needs is not installed.
+        UnknownNameError: when there is no such runtime.
+        UsageError: when it runs no bundles, or something else is in that place.
     """
-    bundled = [name for name in registry.runtimes if name != "torch"]
-    if runtime not in bundled:
-        raise UnknownNameError("runtime for bundles", runtime, bundled)
-    exporter()(model, runtime, folder, on_progress)
+    from slimcodec.runtime.bundled import BundleRuntime
+    from slimcodec.runtime.graphs.bundling import export
+
+    kind = registry.runtimes.get(runtime)
+    if not issubclass(kind, BundleRuntime):
+        raise UsageError(f"the runtime {runtime} runs model files as they are, and no bundles")
+    export(model, kind, folder, on_progress)
     return open_bundle(folder)
 
 
@@ -185,7 +194,7 @@ def runtime_of(name_or_path: str | Path, runtime: str | None) -> str:
         return ""
     if runtime is None and is_bundle(name_or_path):
         return open_bundle(Path(name_or_path)).runtime
-    return runtime or "torch"
+    return runtime or DEFAULT
 
 
 def stream_change(before: Model, after: Model, recipe: Recipe) -> str:
@@ -235,7 +244,7 @@ def codec_of_stream(stream: bytes, runtime: str | None = None, look: str = FAITH
 
     Args:
         stream: as a codec wrote it.
-        runtime: what executes the model's parts.
+        runtime: what executes the model's graphs.
         look: what the picture shall aim at.
 
     Raises:
@@ -252,8 +261,4 @@ def codec_of_stream(stream: bytes, runtime: str | None = None, look: str = FAITH
         )
     if look not in looks:
         raise UnknownNameError("look of this stream", look, looks)
-    return _open(looks[look], runtime)
-
-
-def _open(path: Path, runtime: str | None) -> Codec:
-    return open_codec(load(path), runtime, model_bytes=file_bytes(path))
+    return open_file(looks[look], runtime)

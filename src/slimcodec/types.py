@@ -30,17 +30,18 @@ def check_image(image: Image) -> None:
 
 @runtime_checkable
 class Clock(Protocol):
-    """``with clock("generator"): ...`` charges the time spent inside to that part.
+    """``with clock("generator"): ...`` charges the time spent inside to that stage.
 
-    A codec that works in steps says which one, from 1 on: ``with clock("decoder", 3): ...``. What a
-    step needs is charged to it, so the steps up to n together are what it took to get there; what
+    A stage is a piece of coding with a name: running a graph, the prior, the entropy coder. A codec
+    that works in steps says which one, from 1 on: ``with clock("decoder", 3): ...``. What a step
+    needs is charged to it, so the steps up to n together are what it took to get there; what
     is needed once, however many steps there are, is charged to none.
     """
 
-    def __call__(self, part: str, step: int = 0, /) -> AbstractContextManager[object]: ...
+    def __call__(self, stage: str, step: int = 0, /) -> AbstractContextManager[object]: ...
 
 
-def no_clock(part: str, step: int = 0, /) -> AbstractContextManager[object]:
+def no_clock(stage: str, step: int = 0, /) -> AbstractContextManager[object]:
     """The clock that measures nothing."""
     return nullcontext()
 

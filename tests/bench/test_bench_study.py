@@ -68,7 +68,7 @@ def test_a_study_of_two_learned_codecs(models: tuple[str, str], tmp_path: Path) 
     }  # fmt: skip
     assert isinstance(made["jpeg like two"].codec, SameSize)
     assert made["jpeg like two"].codec.reference is made["two"].codec
-    assert [made[name].runtime for name in ("two, pruned", "jpeg")] == ["torch", ""]
+    assert [made[name].runtime for name in ("two, pruned", "jpeg")] == ["onnx", ""]
 
 
 def test_without_a_quality_each_codec_has_its_own(models: tuple[str, str], tmp_path: Path) -> None:

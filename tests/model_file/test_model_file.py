@@ -262,7 +262,7 @@ def test_contents_that_make_no_model(
     for model in odd:
         save(model, path)
         with pytest.raises(ModelFileError, match=r"odd\.slim: |do not fit the network") as error:
-            open_codec(load(path))
+            open_codec(load(path), "torch")
         assert "\n" not in str(error.value)
 
 

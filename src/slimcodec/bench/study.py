@@ -171,7 +171,7 @@ class Study:
 
         Args:
             models: folder for the model files; made when missing.
-            runtime: what executes those whose variant names no runtime; torch when not given.
+            runtime: what executes those whose variant names no runtime; the default when not given.
             context: photographs to calibrate on; progress is (done, total, variant).
         """
         context = context or Context()

@@ -64,7 +64,7 @@ for name, verb, line in (
     ("decode", decode.decode, "A stream to a picture."),
     ("cut", cut.cut, "A progressive stream to a coarser one."),
     ("shrink", shrink.shrink, "A model and a recipe to a smaller model."),
-    ("export", export.export, "A model to a bundle that needs no torch."),
+    ("export", export.export, "A model to a bundle for one runtime."),
     ("bench", bench.bench, "Measure codecs on a folder of images."),
     ("study", study.study, "Measure codecs shrunk in many ways."),
     ("report", report.report, "Write the HTML page again from its rows."),

@@ -47,6 +47,8 @@ def _facts() -> dict[str, Any]:
         "processor": machine.cpu_name(),
         "instructions": " ".join(machine.cpu_flags()) or "none of the telling ones",
         "cores": machine.available_cores(),
+        "onnxruntime": metadata.version("onnxruntime"),
+        "openvino": version("openvino", "openvino"),
         "torch": version("torch", "torch"),
         "training": version("lightning-fabric", "train"),
         "report": version("jinja2", "report"),

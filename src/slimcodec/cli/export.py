@@ -1,4 +1,4 @@
-"""slimcodec export: a model to a bundle that needs no torch."""
+"""slimcodec export: a model to a bundle for one runtime."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def export(
     ] = "openvino",
     json: Json = False,
 ) -> None:
-    """Write a model as a bundle: a folder that a runtime runs without torch.
+    """Write a model as a bundle: a folder of graphs that a runtime is fast at.
 
-    Encoding and decoding with it need `pip install 'slimcodec[openvino]'` or `'slimcodec[onnx]'`
-    and nothing more; its streams are those of the model. Quantized layers run in integers where
-    the runtime can (`slimcodec inspect BUNDLE` says which did).
+    Its streams are those of the model. ONNX Runtime comes with slimcodec; OpenVINO is
+    `pip install 'slimcodec[openvino]'` on the machine that runs the bundle. Quantized layers run
+    in integers where the runtime can (`slimcodec inspect BUNDLE` says which did).
 
     Example: slimcodec export small.slim -o bundle --runtime openvino
 

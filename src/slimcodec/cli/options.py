@@ -25,7 +25,7 @@ RuntimeName = Annotated[
     str | None,
     typer.Option(
         "--runtime",
-        help="What executes a learned codec (see `slimcodec list`): a bundle's own, else torch.",
+        help="What executes a learned codec (see `slimcodec list`): a bundle's own, else onnx.",
     ),
 ]
 Calibration = Annotated[

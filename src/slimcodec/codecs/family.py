@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from slimcodec.errors import UsageError
 from slimcodec.quantization import IntegerSum, Quantization
 from slimcodec.types import Codec
+
+if TYPE_CHECKING:
+    from slimcodec.graphs.ir import Model as GraphModel
 
 __all__ = ["Arrays", "Coding", "Family", "Floats", "Rescaling", "Signature", "by_role"]
 
@@ -112,6 +115,10 @@ class Family(Protocol):
 
     def signatures(self, config: Any) -> Mapping[str, Sequence[Signature]]:
         """How each graph may be called: more than one way where a state may be missing."""
+
+    def written(self, config: Any, weights: Arrays, graph: str, way: Signature) -> GraphModel:
+        """One way to call a graph, operator by operator, with the weights by their names; it
+        computes what that of ``graphs`` does, and needs no torch."""
 
     def wide_layers(self, config: Any) -> frozenset[str]:
         """Layers whose inputs and weights eight bits cannot hold: see the family for why."""

@@ -27,7 +27,7 @@ __all__ = ["write_image"]
 _JPEG: tuple[str, dict[str, Any]] = ("JPEG", {"quality": 95, "subsampling": 0})
 _TIFF: tuple[str, dict[str, Any]] = ("TIFF", {"compression": "tiff_adobe_deflate"})
 _FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
-    ".png": ("PNG", {}),
+    ".png": ("PNG", {"compress_level": 1}),
     ".webp": ("WEBP", {"lossless": True}),
     ".tif": _TIFF,
     ".tiff": _TIFF,

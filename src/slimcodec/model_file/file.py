@@ -4,11 +4,8 @@ The manifest carries the digest of manifest and tensors; loading computes it aga
 was altered or cut never decodes a picture. safetensors holds plain arrays only: nothing in a model
 file can run.
 
-Format 2, which is written, holds what a model needs and no more, by these names:
-
-    weight/NAME    half floats, or the integers of a quantized layer, packed (see ``packing``)
-    step/NAME      float32, the steps of those integers
-    frozen/NAME    integers, packed
+Format 2, which is written, holds what a model needs and no more, by the names that ``layout`` says;
+all but steps are packed (see ``packing``).
 
 A packed array is bytes; the manifest's ``packed`` says of which type and shape. A file may claim
 sizes that it does not hold, so claims are added up and compared with file and machine before
@@ -29,7 +26,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
@@ -37,15 +33,15 @@ from safetensors.numpy import save as to_bytes
 from slimcodec.atomic import write_atomically
 from slimcodec.errors import ModelFileError, UsageError
 from slimcodec.machine import memory_bytes
+from slimcodec.model_file.layout import STEP, Contents, same
 from slimcodec.model_file.model import FAITHFUL, Model
 from slimcodec.model_file.packing import PACKED_TYPES, pack, unpack
-from slimcodec.quantization import ActivationGrid, Quantization, WeightGrid
+from slimcodec.quantization import ActivationGrid, Quantization
 
-__all__ = ["file_bytes", "load", "read_manifest", "save"]
+__all__ = ["file_bytes", "files_of", "load", "read_manifest", "save"]
 
 FORMAT = 2
 _READABLE = (1, 2)
-WEIGHT, STEP, FROZEN = "weight/", "step/", "frozen/"
 _LONGEST_NAME = 200
 """Of a file that a model builds on; file systems stop at 255 bytes."""
 _MANIFEST_KEYS = ("name", "family", "config", "history", "stream_id", "digest")
@@ -68,23 +64,26 @@ def save(model: Model, path: Path, base: Path | None = None) -> None:
         ModelFileError: when the base cannot be read, or a weight is not what its file would say.
     """
     manifest = {**model.manifest(), "format": FORMAT, "digest": model.digest}
-    names, whole = _names(model), None
+    own = _contents(model)
+    names, whole = own.names(), None
     if base is not None:
         if base.resolve().parent != path.resolve().parent:
             raise UsageError(f"{base} must lie beside {path}, which will look for it there")
         if "base" in read_manifest(base):
             raise UsageError(f"{base} is not whole itself; name the file that it builds on")
-        whole = load(base)
+        base_model = load(base)
+        whole = _contents(base_model)
         # Steps that the model lacks are no harm: its manifest says which weights have any.
-        extra = {name for name in set(_names(whole)) - set(names) if not name.startswith(STEP)}
+        extra = {name for name in set(whole.names()) - set(names) if not name.startswith(STEP)}
         if extra:
             raise UsageError(f"{base} has {min(extra)}, which {model.name} lacks; save it whole")
-        manifest["base"] = {"file": base.name, "digest": whole.digest}
-    shared = set(_names(whole)) if whole else set()
+        manifest["base"] = {"file": base.name, "digest": base_model.digest}
+    shared = set(whole.names()) if whole else set()
     tensors, packed = {}, {}
     for name in sorted(names):
-        array = _content(model, name)
-        if whole and name in shared and _same(array, _content(whole, name)):
+        with saying(f"{model.name} cannot be saved"):
+            array = own.tensor(name)
+        if whole and name in shared and same(array, whole.tensor(name)):
             continue
         if array.dtype.name in PACKED_TYPES:
             packed[name] = {"dtype": array.dtype.name, "shape": list(array.shape)}
@@ -94,33 +93,8 @@ def save(model: Model, path: Path, base: Path | None = None) -> None:
     write_atomically(path, to_bytes(tensors, {"slimcodec": text}))
 
 
-def _same(one: NDArray[Any], other: NDArray[Any]) -> bool:
-    return (one.dtype, one.shape, one.tobytes()) == (other.dtype, other.shape, other.tobytes())
-
-
-def _names(model: Model) -> list[str]:
-    return [
-        *(WEIGHT + name for name in model.weights),
-        *(STEP + name for name in model.quantization.weights),
-        *(FROZEN + name for name in model.frozen),
-    ]
-
-
-def _content(model: Model, name: str) -> NDArray[Any]:
-    """What a file holds under a name; made when asked for, as all at once is half a model more."""
-    kind, _, key = name.partition("/")
-    if kind + "/" == FROZEN:
-        return np.ascontiguousarray(model.frozen[key])
-    grid = model.quantization.weights.get(key)
-    if kind + "/" == STEP and grid is not None:
-        return np.ascontiguousarray(grid.steps)
-    weights = model.weights[key]
-    with np.errstate(over="ignore"):
-        stored = weights.astype(np.float16) if grid is None else grid.integers
-    if not _same(stored.astype(np.float32) if grid is None else grid.weights(), weights):
-        form = "half floats" if grid is None else "its integers times their steps"
-        raise ModelFileError(f"{model.name} cannot be saved: {key} is not exactly {form}")
-    return np.ascontiguousarray(stored)
+def _contents(model: Model) -> Contents:
+    return Contents(model.weights, model.quantization.weights, model.frozen)
 
 
 def load(path: Path) -> Model:
@@ -168,6 +142,12 @@ def file_bytes(path: Path) -> int:
             names = taken(path, manifest, own, file)
             size += sum(file.get_tensor(name).nbytes for name in names)
     return size
+
+
+def files_of(path: Path) -> list[Path]:
+    """The files that a model is read from: its own, and the one that it builds on."""
+    base = read_manifest(path).get("base")
+    return [path] if base is None else [path, base_path(path, base)]
 
 
 def taken(path: Path, manifest: Mapping[str, Any], own: set[str], base: Any) -> list[str]:
@@ -247,7 +227,8 @@ def _base_tensors(path: Path, base: Any) -> dict[str, NDArray[Any]]:
             f"{path} builds on another {found.name} than the one beside it: its digest begins with "
             f"{str(base.get('digest'))[:8]}, that one's with {whole.digest[:8]}"
         )
-    return {name: _content(whole, name) for name in _names(whole)}
+    contents = _contents(whole)
+    return {name: contents.tensor(name) for name in contents.names()}
 
 
 def _stream_id(model: Model, path: Path) -> str:
@@ -300,41 +281,19 @@ def grids_of(path: Path, manifest: Mapping[str, Any]) -> dict[str, tuple[int, in
         raise ModelFileError(f"{path}: its manifest does not say how it is quantized") from error
 
 
-def _quantization_of(
-    path: Path, manifest: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]
-) -> Quantization:
-    weights = {}
-    for name, (bits, axis) in grids_of(path, manifest).items():
-        integers, steps = tensors.get(WEIGHT + name), tensors.get(STEP + name)
-        if integers is None or steps is None or steps.dtype != np.float32:
-            raise ModelFileError(f"{path} lacks the integers of {name}, or their steps")
-        weights[name] = WeightGrid(integers, steps, axis, bits)
-    activations = manifest.get("quantization", {}).get("activations", {})
-    return Quantization(
-        weights, {name: ActivationGrid.from_dict(grid) for name, grid in activations.items()}
-    )
-
-
 def _model_of(path: Path, manifest: Mapping[str, Any], tensors: dict[str, NDArray[Any]]) -> Model:
+    activations = manifest.get("quantization", {}).get("activations", {})
     with saying(str(path)):
-        quantization = _quantization_of(path, manifest, tensors)
-    weights, frozen = {}, {}
-    for name in sorted(tensors):
-        array = tensors.pop(name)
-        key = name.partition("/")[2]
-        if name.startswith(WEIGHT):
-            grid = quantization.weights.get(key)
-            weights[key] = array.astype(np.float32) if grid is None else grid.weights()
-        elif name.startswith(FROZEN):
-            frozen[key] = array
+        contents = Contents.read(tensors, grids_of(path, manifest))
+        grids = {name: ActivationGrid.from_dict(grid) for name, grid in activations.items()}
     return Model(
         name=manifest["name"],
         family=manifest["family"],
         config=manifest["config"],
-        weights=weights,
-        frozen=frozen,
+        weights=contents.weights,
+        frozen=contents.frozen,
         history=tuple(manifest["history"]),
         stream_id=manifest["stream_id"],
         look=manifest.get("look", FAITHFUL),
-        quantization=quantization,
+        quantization=Quantization(contents.grids, grids),
     )

@@ -54,7 +54,7 @@ class Model:
     look: str = FAITHFUL
     quantization: Quantization = field(default_factory=Quantization)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Hex digest of manifest and tensors: the identity of this very model."""
         digest = hashlib.sha256(json.dumps(self.manifest(), sort_keys=True).encode())

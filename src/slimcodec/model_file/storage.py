@@ -14,9 +14,6 @@ from typing import Any
 import numpy as np
 
 from slimcodec.model_file.file import (
-    FROZEN,
-    STEP,
-    WEIGHT,
     base_path,
     claims_of,
     grids_of,
@@ -24,6 +21,7 @@ from slimcodec.model_file.file import (
     saying,
     taken,
 )
+from slimcodec.model_file.layout import FROZEN, STEP, WEIGHT
 from slimcodec.model_file.packing import PACKED_TYPES, Summary, pack, summarise
 
 __all__ = ["Storage", "storage_of"]

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
 from slimcodec import registry
-from slimcodec.errors import UsageError
-from slimcodec.model_file import Model
+from slimcodec.errors import BundleError, ModelFileError, UsageError
+from slimcodec.model_file import Model, file_bytes, files_of, load
 from slimcodec.runtime.bundle import Bundle
+from slimcodec.runtime.cache import KnownFile, known_file, remember_file
 from slimcodec.types import Codec
 
-__all__ = ["Operator", "Part", "Runtime", "Source", "glue", "open_codec"]
+__all__ = ["DEFAULT", "Graph", "Operator", "Runtime", "Source", "glue", "open_codec", "open_file"]
+
+DEFAULT = "onnx"
+"""What runs a model when nobody says what shall."""
 
 Source = Model | Bundle
 """What a runtime can run: a model, or a bundle that was made for it."""
 
 
-class Part(Protocol):
+class Graph(Protocol):
     """One executable graph: arrays in, an array or a tuple of them out, as the family says."""
 
     def __call__(self, *arrays: NDArray[Any]) -> Any: ...
@@ -55,15 +60,17 @@ class Operator:
 
 
 class Runtime(Protocol):
-    """Something that can execute the parts of a model."""
+    """Something that can execute the graphs of a model."""
 
     name: str
 
-    def parts(self, source: Source) -> Mapping[str, Part]:
+    def kept(self, digest: str) -> Bundle | None:
+        """What was made of the model of that digest before, where the runtime keeps such."""
+
+    def graphs(self, source: Source) -> Mapping[str, Graph]:
         """Every graph of the model's family, ready to be called.
 
         Raises:
-            MissingExtraError: when a model must be exported first and what that needs is missing.
             BundleError: when the runtime cannot run a graph, naming it and the operator.
         """
 
@@ -79,7 +86,7 @@ def open_codec(source: Source, runtime: str | None = None, *, model_bytes: int =
 
     Args:
         source: weights and integers, or a bundle.
-        runtime: a name in ``registry.runtimes``; the bundle's own, or torch, when not given.
+        runtime: a name in ``registry.runtimes``; the bundle's own, or the default, when not given.
         model_bytes: size of the model file it came from; a bundle knows its own.
 
     Raises:
@@ -92,22 +99,64 @@ def open_codec(source: Source, runtime: str | None = None, *, model_bytes: int =
                 f"export the model again with --runtime {runtime}"
             )
         runtime = source.runtime
-    return glue(source, registry.runtimes.get(runtime or "torch")().parts(source), model_bytes)
+    return glue(source, registry.runtimes.get(runtime or DEFAULT)().graphs(source), model_bytes)
 
 
-def glue(source: Source, parts: Mapping[str, Part], model_bytes: int = 0) -> Codec:
-    """The codec of a source over parts that are there already."""
-    if isinstance(source, Bundle):
-        facts, model_bytes = source.model, source.bytes
-    else:
+def open_file(path: Path, runtime: str | None = None) -> Codec:
+    """A model file as a codec on a runtime.
+
+    Where the runtime keeps what it made of this very model before, a file that was checked then and
+    has not changed since is not read again.
+
+    Args:
+        path: of the file.
+        runtime: a name in ``registry.runtimes``; the default when not given.
+    """
+    own = registry.runtimes.get(runtime or DEFAULT)()
+    known = known_file(path)
+    source: Source | None = None if known is None else own.kept(known.digest)
+    if known is None or source is None:
+        model = load(path)
+        known, source = KnownFile(model.digest, file_bytes(path)), model
+        remember_file(path, files_of(path), known)
+    return glue(source, own.graphs(source), known.bytes)
+
+
+def glue(source: Source, graphs: Mapping[str, Graph], model_bytes: int = 0) -> Codec:
+    """The codec of a source over graphs that are there already.
+
+    Args:
+        source: what the graphs were made of.
+        graphs: by the names that the family's codec calls them.
+        model_bytes: size of the model file; of the bundle when not given.
+
+    Raises:
+        BundleError: when a bundle's integers are not those that its manifest speaks of.
+    """
+    if isinstance(source, Model):
         facts = {**source.manifest(), "digest": source.digest}
+        whole: Codec = _glued(facts, source, graphs, model_bytes)
+        return whole
+    try:
+        codec: Any = _glued(source.model, source, graphs, model_bytes or source.bytes)
+    except (LookupError, TypeError, ValueError, ModelFileError) as error:
+        raise BundleError(f"{source.folder} is damaged: {type(error).__name__}: {error}") from error
+    if codec.stream_id.hex() != source.model["stream_id"]:
+        raise BundleError(
+            f"{source.folder}: its integers do not give the stream id {source.model['stream_id']} "
+            "that it was made with; it comes from another version of slimcodec"
+        )
+    checked: Codec = codec
+    return checked
+
+
+def _glued(facts: Mapping[str, Any], source: Source, graphs: Any, model_bytes: int) -> Any:
     family = registry.families.get(facts["family"])
-    codec: Codec = family.codec(
+    return family.codec(
         family.config(facts["config"]),
-        parts,
+        graphs,
         source.coding,
         name=facts["name"],
         digest=facts["digest"],
         model_bytes=model_bytes,
     )
-    return codec

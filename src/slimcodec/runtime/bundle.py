@@ -7,7 +7,7 @@
 
 A bundle decodes and writes the streams of the model that it was made from: their ``stream_id`` is
 the same. Opening one checks every file; one that is missing, cut or altered is an error that names
-it.
+it. Tensors in it have the names that they have in a model file (``model_file.layout``).
 """
 
 from __future__ import annotations
@@ -18,20 +18,28 @@ import secrets
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from slimcodec import registry
-from slimcodec.errors import BundleError, UsageError
-from slimcodec.model_file import FAITHFUL, Model
-from slimcodec.quantization import ActivationGrid, Quantization, WeightGrid
+from slimcodec.errors import BundleError, ModelFileError, UsageError
+from slimcodec.model_file import FAITHFUL, Contents, Model
+from slimcodec.quantization import ActivationGrid, Quantization
 
-__all__ = ["WEIGHTS", "Bundle", "GraphFile", "is_bundle", "open_bundle", "write_bundle"]
+__all__ = [
+    "WEIGHTS",
+    "Bundle",
+    "GraphFile",
+    "check_graph",
+    "check_place",
+    "is_bundle",
+    "open_bundle",
+    "write_bundle",
+]
 
 FORMAT = 1
 MANIFEST, WEIGHTS, CODING = "bundle.json", "weights.bin", "coding.safetensors"
@@ -65,18 +73,31 @@ class Bundle:
         runtime: what it was made for.
         model: name, family, config, stream_id, look and digest of the model it was made from.
         graphs: by the name the codec's glue calls them, the ways to call each.
-        coding: what the glue computes with (``codecs.family.Coding``).
+        contents: what the glue computes with, as tensors.
         grids: of quantized weights and activations, plain values, for telling people.
+        files: name to SHA-256 of every file but the manifest.
         bytes: of all its files.
+        kept: whether it lies in the cache folder, made of the model by this machine.
     """
 
     folder: Path
     runtime: str
     model: Mapping[str, Any]
     graphs: Mapping[str, Sequence[GraphFile]]
-    coding: Any
+    contents: Contents
     grids: Mapping[str, Any]
+    files: Mapping[str, str]
     bytes: int
+    kept: bool = False
+
+    @cached_property
+    def coding(self) -> Any:
+        """What the codec's glue computes with (``codecs.family.Coding``), made once."""
+        family = registry.families.get(self.model["family"])
+        config = family.config(self.model["config"])
+        inputs = {n: ActivationGrid.from_dict(g) for n, g in self.grids["activations"].items()}
+        grids = Quantization(self.contents.grids, inputs)
+        return family.coding(config, self.contents.weights, grids, self.contents.frozen)
 
 
 def is_bundle(path: str | Path) -> bool:
@@ -84,8 +105,13 @@ def is_bundle(path: str | Path) -> bool:
     return (Path(path) / MANIFEST).is_file()
 
 
-def open_bundle(folder: Path) -> Bundle:
-    """Read a bundle, every check made.
+def open_bundle(folder: Path, *, kept: bool = False) -> Bundle:
+    """Read a bundle. Whether its integers give its stream id is checked when a codec is made of it.
+
+    Args:
+        folder: where it lies.
+        kept: whether it lies in the cache folder. What a graph reads is then checked when that
+            graph is first made ready to run, and here only that it is there and as long.
 
     Raises:
         BundleError: when it is none, or a file is missing or altered.
@@ -93,29 +119,29 @@ def open_bundle(folder: Path) -> Bundle:
     manifest = _manifest(folder)
     size = (folder / MANIFEST).stat().st_size
     for name, facts in manifest["files"].items():
-        size += _check_file(folder, name, facts)
+        size += _check_file(folder, name, facts, digest=not kept or name == CODING)
     try:
-        tensors = load_file(folder / CODING)
         graphs = {
             name: tuple(
                 GraphFile(way["file"], *(tuple(way[key]) for key in _WAY_KEYS)) for way in ways
             )
             for name, ways in manifest["graphs"].items()
         }
-        weights, quantization = _weights_of(tensors, manifest["steps"], manifest["grids"])
-        frozen = _named(tensors, "frozen/")
-        model = manifest["model"]
-        family = registry.families.get(model["family"])
-        coding = family.coding(family.config(model["config"]), weights, quantization, frozen)
-        stream_id = coding.stream_id.hex()
-    except (SafetensorError, LookupError, TypeError, ValueError, OSError) as error:
+        quantized = {name: (way["bits"], way["axis"]) for name, way in manifest["steps"].items()}
+        contents = Contents.read(load_file(folder / CODING), quantized)
+    except (SafetensorError, ModelFileError, LookupError, TypeError, ValueError, OSError) as error:
         raise BundleError(f"{folder} is damaged: {type(error).__name__}: {error}") from error
-    if stream_id != model["stream_id"]:
-        raise BundleError(
-            f"{folder}: its integers do not give the stream id {model['stream_id']} that it was "
-            "made with; it comes from another version of slimcodec"
-        )
-    return Bundle(folder, manifest["runtime"], model, graphs, coding, manifest["grids"], size)
+    return Bundle(
+        folder,
+        manifest["runtime"],
+        manifest["model"],
+        graphs,
+        contents,
+        manifest["grids"],
+        {name: facts["sha256"] for name, facts in manifest["files"].items()},
+        size,
+        kept,
+    )
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
@@ -139,20 +165,31 @@ def _manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def _check_file(folder: Path, name: str, facts: Any) -> int:
+def _check_file(folder: Path, name: str, facts: Any, *, digest: bool) -> int:
     path = folder / name
     if Path(name).name != name:
         raise BundleError(f"{folder} lists {name!r}, which is not a file inside it")
     if not path.is_file():
         raise BundleError(f"{folder} lacks {name}; export the model again")
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if not isinstance(facts, dict) or found != facts.get("sha256"):
+    size = path.stat().st_size
+    whole = isinstance(facts, dict) and size == facts.get("bytes")
+    if not whole or (digest and _sha256(path) != facts.get("sha256")):
         raise BundleError(
             f"{path} was altered after the bundle was written: its digest does not match; export "
             "the model again"
         )
-    return path.stat().st_size
+    return size
+
+
+def check_graph(bundle: Bundle, file: str) -> None:
+    """What a graph of a kept bundle reads, byte by byte; the others are checked when opened.
+
+    Raises:
+        BundleError: when something was altered.
+    """
+    for name in (file, WEIGHTS) if bundle.kept else ():
+        if _sha256(bundle.folder / name) != bundle.files[name]:
+            raise BundleError(f"{bundle.folder / name} was altered; remove {bundle.folder}")
 
 
 def write_bundle(
@@ -175,19 +212,11 @@ def write_bundle(
         UsageError: when something else is there.
     """
     family = registry.families.get(model.family)
-    coding = [name for name in model.weights if name.startswith(tuple(family.coding_weights))]
-    tensors: dict[str, NDArray[Any]] = {
-        f"frozen/{name}": np.ascontiguousarray(array) for name, array in model.frozen.items()
-    }
-    steps = {}
-    for name in coding:
-        grid = model.quantization.weights.get(name)
-        if grid is None:
-            tensors[f"weight/{name}"] = model.weights[name].astype(np.float16)
-        else:
-            tensors[f"weight/{name}"] = np.ascontiguousarray(grid.integers)
-            tensors[f"step/{name}"] = grid.steps
-            steps[name] = {"axis": grid.axis, "bits": grid.bits}
+    own = tuple(family.coding_weights)
+    grids = {k: v for k, v in model.quantization.weights.items() if k.startswith(own)}
+    weights = {k: v for k, v in model.weights.items() if k.startswith(own)}
+    contents = Contents(weights, grids, model.frozen)
+    tensors = {name: contents.tensor(name) for name in contents.names()}
     save_file(tensors, source / CODING)
     manifest = {
         "format": FORMAT,
@@ -207,7 +236,7 @@ def write_bundle(
             ]
             for name, ways in graphs.items()
         },
-        "steps": steps,
+        "steps": {name: {"axis": grid.axis, "bits": grid.bits} for name, grid in grids.items()},
         "grids": model.quantization.to_dict(),
         "files": {path.name: _facts(path) for path in sorted(source.iterdir())},
     }
@@ -241,25 +270,9 @@ def _move(source: Path, folder: Path) -> None:
 
 
 def _facts(path: Path) -> dict[str, Any]:
+    return {"bytes": path.stat().st_size, "sha256": _sha256(path)}
+
+
+def _sha256(path: Path) -> str:
     with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"bytes": path.stat().st_size, "sha256": digest}
-
-
-def _named(tensors: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
-    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-
-
-def _weights_of(
-    tensors: Mapping[str, NDArray[Any]], steps: Mapping[str, Any], grids: Mapping[str, Any]
-) -> tuple[dict[str, NDArray[np.float32]], Quantization]:
-    weights, found = {}, {}
-    for name, array in _named(tensors, "weight/").items():
-        if name in steps:
-            own = steps[name]
-            found[name] = WeightGrid(array, tensors[f"step/{name}"], own["axis"], own["bits"])
-            weights[name] = found[name].weights()
-        else:
-            weights[name] = array.astype(np.float32)
-    inputs = {name: ActivationGrid.from_dict(grid) for name, grid in grids["activations"].items()}
-    return weights, Quantization(found, inputs)
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -3,19 +3,23 @@ first called, so that a decoder never loads an encoder."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from numpy.typing import NDArray
 
 from slimcodec.machine import available_cores, tune_allocator
-from slimcodec.runtime.base import Operator, Source, glue
+from slimcodec.model_file import Model
+from slimcodec.runtime.base import Graph, Operator, Source, glue
 from slimcodec.runtime.bundle import Bundle, GraphFile
-from slimcodec.runtime.cache import bundle_of
+from slimcodec.runtime.cache import keep_bundle, kept_bundle
 from slimcodec.types import Codec
 
+if TYPE_CHECKING:
+    from slimcodec.graphs import ir
+
 __all__ = ["BundleRuntime", "LoadedGraph"]
+
 
 _SIGNS = (".weight.", ".after.", "")
 """What follows a layer's name in that of a node that multiplies by its weights, of one that takes
@@ -33,18 +37,27 @@ class LoadedGraph(Protocol):
 
 
 class BundleRuntime:
-    """See ``runtime.Runtime``; a runtime adds its name, ``load`` and ``describe``.
+    """See ``runtime.Runtime``; a runtime adds its name, what it wants of graphs, ``load`` and
+    ``describe``. Its library is imported when one is made, so bundles can be made without it.
 
     Args:
         threads: of each graph; all cores that this process may use when not given.
     """
 
     name: ClassVar[str]
+    dequantizes_behind_padding: ClassVar[bool]
+    """Where it looks for the dequantization that it takes into a layer: right before the layer, so
+    that padding works on integers, or right behind the quantization."""
 
     def __init__(self, threads: int | None = None) -> None:
         self.threads = threads or available_cores()
 
-    def load(self, path: Path, way: GraphFile, profiled: bool) -> LoadedGraph:
+    @classmethod
+    def rewrites(cls) -> Sequence[Callable[[ir.Model], ir.Model]]:
+        """Changes to graphs that it gains from, in order."""
+        raise NotImplementedError
+
+    def load(self, bundle: Bundle, way: GraphFile, profiled: bool) -> LoadedGraph:
         """Make a graph ready to run.
 
         Raises:
@@ -52,25 +65,39 @@ class BundleRuntime:
         """
         raise NotImplementedError
 
-    def parts(self, source: Source) -> Mapping[str, Callable[..., Any]]:
+    def kept(self, digest: str) -> Bundle | None:
+        return kept_bundle(digest, self.name)
+
+    def graphs(self, source: Source) -> Mapping[str, Graph]:
         # The glue between the graphs and the integer prior are numpy's.
         tune_allocator()
-        return self._ways(bundle_of(source, self.name), profiled=False)
+        return self._ways(self._bundle(source), profiled=False)
 
     def operators(self, source: Source, use: Callable[[Codec], object]) -> list[Operator]:
-        bundle = bundle_of(source, self.name)
-        parts = self._ways(bundle, profiled=True)
-        use(glue(bundle, parts))
+        bundle = self._bundle(source)
+        graphs = self._ways(bundle, profiled=True)
+        use(glue(bundle, graphs))
         return [
             Operator(graph, kind, _layer(name, way.file.layers), integer, ms)
-            for graph, ways in parts.items()
+            for graph, ways in graphs.items()
             for way in ways.ways.values()
             for kind, name, integer, ms in way.profile()
         ]
 
+    def _bundle(self, source: Source) -> Bundle:
+        """The bundle itself, or one made of a model."""
+        if isinstance(source, Bundle):
+            return source
+        return self.kept(source.digest) or self._made(source)
+
+    def _made(self, model: Model) -> Bundle:
+        from slimcodec.runtime.graphs.bundling import export
+
+        return keep_bundle(model.digest, self.name, lambda place: export(model, type(self), place))
+
     def _ways(self, bundle: Bundle, *, profiled: bool) -> dict[str, _Ways]:
         return {
-            name: _Ways({len(w.inputs): _Way(self, bundle.folder, w, profiled) for w in ways})
+            name: _Ways({len(way.inputs): _Way(self, bundle, way, profiled) for way in ways})
             for name, ways in bundle.graphs.items()
         }
 
@@ -87,15 +114,14 @@ class _Ways:
 
 class _Way:
     def __init__(
-        self, runtime: BundleRuntime, folder: Path, file: GraphFile, profiled: bool
+        self, runtime: BundleRuntime, bundle: Bundle, file: GraphFile, profiled: bool
     ) -> None:
-        self.runtime, self.folder, self.file, self.profiled = runtime, folder, file, profiled
+        self.runtime, self.bundle, self.file, self.profiled = runtime, bundle, file, profiled
         self._loaded: LoadedGraph | None = None
 
     def __call__(self, *arrays: NDArray[Any]) -> Any:
         if self._loaded is None:
-            path = self.folder / self.file.file
-            self._loaded = self.runtime.load(path, self.file, self.profiled)
+            self._loaded = self.runtime.load(self.bundle, self.file, self.profiled)
         out = self._loaded.run(arrays)
         return out[0] if len(out) == 1 else tuple(out)
 

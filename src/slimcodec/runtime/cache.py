@@ -1,51 +1,118 @@
-"""Bundles of models that were asked for on a runtime that runs bundles only: made once, kept."""
+"""What can be made again, kept: bundles of models, made when a runtime that runs bundles is first
+asked to run the model.
+
+A kept bundle is named after the model's digest. Which digest a model file has is kept too, once
+all of the file was read and checked, with its size and time of change: while those stay, the file
+is run without reading its weights again. Where nothing can be kept, a bundle lives as long as the
+process.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import sys
-from collections.abc import Callable
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
-from slimcodec.errors import BundleError, MissingExtraError
-from slimcodec.model_file import Model
+from slimcodec.atomic import write_atomically
+from slimcodec.errors import BundleError, SlimcodecError
 from slimcodec.runtime.bundle import Bundle, open_bundle
 
-__all__ = ["bundle_of", "cache_folder", "exporter"]
+__all__ = ["cache_folder", "keep_bundle", "kept_bundle", "kept_folder"]
 
-_VERSION = 4
+_VERSION = 5
 """Of what export writes; raised when the same model comes to give other graphs."""
 
 
-def bundle_of(source: Model | Bundle, runtime: str) -> Bundle:
-    """The bundle itself, or one made of a model.
+_SETTLED_NS = 2_000_000_000
+"""How long a file must have lain unchanged before it is remembered: a change within one tick of the
+file system's clock would not be seen."""
 
-    Raises:
-        MissingExtraError: when it must be made and what that needs is not installed.
+
+@dataclass(frozen=True)
+class KnownFile:
+    """A model file that was read and checked before and has not changed since.
+
+    Attributes:
+        digest: of its model, in hex.
+        bytes: what ``model_file.file_bytes`` says of it.
     """
-    if isinstance(source, Bundle):
-        return source
-    export = exporter()
-    folder = cache_folder() / "bundles" / f"{source.digest[:16]}-{runtime}-{_VERSION}"
+
+    digest: str
+    bytes: int
+
+
+def known_file(path: Path) -> KnownFile | None:
+    """What is remembered of a model file; None where nothing is, or where it changed."""
     try:
-        return open_bundle(folder)
+        record = json.loads(_record(path).read_text(encoding="utf-8"))
+        if any(_state(Path(file)) != state for file, state in record["files"].items()):
+            return None
+        return KnownFile(record["digest"], record["bytes"])
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return None
+
+
+def remember_file(path: Path, files: Sequence[Path], known: KnownFile) -> None:
+    """Remember a model file that was checked, with the files that it is made of."""
+    states = {str(file.resolve()): _state(file) for file in files}
+    record = {"files": states, "digest": known.digest, "bytes": known.bytes}
+    settled = time.time_ns() - max(changed for _, changed in states.values()) > _SETTLED_NS
+    if settled and kept_folder("models") is not None:
+        with suppress(SlimcodecError):
+            write_atomically(_record(path), json.dumps(record).encode())
+
+
+def kept_bundle(digest: str, runtime: str) -> Bundle | None:
+    """The bundle of a model that was made before, if it is there and sound.
+
+    Args:
+        digest: of the model, in hex.
+        runtime: what the bundle is for.
+    """
+    try:
+        bundle = open_bundle(_place(digest, runtime), kept=True)
     except BundleError:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        export(source, runtime, folder)
-        return open_bundle(folder)
+        return None
+    return bundle if bundle.model["digest"] == digest else None
 
 
-def exporter() -> Callable[..., None]:
-    """``runtime.graphs.bundling.export``, imported.
+def keep_bundle(digest: str, runtime: str, make: Callable[[Path], None]) -> Bundle:
+    """Make a bundle and keep it.
 
-    Raises:
-        MissingExtraError: naming the extra that it needs.
+    Args:
+        digest: of the model, in hex.
+        runtime: what the bundle is for.
+        make: writes it to a folder, whole or not at all.
     """
+    place = _place(digest, runtime)
     try:
-        from slimcodec.runtime.graphs.bundling import export
-    except ImportError as error:
-        raise MissingExtraError("exporting a model", "export") from error
-    return export
+        place.parent.mkdir(parents=True, exist_ok=True)
+        make(place)
+    except (OSError, SlimcodecError):
+        # Another process may have been faster; else nothing can be kept there.
+        if (found := kept_bundle(digest, runtime)) is not None:
+            return found
+        place = Path(_passing().name) / place.name
+        make(place)
+    return open_bundle(place, kept=True)
+
+
+def kept_folder(name: str) -> Path | None:
+    """A folder in the cache, made when it is not there; None where none can be."""
+    folder = cache_folder() / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return folder if os.access(folder, os.W_OK) else None
 
 
 def cache_folder() -> Path:
@@ -57,3 +124,22 @@ def cache_folder() -> Path:
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "slimcodec"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "slimcodec"
+
+
+def _place(digest: str, runtime: str) -> Path:
+    return cache_folder() / "bundles" / f"{digest[:16]}-{runtime}-{_VERSION}"
+
+
+def _record(path: Path) -> Path:
+    name = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:32]
+    return cache_folder() / "models" / f"{name}.json"
+
+
+def _state(path: Path) -> list[int]:
+    facts = path.stat()
+    return [facts.st_size, facts.st_mtime_ns]
+
+
+@cache
+def _passing() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="slimcodec-")

@@ -2,35 +2,46 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
 from slimcodec.errors import BundleError, MissingExtraError
-from slimcodec.runtime.bundle import GraphFile
+from slimcodec.runtime.bundle import Bundle, GraphFile, check_graph
 from slimcodec.runtime.bundled import BundleRuntime
-from slimcodec.runtime.cache import cache_folder
+from slimcodec.runtime.cache import kept_folder
+
+if TYPE_CHECKING:
+    from slimcodec.graphs import ir
 
 __all__ = ["OpenVinoRuntime"]
-
-try:
-    import openvino
-except ImportError as error:
-    raise MissingExtraError("the openvino runtime", "openvino") from error
 
 
 class OpenVinoRuntime(BundleRuntime):
     """See ``runtime.Runtime``."""
 
     name = "openvino"
+    dequantizes_behind_padding = False
 
     def __init__(self, threads: int | None = None) -> None:
         super().__init__(threads)
-        self.core = openvino.Core()
+        self.library = _imported()
+        self.core = self.library.Core()
 
-    def load(self, path: Path, way: GraphFile, profiled: bool) -> _Graph:
+    @classmethod
+    def rewrites(cls) -> Sequence[Callable[[ir.Model], ir.Model]]:
+        from slimcodec.runtime.graphs import rewrites
+
+        return (
+            rewrites.gates_apart,
+            rewrites.few_outputs_as_blocks,
+            partial(rewrites.transposed_as_convolution, most=4),
+        )
+
+    def load(self, bundle: Bundle, way: GraphFile, profiled: bool) -> _Graph:
+        check_graph(bundle, way.file)
         settings: dict[str, Any] = {
             # Without it, floats may become bfloat16 where the CPU has it.
             "INFERENCE_PRECISION_HINT": "f32",
@@ -41,27 +52,31 @@ class OpenVinoRuntime(BundleRuntime):
             **_kept(),
         }
         try:
-            compiled = self.core.compile_model(path, "CPU", settings)
+            compiled = self.core.compile_model(bundle.folder / way.file, "CPU", settings)
         except RuntimeError as error:
             raise BundleError(
-                f"OpenVINO {openvino.__version__} cannot run {path.name}: "
+                f"OpenVINO {self.library.__version__} cannot run {way.file}: "
                 f"{' '.join(str(error).split())}"
             ) from error
-        return _Graph(compiled, len(way.outputs))
+        return _Graph(compiled, len(way.outputs), self.library)
 
     def describe(self) -> dict[str, Any]:
-        return {"openvino": openvino.__version__, "threads": self.threads}
+        return {"openvino": self.library.__version__, "threads": self.threads}
+
+
+def _imported() -> Any:
+    try:
+        import openvino
+    except ImportError as error:
+        raise MissingExtraError("the openvino runtime", "openvino") from error
+    return openvino
 
 
 def _kept() -> dict[str, str]:
     """Where compiled graphs are kept, which makes a cold decode a sixth shorter; nothing where no
     folder can be made."""
-    folder = cache_folder() / "openvino"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return {}
-    return {"CACHE_DIR": str(folder)} if os.access(folder, os.W_OK) else {}
+    folder = kept_folder("openvino")
+    return {} if folder is None else {"CACHE_DIR": str(folder)}
 
 
 class _Graph:
@@ -69,8 +84,8 @@ class _Graph:
     twentieth to a seventh faster, but adds floats in another order: the same picture would become
     other bytes from some call on."""
 
-    def __init__(self, compiled: Any, outputs: int) -> None:
-        self.compiled, self.outputs = compiled, outputs
+    def __init__(self, compiled: Any, outputs: int, library: Any) -> None:
+        self.compiled, self.outputs, self.library = compiled, outputs, library
         self.request = compiled.create_infer_request()
 
     def run(self, arrays: tuple[NDArray[Any], ...]) -> list[NDArray[Any]]:
@@ -93,5 +108,5 @@ class _Graph:
                 counter.real_time.total_seconds() * 1000,
             )
             for counter in self.request.profiling_info
-            if counter.status == openvino.ProfilingInfo.Status.EXECUTED
+            if counter.status == self.library.ProfilingInfo.Status.EXECUTED
         ]

@@ -14,7 +14,7 @@ from slimcodec import registry
 from slimcodec.errors import MissingExtraError, UsageError
 from slimcodec.machine import tune_allocator
 from slimcodec.model_file import Model, thaw_network
-from slimcodec.runtime.base import Operator, Part, Source, glue
+from slimcodec.runtime.base import Graph, Operator, Source, glue
 from slimcodec.runtime.bundle import Bundle
 from slimcodec.types import Codec
 
@@ -36,7 +36,10 @@ class TorchRuntime:
     def __init__(self) -> None:
         tune_allocator()
 
-    def parts(self, source: Source) -> Mapping[str, Part]:
+    def kept(self, digest: str) -> Bundle | None:
+        return None
+
+    def graphs(self, source: Source) -> Mapping[str, Graph]:
         return on_arrays(_graphs(_model(source)))
 
     def describe(self) -> dict[str, Any]:
@@ -45,10 +48,10 @@ class TorchRuntime:
     def operators(self, source: Source, use: Callable[[Codec], object]) -> list[Operator]:
         model = _model(source)
         found: list[Operator] = []
-        parts = {
-            name: _profiled(name, part, found) for name, part in on_arrays(_graphs(model)).items()
+        graphs = {
+            name: _profiled(name, graph, found) for name, graph in on_arrays(_graphs(model)).items()
         }
-        use(glue(model, parts))
+        use(glue(model, graphs))
         return found
 
 
@@ -64,14 +67,14 @@ def _graphs(model: Model) -> Mapping[str, Callable[..., Any]]:
     return graphs
 
 
-def _profiled(graph: str, part: Part, found: list[Operator]) -> Part:
+def _profiled(name: str, graph: Graph, found: list[Operator]) -> Graph:
     """Nothing here multiplies integers: a quantized layer is simulated in floats."""
 
     def call(*arrays: NDArray[Any]) -> Any:
         with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
-            out = part(*arrays)
+            out = graph(*arrays)
         found.extend(
-            Operator(graph, event.name, event.name, False, event.self_cpu_time_total / 1000)
+            Operator(name, event.name, event.name, False, event.self_cpu_time_total / 1000)
             for event in profile.events()
             if event.self_cpu_time_total
         )

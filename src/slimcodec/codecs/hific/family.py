@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from slimcodec.codecs.hific.network import HificNetwork
+    from slimcodec.graphs.ir import Model as GraphModel
 
 __all__ = ["HificFamily"]
 
@@ -84,6 +85,17 @@ class HificFamily:
             "hyper_mean": [Signature({"hyper_latents": hyper}, ("means",))],
             "generator": [Signature({"latents": latents}, ("image",))],
         }
+
+    def written(
+        self,
+        config: HificConfig,
+        weights: Mapping[str, NDArray[np.float32]],
+        graph: str,
+        way: Signature,
+    ) -> GraphModel:
+        from slimcodec.codecs.hific.graphs import written
+
+        return written(config, weights, graph, way)
 
     def wide_layers(self, config: HificConfig) -> frozenset[str]:
         # Latents of a linear path reach hundreds of steps in some channels and one in others, and

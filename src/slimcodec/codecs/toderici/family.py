@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from slimcodec.codecs.toderici.network import TodericiNetwork
+    from slimcodec.graphs.ir import Model as GraphModel
 
 __all__ = ["TodericiFamily"]
 
@@ -101,6 +102,17 @@ class TodericiFamily:
             ],
             **filtered,
         }
+
+    def written(
+        self,
+        config: TodericiConfig,
+        weights: Mapping[str, NDArray[np.float32]],
+        graph: str,
+        way: Signature,
+    ) -> GraphModel:
+        from slimcodec.codecs.toderici.graphs import written
+
+        return written(config, weights, graph, way)
 
     def wide_layers(self, config: TodericiConfig) -> frozenset[str]:
         # Steps along a linear path's components differ as much in size as the components do. With

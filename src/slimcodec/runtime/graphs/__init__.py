@@ -1,6 +1,6 @@
-"""A model's torch graphs as ONNX graphs, made for the runtime that will run them.
+"""A model's graphs made for the runtime that will run them.
 
-``exporting`` traces a graph once, with dynamic sides; ``grids`` writes a model's quantization into
-it; ``rewrites`` changes it, exactly, into what a runtime is fast at. Needs torch and onnx; what
-comes out needs neither.
+``grids`` writes a model's quantization into a graph that its family wrote; ``rewrites`` changes it,
+exactly, into what a runtime is fast at; ``bundling`` does both to all graphs and puts their weights
+into one file.
 """

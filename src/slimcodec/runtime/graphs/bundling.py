@@ -1,5 +1,5 @@
-"""A model as a bundle for a runtime: graphs traced, grids written in, rewritten for the runtime,
-their weights in one file."""
+"""A model as a bundle for a runtime: graphs as the family writes them, with the model's grids,
+rewritten for the runtime; their weights in one file."""
 
 from __future__ import annotations
 
@@ -8,38 +8,20 @@ import secrets
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-import onnx_ir as ir
-
 from slimcodec import registry
 from slimcodec.errors import SlimcodecError
-from slimcodec.model_file import Model, thaw_network
-from slimcodec.quantization.simulation import clear_slots
+from slimcodec.graphs import ir
+from slimcodec.graphs.building import layers_of
+from slimcodec.graphs.writing import save
+from slimcodec.model_file import Model
 from slimcodec.runtime.bundle import WEIGHTS, GraphFile, check_place, write_bundle
-from slimcodec.runtime.graphs import rewrites
-from slimcodec.runtime.graphs.exporting import export_graph, layers_of
+from slimcodec.runtime.bundled import BundleRuntime
 from slimcodec.runtime.graphs.grids import write_grids
 
-__all__ = ["REWRITES", "export"]
-
-REWRITES: dict[str, tuple[Callable[[ir.Model], ir.Model], ...]] = {
-    "openvino": (
-        rewrites.variance_in_one_pass,
-        rewrites.gates_apart,
-        rewrites.few_outputs_as_blocks,
-        partial(rewrites.transposed_as_convolution, most=4),
-    ),
-    "onnx": (
-        rewrites.variance_in_one_pass,
-        rewrites.few_outputs_as_blocks,
-        rewrites.transposed_as_convolution,
-        rewrites.convolutions_as_products,
-    ),
-}
-"""What each runtime gains from, in order; the figures are in ``rewrites``."""
+__all__ = ["export"]
 
 _SMALL = 256
 """Bytes up to which a tensor stays inside its graph: shapes, axes and steps, which a runtime looks
@@ -49,7 +31,7 @@ _ALIGNMENT = 64
 
 def export(
     model: Model,
-    runtime: str,
+    runtime: type[BundleRuntime],
     folder: Path,
     on_progress: Callable[[int, int, str], None] = lambda done, total, what: None,
 ) -> None:
@@ -57,7 +39,7 @@ def export(
 
     Args:
         model: float or quantized.
-        runtime: ``"onnx"`` or ``"openvino"``.
+        runtime: what shall run it.
         folder: where the bundle is to be; one that is there is replaced.
         on_progress: called with (graphs done, graphs, name of the next).
 
@@ -66,35 +48,29 @@ def export(
     """
     check_place(folder)
     family = registry.families.get(model.family)
-    network = thaw_network(model)
-    # The grids are written into the graphs as nodes of their own.
-    clear_slots(network)
-    ways = [
-        (name, signature)
-        for name, signatures in family.signatures(family.config(model.config)).items()
-        for signature in signatures
-    ]
+    config = family.config(model.config)
+    ways = [(name, way) for name, every in family.signatures(config).items() for way in every]
     source = folder.resolve().parent / f".slimcodec-{secrets.token_hex(6)}"
     try:
         source.mkdir()
         graphs: dict[str, list[GraphFile]] = {}
-        callables = family.graphs(network)
         with (source / WEIGHTS).open("wb") as file:
             pool = _Pool(file)
-            for done, (name, signature) in enumerate(ways):
+            for done, (name, way) in enumerate(ways):
                 on_progress(done, len(ways), name)
-                graph = export_graph(network, callables[name], signature)
+                graph = family.written(config, model.weights, name, way)
                 layers = tuple(layers_of(graph))
-                write_grids(graph, model.quantization, dequantize_behind_padding=runtime == "onnx")
-                for rewrite in REWRITES.get(runtime, ()):
+                behind = runtime.dequantizes_behind_padding
+                write_grids(graph, model.quantization, dequantize_behind_padding=behind)
+                for rewrite in runtime.rewrites():
                     graph = rewrite(graph)
                 pool.move(graph)
-                file_name = f"{name}-{len(signature.inputs)}.onnx"
-                ir.save(graph, source / file_name)
+                file_name = f"{name}-{len(way.inputs)}.onnx"
+                save(graph, source / file_name)
                 graphs.setdefault(name, []).append(
-                    GraphFile(file_name, tuple(signature.inputs), signature.outputs, layers)
+                    GraphFile(file_name, tuple(way.inputs), way.outputs, layers)
                 )
-        write_bundle(folder, source, model, runtime, graphs)
+        write_bundle(folder, source, model, runtime.name, graphs)
         on_progress(len(ways), len(ways), "done")
     except OSError as error:
         raise SlimcodecError(f"{folder} cannot be written: {error.strerror or error}") from error
@@ -113,7 +89,7 @@ class _Pool:
         """Let a graph find its large tensors in the file."""
         for name, value in model.graph.initializers.items():
             tensor = value.const_value
-            if tensor is None or tensor.nbytes <= _SMALL:
+            if not isinstance(tensor, ir.Tensor) or tensor.nbytes <= _SMALL:
                 continue
             data = tensor.tobytes()
             key = hashlib.sha256(data).hexdigest()
@@ -127,6 +103,6 @@ class _Pool:
                 offset,
                 length,
                 tensor.dtype,
-                shape=ir.Shape(tensor.numpy().shape),
+                shape=tensor.shape,
                 name=name,
             )

@@ -15,16 +15,14 @@ rounded by plain float nodes, weights are the floats that they were rounded to.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import onnx_ir as ir
 from numpy.typing import NDArray
 
+from slimcodec.graphs import ir
+from slimcodec.graphs.building import constant, layers_of
 from slimcodec.quantization import INTEGER_BITS, ActivationGrid, Quantization, WeightGrid
-from slimcodec.runtime.graphs.exporting import layers_of
 
-__all__ = ["constant", "write_grids"]
+__all__ = ["write_grids"]
 
 
 def write_grids(
@@ -33,7 +31,7 @@ def write_grids(
     """Every grid that concerns a layer of the graph, written into it, in place.
 
     Args:
-        model: a float graph of ``export_graph``.
+        model: a float graph of a family.
         quantization: of the whole model.
         dequantize_behind_padding: where padding is to work on integers.
     """
@@ -179,7 +177,7 @@ def _take_off_lift(
     out = node.outputs[0]
     total = ir.node("Add", [out, lift.outputs[0]], name=f"{layer}.without_lift")
     _typed(total.outputs[0], out.shape, ir.DataType.FLOAT)
-    out.replace_all_uses_with(total.outputs[0])
+    out.replace_all_uses_with(total.outputs[0], replace_graph_outputs=True)
     total.replace_input_with(0, out)
     graph.insert_before(node, [channel, zeros, ones, lift])
     graph.insert_after(node, total)
@@ -230,21 +228,6 @@ def _values(weight: ir.Value) -> NDArray[np.float32]:
     assert weight.const_value is not None
     values: NDArray[np.float32] = weight.const_value.numpy()
     return values
-
-
-def constant(graph: ir.Graph, name: str, array: NDArray[Any]) -> ir.Value:
-    """An initializer; the one that is there when the name is."""
-    if name in graph.initializers:
-        return graph.initializers[name]
-    tensor = ir.tensor(array, name=name)
-    value = ir.Value(
-        name=name,
-        shape=ir.Shape(array.shape),
-        type=ir.TensorType(tensor.dtype),
-        const_value=tensor,
-    )
-    graph.initializers[name] = value
-    return value
 
 
 def _typed(value: ir.Value, shape: ir.Shape | None, dtype: ir.DataType | None) -> None:

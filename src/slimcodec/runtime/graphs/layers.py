@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import onnx_ir as ir
 from numpy.typing import NDArray
 
-from slimcodec.runtime.graphs.grids import constant
+from slimcodec.graphs import ir
+from slimcodec.graphs.building import constant
 
 __all__ = [
     "LIFT",
@@ -20,7 +20,6 @@ __all__ = [
     "attributes_of",
     "four_times",
     "is_plain",
-    "is_square",
     "made_by",
     "replace",
     "seen_by_layer",
@@ -186,7 +185,6 @@ class Maker:
         self.count += 1
         name = f"{self.name}.{self.count}"
         node = ir.node(kind, inputs, attributes, domain=domain, name=name)
-        node.outputs[0].name = f"{name}.out"
         self.graph.insert_before(self.before, node)
         return node.outputs[0]
 
@@ -198,20 +196,13 @@ class Maker:
 
 def array_of(value: ir.Value | None) -> NDArray[Any] | None:
     """What a constant holds."""
-    tensor = ir.convenience.get_const_tensor(value) if value is not None else None
-    return None if tensor is None else tensor.numpy()
+    tensor = value.const_value if value is not None else None
+    return tensor.numpy() if isinstance(tensor, ir.Tensor) else None
 
 
 def made_by(value: ir.Value | None, *kinds: str) -> ir.Node | None:
     node = value.producer() if value is not None else None
     return node if node is not None and node.op_type in kinds else None
-
-
-def is_square(node: ir.Node) -> bool:
-    if node.op_type == "Mul":
-        return node.inputs[0] is node.inputs[1]
-    power = array_of(node.inputs[1])
-    return power is not None and bool((power == 2).all())
 
 
 def is_plain(node: ir.Node) -> bool:

@@ -5,7 +5,6 @@ still wanted), with sides dynamic as before and new constants named after the we
 from. The results equal the original's up to the rounding of float32 sums. Which runtime gains:
 
     rewrite                      OpenVINO   ONNX Runtime
-    variance_in_one_pass         1.12       1.05
     gates_apart                  1.9        no
     few_outputs_as_blocks        1.04       1.07
     transposed_as_convolution    1.28 (*)   needed by the next
@@ -25,16 +24,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import onnx_ir as ir
 
-from slimcodec.runtime.graphs.grids import constant
+from slimcodec.graphs import ir
+from slimcodec.graphs.building import constant
 from slimcodec.runtime.graphs.layers import (
     Maker,
     array_of,
     attributes_of,
     four_times,
     is_plain,
-    is_square,
     made_by,
     replace,
     seen_by_layer,
@@ -47,38 +45,7 @@ __all__ = [
     "few_outputs_as_blocks",
     "gates_apart",
     "transposed_as_convolution",
-    "variance_in_one_pass",
 ]
-
-
-def variance_in_one_pass(model: ir.Model) -> ir.Model:
-    """Sums of squared distances from the mean, as sums of squares less those of the mean.
-
-    A channel norm reads a tensor for its mean and again for the distances; OpenVINO writes the
-    distances out between. ReduceL2 reads once and writes a channel: the int8 generator took 481 ms
-    for 523, the encoder 106 for 132.
-    """
-    graph = model.graph
-    for node in list(graph):
-        square = made_by(node.inputs[0], "Pow", "Mul") if node.op_type == "ReduceSum" else None
-        distance = made_by(square.inputs[0], "Sub") if square is not None else None
-        if square is None or distance is None or not is_square(square):
-            continue
-        x, mean = distance.inputs
-        count = x.shape[1] if x is not None and x.shape is not None else None
-        axes = array_of(node.inputs[1])
-        if not isinstance(count, int) or axes is None or axes.tolist() != [1]:
-            continue
-        if made_by(mean, "ReduceMean") is None:
-            continue
-        name = node.outputs[0].name
-        make = Maker(graph, node, f"{name}.one_pass")
-        length = make("ReduceL2", x, node.inputs[1], keepdims=1)
-        squares = make("Mul", length, length)
-        number = constant(graph, f"{name}.count", np.array(count, np.float32))
-        of_mean = make("Mul", make("Mul", mean, mean), number)
-        replace(graph, node, make("Sub", squares, of_mean))
-    return swept(model)
 
 
 def gates_apart(model: ir.Model) -> ir.Model:

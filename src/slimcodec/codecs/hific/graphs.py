@@ -1,0 +1,126 @@
+"""HiFiC's graphs, operator by operator, from the config and the weights; no torch.
+
+They compute what the modules in ``network.py`` and ``hyperprior.py`` compute, up to the rounding of
+float32 sums, in the form that runtimes are fast at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from numpy.typing import NDArray
+
+from slimcodec.codecs.family import Signature
+from slimcodec.codecs.hific.config import HificConfig
+from slimcodec.graphs.building import Builder
+from slimcodec.graphs.ir import Model, Value
+
+__all__ = ["written"]
+
+LOG_OFFSET = 0.3
+"""As ``hyperprior.LOG_OFFSET``."""
+
+
+def written(
+    config: HificConfig, weights: Mapping[str, NDArray[Any]], name: str, way: Signature
+) -> Model:
+    """See ``codecs.family.Family.written``."""
+    build = Builder(weights, way.inputs)
+    (output,) = way.outputs
+    return build.finished({output: _GRAPHS[name](build, config)})
+
+
+def _encoder(build: Builder, config: HificConfig) -> Value:
+    image = build["image"]
+    x = build.sub(image, config.input_offset) if config.input_offset else image
+    x = build.mul(x, config.input_scale) if config.input_scale != 1 else x
+    linear = build.conv("encoder.linear", x, stride=config.stride) if config.linear_path else None
+    normed = config.norm == "everywhere"
+
+    def activated(x: Value, norm: str) -> Value:
+        x = build.channel_norm(norm, x) if normed else x
+        return build.relu(x, config.negative_slope)
+
+    if config.stem_kernel is not None:
+        x = build.conv("encoder.stem", _around(build, x, config.stem_kernel // 2))
+        x = activated(x, "encoder.stem_norm")
+    room = config.stage_kernel - 2
+    small, large = room // 2, room - room // 2
+    for number in range(len(config.encoder_widths)):
+        stage = f"encoder.stages.{number}"
+        # So that stride 2 halves an even side.
+        x = build.reflected(x, left=small, right=large, top=large, bottom=small)
+        x = activated(build.conv(f"{stage}.conv", x, stride=2), f"{stage}.norm")
+    y = build.conv("encoder.head", _around(build, x, 1))
+    return y if linear is None else build.add(linear, y)
+
+
+def _generator(build: Builder, config: HificConfig) -> Value:
+    latents = build["latents"]
+    normed, slope = config.norm == "everywhere", config.negative_slope
+
+    def norm(x: Value, name: str) -> Value:
+        return build.channel_norm(f"generator.{name}", x) if normed else x
+
+    def up(layer: str, x: Value) -> Value:
+        padding = (config.stage_kernel - 1) // 2
+        return build.transposed(f"generator.{layer}", x, stride=2, padding=padding, extra=1)
+
+    features = build.div(latents, build.weight("generator.latent_scale"))
+    x = _around(build, norm(features, "norm_in"), 1)
+    x = head = norm(build.conv("generator.head", x), "norm_head")
+    for number in range(config.residual_blocks):
+        block = f"generator.trunk.{number}"
+        inner = build.conv(f"{block}.conv1", _around(build, x, 1))
+        inner = build.relu(build.channel_norm(f"{block}.norm1", inner), slope)
+        inner = build.conv(f"{block}.conv2", _around(build, inner, 1))
+        x = build.add(x, build.channel_norm(f"{block}.norm2", inner))
+    x = build.add(x, head)
+    # Without the full-resolution layer, the last transposed convolution makes the picture.
+    count = len(config.generator_widths) - (config.stem_kernel is None)
+    for number in range(count):
+        stage = f"stages.{number}"
+        x = build.relu(norm(up(f"{stage}.conv", x), f"{stage}.norm"), slope)
+    if config.stem_kernel is None:
+        out = up("out", x)
+    else:
+        out = build.conv("generator.out", _around(build, x, config.stem_kernel // 2))
+    if config.linear_path:
+        out = build.add(build.transposed("generator.linear", latents, stride=config.stride), out)
+    if config.bounded_output:
+        out = build.tanh(out)
+    out = build.div(out, config.input_scale) if config.input_scale != 1 else out
+    return build.add(out, config.input_offset) if config.input_offset else out
+
+
+def _hyper_analysis(build: Builder, config: HificConfig) -> Value:
+    y = build["latents"]
+    x = build.div(y, build.weight("probability.latent_scale"))
+    if config.hyper_log_input:
+        x = build.concat([x, build.log(build.add(build.absolute(y), LOG_OFFSET))])
+    first, second, last = (f"probability.analysis.layers.{number}" for number in range(3))
+    x = build.relu(build.conv(first, x, padding=1))
+    x = build.relu(build.conv(second, _around(build, x, 2), stride=2))
+    return build.conv(last, _around(build, x, 2), stride=2)
+
+
+def _hyper_mean(build: Builder, config: HificConfig) -> Value:
+    x = build["hyper_latents"]
+    first, second, last = (f"probability.mean.layers.{number}" for number in range(3))
+    for layer in (first, second):
+        x = build.relu(build.transposed(layer, x, stride=2, padding=2, extra=1))
+    x = build.transposed(last, x, padding=1)
+    return build.mul(x, build.weight("probability.latent_scale"))
+
+
+def _around(build: Builder, x: Value, reach: int) -> Value:
+    return build.reflected(x, reach, reach, reach, reach)
+
+
+_GRAPHS: dict[str, Callable[[Builder, HificConfig], Value]] = {
+    "encoder": _encoder,
+    "hyper_analysis": _hyper_analysis,
+    "hyper_mean": _hyper_mean,
+    "generator": _generator,
+}

@@ -1,0 +1,103 @@
+"""Where a model's arrays stand among named tensors, in a model file as in a bundle.
+
+    weight/NAME    half floats, or the integers of a quantized layer
+    step/NAME      float32, the steps of those integers
+    frozen/NAME    integers
+
+How many bits a layer's integers have, and along which axis its steps lie, is said elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from slimcodec.errors import ModelFileError
+from slimcodec.quantization import WeightGrid
+
+__all__ = ["FROZEN", "STEP", "WEIGHT", "Contents", "same"]
+
+WEIGHT, STEP, FROZEN = "weight/", "step/", "frozen/"
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A model's arrays, all of them or some.
+
+    Attributes:
+        weights: float32, by name.
+        grids: integers and steps of those weights that are quantized.
+        frozen: integers, by name.
+    """
+
+    weights: Mapping[str, NDArray[np.float32]]
+    grids: Mapping[str, WeightGrid]
+    frozen: Mapping[str, NDArray[Any]]
+
+    def names(self) -> list[str]:
+        """Of the tensors that hold them."""
+        return [
+            *(WEIGHT + name for name in self.weights),
+            *(STEP + name for name in self.grids),
+            *(FROZEN + name for name in self.frozen),
+        ]
+
+    def tensor(self, name: str) -> NDArray[Any]:
+        """What stands under a name; made when asked for, as all at once is half a model more.
+
+        Raises:
+            ModelFileError: when a weight is not what would be read back.
+        """
+        kind, _, key = name.partition("/")
+        if kind + "/" == FROZEN:
+            return np.ascontiguousarray(self.frozen[key])
+        grid = self.grids.get(key)
+        if kind + "/" == STEP and grid is not None:
+            return np.ascontiguousarray(grid.steps)
+        weights = self.weights[key]
+        with np.errstate(over="ignore"):
+            stored = weights.astype(np.float16) if grid is None else grid.integers
+        if not same(stored.astype(np.float32) if grid is None else grid.weights(), weights):
+            form = "half floats" if grid is None else "its integers times their steps"
+            raise ModelFileError(f"{key} is not exactly {form}")
+        return np.ascontiguousarray(stored)
+
+    @classmethod
+    def read(
+        cls, tensors: dict[str, NDArray[Any]], quantized: Mapping[str, tuple[int, int]]
+    ) -> Contents:
+        """The inverse of all ``tensor``.
+
+        Args:
+            tensors: by their names; taken out one by one, so that no more than a model is in
+                memory.
+            quantized: bits and axis of each quantized weight.
+
+        Raises:
+            ModelFileError: when integers or their steps are missing, or do not fit together.
+        """
+        grids = {}
+        for name, (bits, axis) in quantized.items():
+            integers, steps = tensors.get(WEIGHT + name), tensors.get(STEP + name)
+            if integers is None or steps is None or steps.dtype != np.float32:
+                raise ModelFileError(f"the integers of {name} are missing, or their steps")
+            grids[name] = WeightGrid(integers, steps, axis, bits)
+        weights, frozen = {}, {}
+        for name in sorted(tensors):
+            array = tensors.pop(name)
+            key = name.partition("/")[2]
+            if name.startswith(WEIGHT):
+                grid = grids.get(key)
+                weights[key] = array.astype(np.float32) if grid is None else grid.weights()
+            elif name.startswith(FROZEN):
+                frozen[key] = array
+        return cls(weights, grids, frozen)
+
+
+def same(one: NDArray[Any], other: NDArray[Any]) -> bool:
+    """Whether two arrays are alike to the bit, of one type and shape."""
+    return (one.dtype, one.shape, one.tobytes()) == (other.dtype, other.shape, other.tobytes())
