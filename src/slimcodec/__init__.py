@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from slimcodec.shrink import Prune, Recipe
     from slimcodec.types import Codec
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Candidate",

@@ -239,6 +239,13 @@ def looks_of(stream_id: str) -> dict[str, Path]:
     return found
 
 
+_FORMER = {
+    "f0942ec3b8294fb7": "hific-s of slimcodec 0.1.0",
+    "bd9d2d80075cbade": "toderici-s of slimcodec 0.1.0",
+}
+"""Stream ids of built-in models of other versions."""
+
+
 def codec_of_stream(stream: bytes, runtime: str | None = None, look: str = FAITHFUL) -> Codec:
     """The built-in model that a stream names by its id.
 
@@ -255,6 +262,11 @@ def codec_of_stream(stream: bytes, runtime: str | None = None, look: str = FAITH
     stream_id = unpack(stream).stream_id.hex()
     looks = looks_of(stream_id)
     if not looks:
+        if stream_id in _FORMER:
+            raise WrongModelError(
+                f"the stream was written by {_FORMER[stream_id]}; decode it with that version of "
+                "slimcodec"
+            )
         raise WrongModelError(
             f"no built-in model has the stream id {stream_id}; name the model that wrote the "
             "stream with --codec FILE.slim"

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from slimcodec import library
-from slimcodec.codecs.hific.coding import HificCodec
+from slimcodec.codecs.latents import MeanScaleCodec
 from slimcodec.codecs.toderici.coding import TodericiCodec
 from slimcodec.images import read_image
 
@@ -33,7 +33,7 @@ def integers_of(codec: Any, stream: bytes) -> Mapping[str, np.ndarray]:
 
 
 @integers_of.register
-def _(codec: HificCodec, stream: bytes) -> Mapping[str, np.ndarray]:
+def _(codec: MeanScaleCodec, stream: bytes) -> Mapping[str, np.ndarray]:
     _, latents = codec.read(stream)
     return {"symbols": latents.symbols, "hyper_latents": latents.hyper_latents}
 

@@ -26,6 +26,7 @@ def _facts() -> dict[str, Any]:
     import slimcodec
     from slimcodec import machine
     from slimcodec.errors import MissingExtraError, MissingWeightsError
+    from slimcodec.integers.engines import engines, fault
 
     def version(package: str, extra: str) -> str:
         try:
@@ -53,6 +54,7 @@ def _facts() -> dict[str, Any]:
         "training": version("lightning-fabric", "train"),
         "report": version("jinja2", "report"),
         "lpips": lpips,
+        "engines": "; ".join(f"{name}: {fault(name) or 'exact'}" for name in engines()),
         "allocator": "tuned: large tensors keep their memory"
         if machine.tune_allocator()
         else "as the system has it (glibc's mallopt is not to be had, or SLIMCODEC_MALLOC=system)",

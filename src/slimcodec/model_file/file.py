@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
+from slimcodec import registry
 from slimcodec.atomic import write_atomically
 from slimcodec.errors import ModelFileError, UsageError
 from slimcodec.machine import memory_bytes
@@ -235,6 +236,13 @@ def _stream_id(model: Model, path: Path) -> str:
     """What the contents give, in hex. A digest is no signature: whoever wrote the file could write
     one over contents that make no model at all."""
     try:
+        family = registry.families.get(model.family)
+        sums = family.integer_sums(family.config(model.config))
+        if not any(name in model.quantization.activations for one in sums for name in one.layers):
+            raise ModelFileError(
+                "slimcodec 0.1.0 made it, whose integers were others; that version reads it, or make "
+                "it again from its checkpoint or its training run"
+            )
         return str(model.coding.stream_id.hex())
     except ModelFileError as error:
         raise ModelFileError(f"{path}: {error}") from error
