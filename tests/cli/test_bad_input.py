@@ -154,7 +154,7 @@ def test_model_file_with_wrong_digest(run, photo, tmp_path):
     data = bytearray(library.model_path("hific-s").read_bytes())
     data[-1000] ^= 1
     path.write_bytes(bytes(data))
-    assert_one_line(run("encode", photo, "--codec", path), 1, "altered", str(path))
+    assert_one_line(run("encode", photo, "--codec", path), 1, "damaged", str(path))
 
 
 def test_checkpoint_that_would_run_code(run, tmp_path):

@@ -83,7 +83,7 @@ class Known:
 Walk = Generator[Known, NDArray[np.uint8], None]
 """What is known, for bytes [n, c] that go onto the canvas."""
 
-Layers = Mapping[str, Callable[[NDArray[np.uint8]], NDArray[Any]]]
+Layers = Mapping[str, Callable[..., NDArray[Any]]]
 
 
 def walk(
@@ -110,10 +110,10 @@ def walk(
         positions, begins = _colour(height, width, group.second)
         if not len(positions):
             continue
-        x = base[positions]
-        if group.seen:
-            x = np.concatenate([taps(canvas, begins, group.seen), x], axis=1)
-        written = yield Known(group, positions, layers[group.out](layers[group.hidden](x)))
+        known = base.take(positions, axis=0)
+        seen = [taps(canvas, begins, group.seen)] if group.seen else []
+        hidden = layers[group.hidden](*seen, known)
+        written = yield Known(group, positions, layers[group.out](hidden))
         flat[begins + width + 3, group.canvas] = written
 
 

@@ -106,10 +106,6 @@ class IntegerLayer:
             )
         )
 
-    def requantizer(self) -> Requantizer:
-        """What follows the product."""
-        return Requantizer(self)
-
 
 class Requantizer:
     """Sums to outputs, in float64: all that it holds are integers below 2^53 times a power of two,
@@ -127,7 +123,9 @@ class Requantizer:
         """int32 [n, c], without the bias, to bytes or int32 [n, c]."""
         x = sums * self._scale
         x += self._offset
-        np.floor(x, out=x)
+        if self._limits[0] < 0:
+            np.floor(x, out=x)
+        # What is not negative is cut off to the floor when it becomes an integer again.
         np.maximum(x, self._limits[0], out=x)
         np.minimum(x, self._limits[1], out=x)
         out: NDArray[Any] = x.astype(self._kind)
@@ -137,12 +135,34 @@ class Requantizer:
 class CompiledLayer:
     """A layer on an engine."""
 
-    def __init__(self, layer: IntegerLayer, product: Product) -> None:
-        self._product, self._requantized = product, layer.requantizer()
+    def __init__(self, layer: IntegerLayer, engine: Engine) -> None:
+        self._layer, self._engine = layer, engine
+        self._requantized = Requantizer(layer)
+        self._products: dict[tuple[int, int], Product] = {}
 
-    def __call__(self, x: NDArray[np.uint8]) -> NDArray[Any]:
-        """Bytes [n, k] to bytes or int32 [n, c]."""
-        return self._requantized(self._product(x))
+    def __call__(self, *inputs: NDArray[np.uint8]) -> NDArray[Any]:
+        """Bytes [n, k] to bytes or int32 [n, c].
+
+        Args:
+            inputs: together k wide; one product for each is less than putting them side by side.
+        """
+        sums: NDArray[np.int32] | None = None
+        start = 0
+        for x in inputs:
+            own = self._product(start, start + x.shape[1])(x)
+            if sums is None:
+                sums = own
+            else:
+                sums += own
+            start += x.shape[1]
+        if sums is None or start != len(self._layer.weights):
+            raise ValueError(f"a layer of {len(self._layer.weights)} inputs was given {start}")
+        return self._requantized(sums)
+
+    def _product(self, start: int, stop: int) -> Product:
+        if (start, stop) not in self._products:
+            self._products[start, stop] = self._engine.product(self._layer.weights[start:stop])
+        return self._products[start, stop]
 
 
 @dataclass(frozen=True)
@@ -154,10 +174,7 @@ class IntegerNet:
 
     def on(self, engine: Engine) -> Mapping[str, CompiledLayer]:
         """Every layer, ready to run."""
-        return {
-            name: CompiledLayer(layer, engine.product(layer.weights))
-            for name, layer in self.layers.items()
-        }
+        return {name: CompiledLayer(layer, engine) for name, layer in self.layers.items()}
 
     def to_bytes(self) -> bytes:
         """A digest of names and layers, for a stream's identity."""

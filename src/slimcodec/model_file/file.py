@@ -240,7 +240,7 @@ def _stream_id(model: Model, path: Path) -> str:
         sums = family.integer_sums(family.config(model.config))
         if not any(name in model.quantization.activations for one in sums for name in one.layers):
             raise ModelFileError(
-                "slimcodec 0.1.0 made it, whose integers were others; that version reads it, or make "
+                "slimcodec 0.1.0 made it, with other integers; that version reads it, or make "
                 "it again from its checkpoint or its training run"
             )
         return str(model.coding.stream_id.hex())

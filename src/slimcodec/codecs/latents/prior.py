@@ -36,6 +36,7 @@ from slimcodec.integers import (
     Group,
     IntegerLayer,
     IntegerNet,
+    Known,
     Output,
     Part,
     bordered,
@@ -60,6 +61,9 @@ _COARSE = 4
 _SHIFT_FRACTION, _SHIFT_LIMIT = 8, 1 << 14
 """Of what a context says: a shift of 64 scales; as a change of scale, more than the grid is
 long."""
+_SHIFT_BITS = SHIFT_STEPS.bit_length() - 1
+_MIRROR_BIT = 13
+_TABLE_BITS = np.int16((1 << _MIRROR_BIT) - 1)
 _SYMBOL_LIMIT = (1 << 11) - 1
 """Symbols are clipped here before they are measured: farther than 6 of the largest units."""
 
@@ -73,14 +77,14 @@ class Guess:
         channels: of the group, c of them.
         tables: int16 [n, c].
         whole: int32 [n, c], to be subtracted from a symbol; None where all are 0.
-        signs: int8 [n, c], -1 where the difference is coded with its sign turned; likewise.
+        signs: int16 [n, c], -1 where the difference is coded with its sign turned; likewise.
     """
 
     positions: NDArray[np.intp]
     channels: slice
     tables: NDArray[np.int16]
     whole: NDArray[np.int32] | None = None
-    signs: NDArray[np.int8] | None = None
+    signs: NDArray[np.int16] | None = None
 
     def coded(self, latents: NDArray[np.float32]) -> NDArray[np.float32]:
         """Of latents [h · w, m], the group's as its tables see them, unrounded."""
@@ -161,7 +165,7 @@ class LatentPrior:
         if self.units is not None:
             layers |= source.context(self.groups, self.units.grid_step)
         self.net = IntegerNet(layers)
-        self._tables, self._signs = _choices()
+        self._picked = _choices()
 
     @cached_property
     def _run(self) -> Mapping[str, Any]:
@@ -209,61 +213,80 @@ class LatentPrior:
             everywhere = np.arange(len(places))
             return (yield Guess(everywhere, slice(None), tables_at(places)))
         inside = np.clip(places, 0, LAST_PLACE)
-        units, reciprocals = self.units.units.take(inside), self.units.reciprocals.take(inside)
         base = self._run["hyper"](((inside + _COARSE // 2) // _COARSE).astype(np.uint8))
         zeros = np.tile(np.array([_ZERO, 0], np.uint8), places.shape[1])
         symbols = np.zeros(places.shape, np.int32)
         groups = walk(self.groups, self._run, base, size, zeros)
+        colours: dict[bool, tuple[NDArray[np.int32], ...]] = {}
         known = next(groups, None)
         while known is not None:
-            own = known.group.channels
-            shift, change = np.split(known.out, 2, axis=1)
-            # Fractions of shift and unit together, less those of an eighth.
-            fraction = _SHIFT_FRACTION + Units.FRACTION - SHIFT_STEPS.bit_length() + 1
-            eighths = shift * units[:, own].take(known.positions, axis=0)
-            eighths += 1 << (fraction - 1)
-            eighths >>= fraction
-            whole = (eighths + SHIFT_STEPS // 2) >> (SHIFT_STEPS.bit_length() - 1)
-            table = places[:, own].take(known.positions, axis=0)
-            table += change
-            table += SUBSTEPS // 2
-            table >>= SUBSTEPS.bit_length() - 1
-            np.maximum(table, 0, out=table)
-            np.minimum(table, TABLE_COUNT - 1, out=table)
-            # Which of the eight rests, beside which of the tables.
-            table *= SHIFT_STEPS
-            table += eighths - SHIFT_STEPS * whole + SHIFT_STEPS // 2
-            guess = Guess(
-                known.positions, own, self._tables.take(table), whole, self._signs.take(table)
-            )
+            own, second = known.group.channels, known.group.second
+            if second not in colours:
+                here = inside.take(known.positions, axis=0)
+                colours[second] = (
+                    places.take(known.positions, axis=0),
+                    self.units.units.take(here, mode="clip"),
+                    self.units.reciprocals.take(here, mode="clip"),
+                )
+            table, unit, reciprocal = (each[:, own] for each in colours[second])
+            guess = self._guess(known, table, unit)
             found = guess.symbols((yield guess))
             symbols[known.positions, own] = found
-            normal = np.clip(found, -_SYMBOL_LIMIT, _SYMBOL_LIMIT)
-            normal *= reciprocals[:, own].take(known.positions, axis=0)
-            normal += 1 << (Units.RECIPROCAL - 1)
-            normal >>= Units.RECIPROCAL
-            np.maximum(normal, 1 - _ZERO, out=normal)
-            np.minimum(normal, _ZERO - 1, out=normal)
-            # Each symbol with its magnitude after it.
-            both = np.empty((*normal.shape, 2), np.uint8)
-            both[..., 0] = normal + _ZERO
-            both[..., 1] = np.abs(normal)
             try:
-                known = groups.send(both.reshape(len(both), -1))
+                known = groups.send(_normal(found, reciprocal))
             except StopIteration:
                 known = None
         return symbols
 
+    def _guess(self, known: Known, place: NDArray[np.int32], unit: NDArray[np.int32]) -> Guess:
+        """From shifts, in units of a scale, and changes of place."""
+        half = known.out.shape[1] // 2
+        eighths = known.out[:, :half] * unit
+        # Fractions of shift and unit together, less those of an eighth.
+        fraction = _SHIFT_FRACTION + Units.FRACTION - _SHIFT_BITS
+        eighths += 1 << (fraction - 1)
+        eighths >>= fraction
+        whole = eighths + SHIFT_STEPS // 2
+        whole >>= _SHIFT_BITS
+        chosen = known.out[:, half:] + place
+        chosen += SUBSTEPS // 2
+        chosen >>= SUBSTEPS.bit_length() - 1
+        np.maximum(chosen, 0, out=chosen)
+        np.minimum(chosen, TABLE_COUNT - 1, out=chosen)
+        # Which of the eight rests, beside which of the tables.
+        chosen -= whole
+        chosen <<= _SHIFT_BITS
+        chosen += eighths
+        chosen += SHIFT_STEPS // 2
+        picked = self._picked.take(chosen, mode="clip")
+        signs = 1 - ((picked >> (_MIRROR_BIT - 1)) & 2)
+        return Guess(known.positions, known.group.channels, picked & _TABLE_BITS, whole, signs)
 
-def _choices() -> tuple[NDArray[np.int16], NDArray[np.int8]]:
+
+def _normal(symbols: NDArray[np.int32], reciprocal: NDArray[np.int32]) -> NDArray[np.uint8]:
+    """Symbols in units of their scale as bytes, each with its magnitude after it, [n, 2c]."""
+    normal = np.clip(symbols, -_SYMBOL_LIMIT, _SYMBOL_LIMIT)
+    normal *= reciprocal
+    normal += 1 << (Units.RECIPROCAL - 1)
+    normal >>= Units.RECIPROCAL
+    np.maximum(normal, 1 - _ZERO, out=normal)
+    np.minimum(normal, _ZERO - 1, out=normal)
+    both = np.empty((*normal.shape, 2), np.uint8)
+    both[..., 0] = normal + _ZERO
+    both[..., 1] = np.abs(normal)
+    return both.reshape(len(both), -1)
+
+
+def _choices() -> NDArray[np.int16]:
     """For every scale's table and rest of a shift, -4 to 3 eighths: the table that knows the rest,
-    and the sign to code with."""
+    and a bit where to code with the sign turned."""
     tables = np.repeat(np.arange(TABLE_COUNT), SHIFT_STEPS)
     rests = np.tile(np.arange(SHIFT_STEPS) - SHIFT_STEPS // 2, TABLE_COUNT)
     rests[tables >= SHIFT_TABLES] = 0
     own = TABLE_COUNT + (np.abs(rests) - 1) * SHIFT_TABLES + tables
     chosen = np.where(rests == 0, tables, own)
-    return chosen.astype(np.int16), np.where(rests < 0, -1, 1).astype(np.int8)
+    picked: NDArray[np.int16] = (chosen + (rests < 0) * (1 << _MIRROR_BIT)).astype(np.int16)
+    return picked
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,7 @@ class ScaleGrid:
     def places(self, outputs: NDArray[np.int32], quality: int, steps: int) -> NDArray[np.int32]:
         """Places on the fine grid, 0 at the least scale of a table, for outputs [n, m] within
         ``limits``, at a quality in ``steps``-ths between trained ones."""
-        found: NDArray[np.int32] = self._passed.take(outputs - self.limits[0])
+        found: NDArray[np.int32] = self._passed.take(outputs - self.limits[0], mode="clip")
         found += self._shift(quality, steps)
         return found
 
