@@ -35,6 +35,8 @@ def path(tiny_model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def in_format_1(model: Model, path: Path) -> Path:
     """As format 1 was written: halves and integers as they are."""
     tensors = {f"weight/{name}": a.astype(np.float16) for name, a in model.weights.items()}
+    for name, grid in model.quantization.weights.items():
+        tensors |= {f"weight/{name}": grid.integers, f"step/{name}": grid.steps}
     tensors |= {f"frozen/{name}": np.ascontiguousarray(a) for name, a in model.frozen.items()}
     manifest = {**model.manifest(), "format": 1, "digest": model.digest}
     save_file(tensors, path, {"slimcodec": json.dumps(manifest)})
@@ -57,7 +59,10 @@ def quantized(model: Model, bits: int = 8, part: str = "generator") -> Model:
     return replace(
         model,
         weights={**model.weights, **{name: grid.weights() for name, grid in grids.items()}},
-        quantization=Quantization(grids, activations),
+        quantization=Quantization(
+            {**model.quantization.weights, **grids},
+            {**model.quantization.activations, **activations},
+        ),
     )
 
 
@@ -79,6 +84,37 @@ def test_format_1_is_read(tiny_model: Model, path: Path, tmp_path: Path) -> None
     assert path.stat().st_size < 0.93 * old.stat().st_size
     save(load(old), tmp_path / "new.slim")
     assert (tmp_path / "new.slim").read_bytes() == path.read_bytes()
+
+
+def test_a_model_that_is_not_settled(tiny_model: Model, tmp_path: Path) -> None:
+    """As every one before there were integers in eight bits: an error that says what is missing."""
+    bare = replace(
+        tiny_model,
+        quantization=Quantization(),
+        weights={n: a.astype(np.float16).astype(np.float32) for n, a in tiny_model.weights.items()},
+    )
+    save_file(
+        {f"weight/{name}": a.astype(np.float16) for name, a in bare.weights.items()}
+        | {f"frozen/{name}": np.ascontiguousarray(a) for name, a in bare.frozen.items()},
+        tmp_path / "bare.slim",
+        {"slimcodec": json.dumps({**bare.manifest(), "format": 1, "digest": bare.digest})},
+    )
+    with pytest.raises(ModelFileError, match=r"bare\.slim: its contents make no hific") as error:
+        load(tmp_path / "bare.slim")
+    assert "\n" not in str(error.value)
+
+
+def test_what_is_called_quantized(tiny_model: Model) -> None:
+    assert not tiny_model.quantized
+    assert quantized(tiny_model).quantized
+    only = replace(
+        tiny_model.quantization,
+        activations={
+            **tiny_model.quantization.activations,
+            "encoder.head": ActivationGrid(1, 8, 0),
+        },
+    )
+    assert replace(tiny_model, quantization=only).quantized
 
 
 @pytest.mark.parametrize("bits", [2, 4, 8, 9, 12, 16])
@@ -151,8 +187,8 @@ def test_a_quantized_base(tmp_path: Path, tiny_model: Model) -> None:
         assert_same(load(beside), model)
         with safe_open(beside, "numpy") as file:
             assert {"weight/" + name, "step/" + name} - set(file.keys()) == {lacking}
-        assert sum(row.kind == "int8" for row in storage_of(beside)) == len(
-            whole.quantization.weights
+        assert sum(row.kind == "int8" for row in storage_of(beside)) == sum(
+            grid.bits == 8 for grid in whole.quantization.weights.values()
         )
     save(tiny_model, beside, base)
     assert_same(load(beside), tiny_model)
@@ -177,7 +213,8 @@ def test_storage(tmp_path: Path, tiny_model: Model, old: bool) -> None:
         row = rows[name]
         assert (row.elements, row.nonzero) == (weights.size, np.count_nonzero(weights))
         assert row.part == name.split(".")[0]
-        assert row.kind == ("int4" if name in model.quantization.weights else "half")
+        grid = model.quantization.weights.get(name)
+        assert row.kind == ("half" if grid is None else f"int{grid.bits}")
         assert row.bits_per_weight == 8 * row.stored_bytes / weights.size
         assert 0 <= row.bound_bytes <= row.stored_bytes
         assert not row.in_base

@@ -97,8 +97,12 @@ def test_a_digest_is_of_everything(tiny_model: Model) -> None:
 def test_weights_are_the_nearest_halves(tiny_network: Any, tiny_model: Model) -> None:
     state = tiny_network.state_dict()
     assert set(state) == set(tiny_model.weights)
+    grids = tiny_model.quantization.weights
     for name, weights in tiny_model.weights.items():
         assert weights.dtype == np.float32
+        if name in grids:
+            np.testing.assert_array_equal(weights, grids[name].weights())
+            continue
         np.testing.assert_array_equal(weights, weights.astype(np.float16).astype(np.float32))
         np.testing.assert_array_equal(weights, state[name].numpy().astype(np.float16))
 
@@ -129,6 +133,34 @@ def test_weights_that_half_precision_cannot_hold(tiny_network: Any, value: float
         network.generator.head.weight[1, 2, 0, 1] = value
     with pytest.raises(ModelFileError, match=r"generator\.head\.weight holds values that half"):
         freeze_network(network, name="x", family="hific")
+
+
+@pytest.mark.parametrize("family", registry.families)
+def test_what_codes_is_settled(family: str, tiny_models: dict[str, Model]) -> None:
+    """Seven bits for weights, eight for what layers are given; that is not called quantized."""
+    model, kind = tiny_models[family], registry.families.get(family)
+    sums = kind.integer_sums(kind.config(model.config))
+    coded = {name for one in sums for name in one.layers}
+    assert {f"{name}.weight" for name in coded} == set(model.quantization.weights)
+    assert coded == set(model.quantization.activations)
+    assert {grid.bits for grid in model.quantization.weights.values()} == {7}
+    assert {grid.bits for grid in model.quantization.activations.values()} == {8}
+    assert not model.quantized
+    assert model.coding.stream_id.hex() == model.stream_id
+
+
+def test_grids_of_other_photographs_are_others(
+    tiny_network: Any, tiny_model: Model, picture: Picture
+) -> None:
+    """And a network that is settled looks at none."""
+    other = freeze_network(
+        tiny_network, name="x", family="hific", photographs=[picture(128, 128, seed=3)]
+    )
+    assert other.stream_id != tiny_model.stream_id
+    again = freeze_network(
+        thaw_network(other), name="x", family="hific", photographs=[picture(128, 128, seed=4)]
+    )
+    assert again.digest == other.digest
 
 
 def test_parameters_are_counted_by_part(tiny_network: Any, tiny_model: Model) -> None:

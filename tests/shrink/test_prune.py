@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from slimcodec import registry
 from slimcodec.errors import UnknownNameError, UsageError
+from slimcodec.model_file import Model, freeze_network, thaw_network
+from slimcodec.quantization.simulation import weight_grids
 from slimcodec.shrink import Pass, Prune
 
 FAMILY = registry.families.get("hific")
@@ -123,6 +126,31 @@ def test_ties_are_broken_by_position(tiny_network: Any) -> None:
     quarter = round(0.25 * weight.numel())
     assert zeros(weight[:quarter]) == quarter
     assert zeros(weight[quarter:]) == 0
+
+
+@pytest.mark.parametrize("method", ["layer", "random"])
+def test_zeros_of_a_settled_network_stay(tiny_network: Any, method: Any) -> None:
+    """Rounding makes none of them anything else, and streams are others."""
+    before = freeze_network(tiny_network, name="x", family="hific")
+    pruned, _ = Prune({"probability": 0.3}, method).apply(thaw_network(before), FAMILY)
+    gone = {name: (grid.integers == 0).mean() for name, grid in weight_grids(pruned).items()}
+    after = freeze_network(pruned, name="x", family="hific")
+    assert after.stream_id != before.stream_id
+    assert set(after.quantization.weights) == set(before.quantization.weights)
+    for name, grid in after.quantization.weights.items():
+        old = before.quantization.weights[name]
+        np.testing.assert_array_equal(grid.steps, old.steps)
+        kept = grid.integers != 0
+        np.testing.assert_array_equal(grid.integers[kept], old.integers[kept])
+        assert (~kept).mean() == gone[name] >= 0.29
+    assert freeze_network(thaw_network(after), name="x", family="hific").digest == after.digest
+
+
+def test_a_pruned_generator_reads_the_same_streams(tiny_model: Model) -> None:
+    pruned, _ = Prune({"generator": 0.5, "encoder": 0.2}).apply(thaw_network(tiny_model), FAMILY)
+    after = freeze_network(pruned, name="x", family="hific")
+    assert after.stream_id == tiny_model.stream_id
+    assert after.digest != tiny_model.digest
 
 
 # What is asked for

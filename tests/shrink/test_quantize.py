@@ -13,12 +13,14 @@ from PIL import Image as PillowImage
 from torch import nn
 
 from slimcodec import library, registry
+from slimcodec.codecs.settled import coded_layers
 from slimcodec.errors import UnknownNameError, UsageError
 from slimcodec.model_file import Model, load, save, thaw_network
+from slimcodec.quantization.observing import Seen, observed
 from slimcodec.quantization.simulation import weight_grids
 from slimcodec.runtime import open_codec
 from slimcodec.shrink import Context, Quantize, Recipe
-from slimcodec.shrink.calibration import CodedPath, Seen, observed
+from slimcodec.shrink.calibration import CodedPath
 from slimcodec.shrink.rounding import round_weights
 from slimcodec.types import Image
 
@@ -55,14 +57,43 @@ def test_photographs_reach_every_layer(
 ) -> None:
     network, kind = thaw_network(tiny_models[family]), registry.families.get(family)
     path = CodedPath.of(network, kind, [picture(64, 96)])
-    with observed(network) as coded:
+    with observed(network) as seen:
         path.run(network)
-    with observed(network) as expected:
-        path.expect(network)
-    unseen = {name for name in coded if not (coded[name].calls or expected[name].calls)}
-    assert not unseen
-    # What coding runs in integers is what the first of the two does not call.
-    assert {n.split(".")[0] for n, seen in coded.items() if not seen.calls} == {"probability"}
+    # What coding runs in integers is what is not called there, but where training looks.
+    coded = coded_layers(kind, network.config)
+    assert {name for name in seen if not seen[name].calls} == coded
+    x = torch.from_numpy(picture(128, 128)).permute(2, 0, 1)[None].float() / 255
+    with torch.no_grad(), observed(network, names=coded) as expected:
+        kind.expect(network, x)
+    assert all(expected[name].calls for name in coded)
+
+
+@pytest.mark.parametrize("family", ["hific", "toderici"])
+@pytest.mark.parametrize("bits", [8, 7, 4])
+def test_layers_that_coding_runs_in_integers(
+    tiny_models: dict[str, Model], family: str, bits: int, photographs: Path, picture: Picture
+) -> None:
+    """They have seven bits already: more change nothing, fewer round them again."""
+    before = tiny_models[family]
+    step = Quantize(bits, 8, only=("probability",), rounding="nearest")
+    model = library.shrink_model(before, Recipe([step], "few"), Context(photographs))
+    kind = registry.families.get(family)
+    for name in coded_layers(kind, kind.config(model.config)):
+        assert model.quantization.activations[name] == before.quantization.activations[name]
+        old = before.quantization.weights[f"{name}.weight"]
+        new = model.quantization.weights[f"{name}.weight"]
+        assert new.bits == min(bits, 7)
+        if bits >= 7:
+            np.testing.assert_array_equal(new.integers, old.integers)
+            np.testing.assert_array_equal(new.steps, old.steps)
+        else:
+            assert np.abs(new.integers).max() <= 7
+            error = np.square(new.weights() - old.weights()).sum()
+            assert error <= 0.05 * np.square(old.weights()).sum()
+    if family == "toderici":  # nothing else is in that part
+        assert (model.stream_id == before.stream_id) == (bits >= 7)
+    codec, image = open_codec(model), picture(48, 64)
+    assert codec.decode(codec.encode(image)).shape == image.shape
 
 
 def test_streams_stay_where_only_transforms_are_quantized(

@@ -1,4 +1,5 @@
-"""Table indexes of a prior large enough for BLAS to share its work among threads.
+"""A prior by itself, without a network; and tables of one large enough for BLAS to share its work
+among threads.
 
 Run as a program it prints their digest; it imports no torch, so that takes little time.
 """
@@ -6,35 +7,101 @@ Run as a program it prints their digest; it imports no torch, so that takes litt
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from slimcodec.codecs.hific.prior import IntegerPrior, ScaleGrid
+from slimcodec.codecs.latents.prior import LatentPrior, integer_sums
+from slimcodec.codecs.latents.scales import ScaleGrid, Units
+from slimcodec.integers import Group
+from slimcodec.quantization import ActivationGrid, Quantization, WeightGrid
 
-Arrays = list[np.ndarray]
+Arrays = dict[str, np.ndarray]
+SCALE, CONTEXT = "probability.scale.layers.", "probability.context."
 
 
-def random_net(hyper: int, latents: int, seed: int) -> tuple[Arrays, Arrays]:
-    """Weights and biases of a scale net whose activations stay in a natural range."""
+@dataclass(frozen=True)
+class Settled:
+    """What decides tables, as a model file has it."""
+
+    weights: Arrays
+    quantization: Quantization
+    frozen: Arrays
+    slices: tuple[int, ...]
+
+    def prior(self) -> LatentPrior:
+        return LatentPrior(self.weights, self.quantization, self.frozen, self.slices)
+
+
+def random_settled(
+    hyper: int, latents: int, seed: int, slices: Sequence[int] = (), width: int = 8
+) -> Settled:
+    """Scale net and context whose activations stay in a natural range."""
     rng = np.random.default_rng(seed)
-    shapes = [(hyper, hyper, 5, 5), (hyper, hyper, 5, 5), (hyper, latents, 3, 3)]
-    weights = [rng.normal(0, 0.2, shape).astype(np.float32) for shape in shapes]
-    biases = [rng.normal(0, 0.3, shape[1]).astype(np.float32) for shape in shapes]
-    return weights, biases
+    shapes = {
+        f"{SCALE}0": (hyper, hyper, 5, 5),
+        f"{SCALE}1": (hyper, hyper, 5, 5),
+        f"{SCALE}2": (hyper, latents, 3, 3),
+    }
+    if slices:
+        shapes[f"{CONTEXT}hyper"] = (width, latents, 1, 1)
+        for group in Group.of_slices(slices, f"{CONTEXT}groups.", 2):
+            outputs = 2 * (group.channels.stop - group.channels.start)
+            shapes[group.hidden] = (width, width, 1, 1)
+            if group.seen:
+                seen = group.hidden.removesuffix("mix") + "seen"
+                shapes[seen] = (width, group.seen, 3, 3)
+            shapes[group.out] = (outputs, width, 1, 1)
+    weights, grids, activations = {}, {}, {}
+    found = ActivationGrid(2.0**-6, 8, 0)
+    for one in integer_sums(slices):
+        sums = None
+        for name, given in zip(one.layers, one.inputs, strict=True):
+            grid = found if isinstance(given, str) else given
+            activations[name] = grid
+            shape = shapes[name]
+            axis = 1 if name.startswith(SCALE) else 0
+            fan_in = np.prod(shape) / shape[axis] / (4 if shape[2] == 5 else 1)
+            spread = (0.3 if name.endswith("out") else 1.5) / np.sqrt(fan_in) / 25
+            if sums is None:  # steps of weights times steps of inputs are those of the first
+                sums = spread * grid.step * rng.uniform(0.8, 1.2, shape[axis])
+            steps = (sums / grid.step).astype(np.float32)
+            integers = np.rint(rng.normal(0, 25, shape)).clip(-63, 63).astype(np.int8)
+            grids[f"{name}.weight"] = WeightGrid(integers, steps, axis, 7)
+            weights[f"{name}.weight"] = grids[f"{name}.weight"].weights()
+            if not name.endswith("seen"):
+                weights[f"{name}.bias"] = rng.normal(0, 0.3, shape[axis]).astype(np.float32)
+    grid = ScaleGrid.build(True, np.linspace(-1, 4, 2 * latents).reshape(2, latents))
+    frozen = {**grid.to_arrays(), **(Units.build().to_arrays() if slices else {})}
+    return Settled(weights, Quantization(grids, activations), frozen, tuple(slices))
 
 
-def indexes() -> np.ndarray:
-    weights, biases = random_net(96, 128, 8)
-    plain = IntegerPrior(weights, biases)
-    gains = np.linspace(-1, 4, 2 * 128).reshape(2, 128)
-    grid = ScaleGrid.build(plain.fraction_bits, True, gains)
-    prior = IntegerPrior(weights, biases, grid)
-    z_hat = np.random.default_rng(9).integers(-3, 4, (96, 8, 8), dtype=np.int32)
-    return prior.table_indexes(z_hat, 31, 30, 3, 8)
+def regridded(one: Settled, name: str, **changes: object) -> Settled:
+    """With another grid for one layer's weights."""
+    key = f"{name}.weight"
+    grids = one.quantization.weights
+    grids = {**grids, key: replace(grids[key], **changes)}
+    return replace(one, quantization=replace(one.quantization, weights=grids))
+
+
+def tables() -> np.ndarray:
+    """Of every latent, group by group, for symbols that are drawn."""
+    prior = random_settled(96, 128, 8, (16, 48, 64), 48).prior()
+    rng = np.random.default_rng(9)
+    walk = prior.walk(rng.integers(-3, 4, (96, 8, 8), dtype=np.int32), (31, 30), 3, 8)
+    guess, found = next(walk), []
+    while True:
+        found.append(guess.tables.ravel())
+        coded = rng.integers(-3, 4, guess.tables.shape, dtype=np.int32)
+        try:
+            guess = walk.send(coded)
+        except StopIteration:
+            return np.concatenate(found)
 
 
 def digest() -> str:
-    return hashlib.sha256(indexes().tobytes()).hexdigest()
+    return hashlib.sha256(tables().astype("<i2").tobytes()).hexdigest()
 
 
 if __name__ == "__main__":

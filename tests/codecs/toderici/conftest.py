@@ -17,7 +17,8 @@ from slimcodec.runtime import open_codec
 
 @torch.no_grad()
 def give_opinions(network: TodericiNetwork, seed: int) -> None:
-    """Random logits of a few units, random biases on the way to them, and small corrections."""
+    """Random logits of a few units, random biases on the way to them, and small corrections; of a
+    network that is not settled yet."""
     rng = torch.Generator().manual_seed(seed)
     for name, parameter in network.probability.named_parameters():
         if name.endswith("out.weight"):
@@ -28,9 +29,9 @@ def give_opinions(network: TodericiNetwork, seed: int) -> None:
 
 
 @pytest.fixture(scope="session")
-def rnn_model(tiny_models: dict[str, Model]) -> Model:
+def rnn_model(make_network_of: Callable[..., Any]) -> Model:
     """A working linear progressive codec with a random bit model."""
-    network = thaw_network(tiny_models["toderici"])
+    network = make_network_of("toderici", 0)
     give_opinions(network, 0)
     return freeze_network(network, name="tiny-rnn", family="toderici")
 
@@ -52,9 +53,9 @@ def rnn_codec(rnn_model: Model) -> TodericiCodec:
 
 
 @pytest.fixture(scope="session")
-def other_rnn_codec(tiny_models: dict[str, Model]) -> TodericiCodec:
+def other_rnn_codec(make_network_of: Callable[..., Any]) -> TodericiCodec:
     """Another model of the same shape, with another bit model."""
-    network = thaw_network(tiny_models["toderici"])
+    network = make_network_of("toderici", 0)
     give_opinions(network, 1)
     codec = open_codec(freeze_network(network, name="other", family="toderici"))
     assert isinstance(codec, TodericiCodec)

@@ -625,7 +625,8 @@ def test_gradients_reach_everything_that_ran(
     count = network.config.iterations
     _, errors, bits = network(as_batch(picture(48, 64), picture(48, 64, seed=1)), 0, count)
     (errors.abs().mean() + bits.mean()).backward()
-    for name, parameter in network.named_parameters():
+    for key, parameter in network.named_parameters():
+        name = key.replace("parametrizations.weight.original", "weight")
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name
         # Before the first iteration nothing is known, and the first context sees zeros: a group's
