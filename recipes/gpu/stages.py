@@ -199,7 +199,8 @@ def run_stages(
                     continue
             config = dry(config) if tried else _timed(config)
             try:
-                keep = _Keep(config, sum(p.name not in config.holdout for p in photographs), out)
+                used = [p for p in photographs if p.name not in config.holdout]
+                keep = _Keep(config, used, start, out)
                 trained = train(
                     config, photographs, scratch / f"stage-{number + 1}", init=weights,
                     history=history, anneal_by=ends, devices=1, on_progress=curve.add,
@@ -252,14 +253,20 @@ def _steps_of(history: Sequence[Mapping[str, Any]], otherwise: int) -> int:
 class _Keep:
     """Writes each saved state's averaged weights as a model file."""
 
-    def __init__(self, config: TrainingConfig, photographs: int, out: Path) -> None:
-        self.config, self.photographs = config, photographs
+    def __init__(
+        self,
+        config: TrainingConfig,
+        photographs: Sequence[Path],
+        start: Model | None,
+        out: Path,
+    ) -> None:
+        self.config, self.photographs, self.start = config, photographs, start
         self.path = out / f"{config.name}.slim"
         self.history: tuple[Mapping[str, Any], ...] = ()
         self.warned = False
 
     def __call__(self, trained: Trained) -> None:
-        model = frozen_model(self.config, trained, self.photographs)
+        model = frozen_model(self.config, trained, self.photographs, self.start)
         save(model, self.path)
         self.history = model.history
         size = self.path.stat().st_size

@@ -146,7 +146,8 @@ def test_zeros_of_a_settled_network_stay(tiny_network: Any, method: Any) -> None
     assert freeze_network(thaw_network(after), name="x", family="hific").digest == after.digest
 
 
-def test_a_pruned_generator_reads_the_same_streams(tiny_model: Model) -> None:
+def test_a_pruned_generator_reads_the_same_streams(tiny_models: dict[str, Model]) -> None:
+    tiny_model = tiny_models["hific"]
     pruned, _ = Prune({"generator": 0.5, "encoder": 0.2}).apply(thaw_network(tiny_model), FAMILY)
     after = freeze_network(pruned, name="x", family="hific")
     assert after.stream_id == tiny_model.stream_id

@@ -88,8 +88,6 @@ def test_layers_that_coding_runs_in_integers(
             np.testing.assert_array_equal(new.steps, old.steps)
         else:
             assert np.abs(new.integers).max() <= 7
-            error = np.square(new.weights() - old.weights()).sum()
-            assert error <= 0.05 * np.square(old.weights()).sum()
     if family == "toderici":  # nothing else is in that part
         assert (model.stream_id == before.stream_id) == (bits >= 7)
     codec, image = open_codec(model), picture(48, 64)

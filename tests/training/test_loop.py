@@ -17,10 +17,12 @@ import torch
 
 from slimcodec import registry
 from slimcodec.codecs.hific.config import HificConfig
+from slimcodec.codecs.settled import settle_as
 from slimcodec.errors import TrainingError, UnknownNameError
 from slimcodec.images import read_image, write_image
 from slimcodec.library import load_model
 from slimcodec.model_file import NATURAL, Model, freeze_network, thaw_network
+from slimcodec.quantization.simulation import plain_state
 from slimcodec.runtime import open_codec
 from slimcodec.training import Progress, Trained, TrainingConfig, loop, train
 from slimcodec.training.step import average_weights
@@ -227,7 +229,7 @@ def test_the_bit_model_alone(
 ) -> None:
     """Nothing else moves, so the pictures stay as they are while the bits fall."""
     network = thaw_network(tiny_models["toderici"])
-    given = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    given = {name: tensor.clone() for name, tensor in plain_state(network).items()}
     settings = {**FAMILIES["toderici"], "parts": ["probability"], "iterations": 2}
     trained = run(tmp_path, 25, init=given, learning_rate=3e-3, **settings)
     raw = torch.load(tmp_path / "state.ckpt", weights_only=True)["network"]
@@ -289,6 +291,7 @@ def test_a_natural_look(
     for name, tensor in states[0].items():
         torch.testing.assert_close(states[1][name], tensor, rtol=1e-3, atol=1e-4)
     assert "adversarial" in whole.objective
+    settle_as(whole.network, registry.families.get("hific"), tiny_model.quantization)
     made = freeze_network(whole.network, name="natural", family="hific", look=NATURAL)
     assert made.stream_id == tiny_model.stream_id
 

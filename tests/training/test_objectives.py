@@ -13,8 +13,8 @@ import pytest
 import torch
 from torch import nn
 
-from slimcodec.codecs.hific.hyperprior import Likelihoods
 from slimcodec.codecs.hific.network import Decoded
+from slimcodec.codecs.latents.hyperprior import Likelihoods
 from slimcodec.codecs.toderici.config import toderici
 from slimcodec.codecs.toderici.network import Iterations
 from slimcodec.errors import MissingWeightsError, TrainingError
@@ -451,12 +451,15 @@ def gradients(tiny_models: dict[str, Model], objective: Progressive, seed: int) 
     rng = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for name, parameter in network.probability.named_parameters():
-            if name.endswith("out.weight"):
+            if name.endswith("out.parametrizations.weight.original"):
                 parameter.normal_(0, 0.5, generator=rng)
     image = torch.rand(1, 3, 48, 48, generator=rng)
     draw = objective.draw(1, torch.Generator().manual_seed(seed))
     objective.training_loss(network, image, draw).total.backward()
-    return {name: parameter.grad for name, parameter in network.named_parameters()}
+    return {
+        name.replace("parametrizations.weight.original", "weight"): parameter.grad
+        for name, parameter in network.named_parameters()
+    }
 
 
 def test_only_the_window_has_a_gradient(tiny_models: dict[str, Model]) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -71,7 +72,7 @@ def train(
     photos = find_images(images)
     if not resume and (out / "state.ckpt").exists():
         raise UsageError(f"{out} holds a run already; go on with --resume or name another --out")
-    weights = None
+    weights, start = None, None
     history: tuple[Mapping[str, Any], ...] = ()
     if init is not None:
         start = library.load_model(init)
@@ -88,24 +89,36 @@ def train(
             on_progress=on_progress,
         )  # fmt: skip
     if trained.leads:
-        _save(run, trained, sum(photo.name not in run.holdout for photo in photos), out)
+        used = [photo for photo in photos if photo.name not in run.holdout]
+        _save(run, frozen_model(run, trained, used, start), trained, out)
 
 
-def frozen_model(run: TrainingConfig, trained: Trained, photos: int) -> Model:
+_SETTLED_ON = 12
+"""Photographs that a new probability model is settled on."""
+
+
+def frozen_model(
+    run: TrainingConfig, trained: Trained, photos: Sequence[Path], start: Model | None = None
+) -> Model:
     """What a run comes to, with its record.
 
     Args:
         run: as it was told.
         trained: its outcome.
-        photos: how many were trained on.
+        photos: those that were trained on.
+        start: what it started from. Where the layers that coding runs in integers did not move,
+            they stay as they were settled, and so do the streams.
     """
+    from slimcodec import registry
+    from slimcodec.codecs.settled import coded_layers, settle_as
+    from slimcodec.images import read_image
     from slimcodec.model_file import FAITHFUL, NATURAL, freeze_network
 
     record = {
         "train": run.name,
         "steps": trained.step,
         "hours": round(trained.train_seconds / 3600, 3),
-        "photographs": photos,
+        "photographs": len(photos),
         "objective": trained.objective,
         **({"parts": list(run.parts)} if run.parts else {}),
         "hardware": trained.hardware,
@@ -113,17 +126,30 @@ def frozen_model(run: TrainingConfig, trained: Trained, photos: int) -> Model:
     }
     history = (*trained.history, record)
     look = NATURAL if run.objective == "perception" else FAITHFUL
+    family, network, few = registry.families.get(run.family), trained.network, []
+    state = network.state_dict()
+    names = [f"{layer}.weight" for layer in coded_layers(family, network.config)]
+    if start is not None and all((state[n].cpu().numpy() == start.weights[n]).all() for n in names):
+        network = copy.deepcopy(network)
+        settle_as(network, family, start.quantization)
+    else:
+        step = max(1, len(photos) // _SETTLED_ON)
+        few = [read_image(path).pixels for path in photos[::step][:_SETTLED_ON]]
     return freeze_network(
-        trained.network, name=run.name, family=run.family, history=history, look=look
+        network,
+        name=run.name,
+        family=run.family,
+        history=history,
+        look=look,
+        photographs=few,
     )
 
 
-def _save(run: TrainingConfig, trained: Trained, photos: int, out: Path) -> None:
+def _save(run: TrainingConfig, model: Model, trained: Trained, out: Path) -> None:
     from slimcodec.atomic import write_atomically
     from slimcodec.cli.console import readable_bytes
     from slimcodec.model_file import save
 
-    model = frozen_model(run, trained, photos)
     path = out / f"{run.name}.slim"
     out.mkdir(parents=True, exist_ok=True)
     save(model, path)

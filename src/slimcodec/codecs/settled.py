@@ -11,11 +11,16 @@ import torch
 
 from slimcodec.codecs.family import Family
 from slimcodec.images import pad_to_multiple, read_image
+from slimcodec.quantization import Quantization
 from slimcodec.quantization.settling import settle
-from slimcodec.quantization.simulation import is_settled
+from slimcodec.quantization.simulation import (
+    attach_activations,
+    attach_weights,
+    is_settled,
+)
 from slimcodec.types import Image
 
-__all__ = ["coded_layers", "settled"]
+__all__ = ["coded_layers", "settle_as", "settled"]
 
 _CROP, _MULTIPLE = 256, 64
 """Sides of what is looked at of each photograph, in pixels, and what networks need them to be
@@ -51,6 +56,19 @@ def settled(network: Any, family: Family, photographs: Sequence[Image] = ()) -> 
 
     settle(made, family.integer_sums(network.config), run)
     return made
+
+
+def settle_as(network: Any, family: Family, quantization: Quantization) -> None:
+    """Give a network, in place, the grids that a model's integer layers have."""
+    coded = coded_layers(family, network.config)
+    for name, grid in quantization.activations.items():
+        if name in coded:
+            attach_activations(network, {name: grid}, coded=True)
+    for name, own in quantization.weights.items():
+        layer = name.removesuffix(".weight")
+        if layer in coded:
+            steps = torch.from_numpy(own.steps.copy())
+            attach_weights(network.get_submodule(layer), steps, own.bits, own.axis, coded=True)
 
 
 def _middle(photograph: Image) -> Image:

@@ -226,7 +226,8 @@ def integer_layer(
     """
     first = parts[0]
     unit = first.steps.astype(np.float64) * first.input_step
-    ratio = unit / output.step
+    with np.errstate(over="ignore", invalid="ignore"):
+        ratio = unit / output.step
     largest = float(ratio.max(initial=0.0))
     if not np.isfinite(ratio).all() or not np.isfinite(bias).all() or not largest > 0:
         raise ModelFileError("the probability model's steps or biases are damaged")

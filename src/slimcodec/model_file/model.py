@@ -159,22 +159,16 @@ def freeze_network(
 def thaw_network(model: Model) -> Any:
     """The torch network of a model, in evaluation mode; its layers see their inputs rounded where
     the model says so."""
-    import torch
-
-    from slimcodec.codecs.settled import coded_layers
-    from slimcodec.quantization.simulation import attach_activations, attach_weights
+    from slimcodec.codecs.settled import coded_layers, settle_as
+    from slimcodec.quantization.simulation import attach_activations
 
     kind = registry.families.get(model.family)
     shape = kind.config(model.config)
     network = _network_of(kind, shape, model.weights)
     coded = coded_layers(kind, shape)
-    for name, grid in model.quantization.activations.items():
-        attach_activations(network, {name: grid}, coded=name in coded)
-    for name, own in model.quantization.weights.items():
-        layer = name.removesuffix(".weight")
-        if layer in coded:
-            steps = torch.from_numpy(own.steps.copy())
-            attach_weights(network.get_submodule(layer), steps, own.bits, own.axis, coded=True)
+    others = {n: g for n, g in model.quantization.activations.items() if n not in coded}
+    attach_activations(network, others)
+    settle_as(network, kind, model.quantization)
     return network
 
 

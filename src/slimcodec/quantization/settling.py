@@ -30,6 +30,10 @@ from slimcodec.quantization.simulation import (
 __all__ = ["CODED_WEIGHT_BITS", "settle"]
 
 CODED_WEIGHT_BITS, _INPUT_BITS = 7, 8
+_FINER = 128
+"""How much finer the finest steps of a layer may be than its coarsest."""
+_NOTHING = 2.0**-10
+"""Stands for the coarsest step of a layer without weights."""
 
 
 @torch.no_grad()
@@ -76,7 +80,14 @@ def _round(layers: Sequence[tuple[Convolution, ActivationGrid, Seen | None]], bi
         layer.weight.detach().transpose(0, output_axis(layer)).flatten(1) * grid.step
         for layer, grid, _ in layers
     ]
-    sums = least_error(torch.cat(rows, dim=1), bits)
+    together = torch.cat(rows, dim=1)
+    sums = least_error(together, bits)
+    # A bias is a whole number of steps, and multipliers of one layer share a shift: outputs with
+    # hardly any weights get steps that are not much finer than those of the others, and those with
+    # none steps that are no coarser.
+    live = together.abs().amax(dim=1) > 0
+    coarsest = sums[live].max() if live.any() else sums.new_tensor(_NOTHING)
+    sums = torch.where(live, sums.clamp(min=coarsest / _FINER), coarsest / _FINER)
     for layer, grid, seen in layers:
         axis, steps = output_axis(layer), sums / grid.step
         if len(layers) == 1 and seen is not None and seen.kept:

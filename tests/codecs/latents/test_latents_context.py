@@ -168,7 +168,7 @@ def test_coding_and_uncoding_are_inverse() -> None:
     before = symbols.copy()
     positions = np.flatnonzero(np.indices((4, 5)).sum(axis=0) % 2)
     whole = rng.integers(-9, 9, (len(positions), 2)).astype(np.int32)
-    signs = rng.choice(np.array([-1, 1], np.int8), (len(positions), 2))
+    signs = rng.choice(np.array([-1, 1], np.int16), (len(positions), 2))
     tables = np.zeros((len(positions), 2), np.int16)
     guess = Guess(positions, slice(1, 3), tables, whole, signs)
     coded = guess.coded(symbols.astype(np.float32)).astype(np.int32)

@@ -169,6 +169,8 @@ class BitPrior:
         for number in range(self.iterations):
             own = f"probability.iterations.{number}."
             step = quantization.activations[f"{own}context"].step
+            if not 1 <= 1 / step < _ZERO:
+                raise ModelFileError("the bit model's grid of memory and bits is damaged")
             self._bytes_of_memory.append(_multiplier(step))
             self._bytes_of_bits.append(round(1 / step))
             for name, layer in _layers(own, self.groups, weights, quantization).items():
