@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from slimcodec.errors import UsageError
 from slimcodec.types import Codec
 
-__all__ = ["Arrays", "Family", "Floats", "Rescaling", "Signature", "by_role"]
+__all__ = ["Arrays", "Family", "Floats", "Rescaling", "Signature", "Wide", "by_role"]
 
 Floats = NDArray[np.float32]
 Arrays = Mapping[str, NDArray[Any]]
@@ -34,6 +34,13 @@ class Signature:
 
     inputs: Mapping[str, tuple[int | str, ...]]
     outputs: tuple[str, ...]
+
+
+class Wide(NamedTuple):
+    """So many bits more than other layers have."""
+
+    weights: int
+    inputs: int
 
 
 @dataclass(frozen=True)
@@ -104,8 +111,8 @@ class Family(Protocol):
     def signatures(self, config: Any) -> Mapping[str, Sequence[Signature]]:
         """How each graph may be called: more than one way where a state may be missing."""
 
-    def wide_layers(self, config: Any) -> frozenset[str]:
-        """Layers whose inputs and weights eight bits cannot hold: see the family for why."""
+    def wide_layers(self, config: Any) -> Mapping[str, Wide]:
+        """Layers that the bits of others cannot hold, and by how much: see the family for why."""
 
     def rescalings(self, config: Any) -> Sequence[Rescaling]:
         """Where quantization may choose the units of channels."""

@@ -4,19 +4,23 @@
 from slimcodec.quantization.grids import (
     ACTIVATION_BITS,
     INTEGER_BITS,
+    SUMMED_BITS,
     WEIGHT_BITS,
     ActivationGrid,
     Quantization,
     WeightGrid,
     levels,
+    reach,
 )
 
 __all__ = [
     "ACTIVATION_BITS",
     "INTEGER_BITS",
+    "SUMMED_BITS",
     "WEIGHT_BITS",
     "ActivationGrid",
     "Quantization",
     "WeightGrid",
     "levels",
+    "reach",
 ]

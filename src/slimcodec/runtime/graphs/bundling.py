@@ -19,7 +19,7 @@ from slimcodec.errors import SlimcodecError
 from slimcodec.model_file import Model, thaw_network
 from slimcodec.quantization.simulation import clear_slots
 from slimcodec.runtime.bundle import WEIGHTS, GraphFile, check_place, write_bundle
-from slimcodec.runtime.graphs import rewrites
+from slimcodec.runtime.graphs import blocks, rewrites, wide
 from slimcodec.runtime.graphs.exporting import export_graph, layers_of
 from slimcodec.runtime.graphs.grids import write_grids
 
@@ -31,6 +31,12 @@ REWRITES: dict[str, tuple[Callable[[ir.Model], ir.Model], ...]] = {
         rewrites.gates_apart,
         rewrites.few_outputs_as_blocks,
         partial(rewrites.transposed_as_convolution, most=4),
+        wide.lifts_as_biases,
+        blocks.blocks_laid_out_late,
+        blocks.few_outputs_over_blocks,
+        blocks.blocks_laid_out_late,
+        wide.wide_as_integers,
+        blocks.patches_as_channels,
     ),
     "onnx": (
         rewrites.variance_in_one_pass,
@@ -85,7 +91,12 @@ def export(
                 on_progress(done, len(ways), name)
                 graph = export_graph(network, callables[name], signature)
                 layers = tuple(layers_of(graph))
-                write_grids(graph, model.quantization, dequantize_behind_padding=runtime == "onnx")
+                write_grids(
+                    graph,
+                    model.quantization,
+                    dequantize_behind_padding=runtime == "onnx",
+                    wide_weights=runtime == "openvino",
+                )
                 for rewrite in REWRITES.get(runtime, ()):
                     graph = rewrite(graph)
                 pool.move(graph)
