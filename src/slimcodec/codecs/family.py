@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from slimcodec.types import Codec
 if TYPE_CHECKING:
     from slimcodec.graphs.ir import Model as GraphModel
 
-__all__ = ["Arrays", "Coding", "Family", "Floats", "Rescaling", "Signature", "by_role"]
+__all__ = ["Arrays", "Coding", "Family", "Floats", "Rescaling", "Signature", "Wide", "by_role"]
 
 Floats = NDArray[np.float32]
 Arrays = Mapping[str, NDArray[Any]]
@@ -38,6 +38,13 @@ class Signature:
 
     inputs: Mapping[str, tuple[int | str, ...]]
     outputs: tuple[str, ...]
+
+
+class Wide(NamedTuple):
+    """So many bits more than other layers have."""
+
+    weights: int
+    inputs: int
 
 
 @dataclass(frozen=True)
@@ -120,8 +127,8 @@ class Family(Protocol):
         """One way to call a graph, operator by operator, with the weights by their names; it
         computes what that of ``graphs`` does, and needs no torch."""
 
-    def wide_layers(self, config: Any) -> frozenset[str]:
-        """Layers whose inputs and weights eight bits cannot hold: see the family for why."""
+    def wide_layers(self, config: Any) -> Mapping[str, Wide]:
+        """Layers that the bits of others cannot hold, and by how much: see the family for why."""
 
     def rescalings(self, config: Any) -> Sequence[Rescaling]:
         """Where quantization may choose the units of channels."""

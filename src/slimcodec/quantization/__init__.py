@@ -4,21 +4,25 @@
 from slimcodec.quantization.grids import (
     ACTIVATION_BITS,
     INTEGER_BITS,
+    SUMMED_BITS,
     WEIGHT_BITS,
     ActivationGrid,
     IntegerSum,
     Quantization,
     WeightGrid,
     levels,
+    reach,
 )
 
 __all__ = [
     "ACTIVATION_BITS",
     "INTEGER_BITS",
+    "SUMMED_BITS",
     "WEIGHT_BITS",
     "ActivationGrid",
     "IntegerSum",
     "Quantization",
     "WeightGrid",
     "levels",
+    "reach",
 ]

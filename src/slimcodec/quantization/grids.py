@@ -3,10 +3,12 @@
     weight      w = step[c] · n,            n an integer of b bits, one step per output channel c
     activation  x ≈ step · clip(rint(x / step), lowest, highest)
 
-Zero is on both grids and means zero, so padding and sparsity cost nothing. Weights have as many
-levels below zero as above. An activation has them where its values are: all above zero behind a
-rectifier, most of them above zero behind a leaky one. From nine bits on no runtime multiplies
-integers; such a grid says how fine the values are, and the layer runs in floats.
+Zero is on both grids and means zero, so padding and sparsity cost nothing. (Not so where pixels
+less a half are a layer's input, and it pads no zeros: their levels are halves, and zero is none of
+them.) Weights have as many levels below zero as above. An activation has them where its values are:
+all above zero behind a rectifier, most of them above zero behind a leaky one. No runtime multiplies
+integers of more than eight bits. Such a layer runs as several products that add up to it
+(``runtime.graphs.wide``), or in floats.
 
 Weights in a model *are* ``step · n`` in float32, exactly: a step has eleven significant bits, so a
 product with an integer of up to thirteen needs no rounding, and one with a larger integer rounds
@@ -27,18 +29,23 @@ from slimcodec.errors import ModelFileError
 __all__ = [
     "ACTIVATION_BITS",
     "INTEGER_BITS",
+    "SUMMED_BITS",
     "WEIGHT_BITS",
     "ActivationGrid",
     "IntegerSum",
     "Quantization",
     "WeightGrid",
     "levels",
+    "reach",
 ]
 
 WEIGHT_BITS = range(2, 17)
 ACTIVATION_BITS = range(4, 17)
 INTEGER_BITS = 8
 """The most bits that the integer multiplications of today's runtimes take."""
+SUMMED_BITS = 11
+"""Up to so many bits, an activation is a sum of integers of eight bits: of the value itself and of
+the value moved by parts of a step. Above, it is two bytes, a high one and a low one."""
 
 
 def levels(bits: int) -> tuple[int, int]:
@@ -87,6 +94,13 @@ class WeightGrid:
         return self.steps.reshape(shape)
 
 
+def reach(bits: int) -> int:
+    """From the lowest integer of an activation to its highest."""
+    if INTEGER_BITS < bits <= SUMMED_BITS:
+        return int(2 ** (bits - INTEGER_BITS) * (2**INTEGER_BITS - 1))
+    return int(2**bits - 1)
+
+
 def storage(bits: int) -> np.dtype[Any]:
     """The integer type that holds weights of so many bits."""
     return np.dtype(np.int8 if bits <= INTEGER_BITS else np.int16)
@@ -99,17 +113,19 @@ class ActivationGrid:
     Attributes:
         step: distance between levels.
         bits: 4 to 16.
-        lowest: the lowest of its 2^bits integers: 0 behind a rectifier, at least -2^(bits - 1).
+        lowest: the lowest of its 2^bits levels: 0 behind a rectifier, at least -2^(bits - 1). A
+            whole number, or a whole number and a half, and then all levels are.
     """
 
     step: float
     bits: int
-    lowest: int
+    lowest: float
 
     def __post_init__(self) -> None:
         if (
             self.bits not in ACTIVATION_BITS
             or not -(2 ** (self.bits - 1)) <= self.lowest <= 0
+            or not float(2 * self.lowest).is_integer()
             or not np.isfinite(self.step)
             or self.step <= 0
         ):
@@ -119,25 +135,35 @@ class ActivationGrid:
             )
 
     @property
+    def between(self) -> bool:
+        """Whether levels are halves, and zero lies between two of them."""
+        return not float(self.lowest).is_integer()
+
+    @property
     def signed(self) -> bool:
         """Whether its integers are those of a signed type; otherwise they are an unsigned type's,
         moved down."""
         return bool(self.lowest == -(2 ** (self.bits - 1)))
 
     @property
-    def levels(self) -> tuple[int, int]:
-        """The lowest and the highest integer."""
-        return self.lowest, self.lowest + 2**self.bits - 1
+    def levels(self) -> tuple[float, float]:
+        """The lowest and the highest level.
+
+        From nine bits to eleven they are sums of two, four or eight integers of eight bits, so
+        some are missing: nine bits have 511 levels.
+        """
+        return self.lowest, self.lowest + reach(self.bits)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for a manifest."""
-        return {"step": float(self.step), "bits": self.bits, "lowest": self.lowest}
+        lowest = int(self.lowest) if float(self.lowest).is_integer() else self.lowest
+        return {"step": float(self.step), "bits": self.bits, "lowest": lowest}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ActivationGrid:
         """The inverse of ``to_dict``."""
         try:
-            return cls(float(values["step"]), int(values["bits"]), int(values["lowest"]))
+            return cls(float(values["step"]), int(values["bits"]), float(values["lowest"]))
         except (KeyError, TypeError, ValueError) as error:
             raise ModelFileError(f"{dict(values)!r} is no activation grid") from error
 

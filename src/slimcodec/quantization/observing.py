@@ -12,14 +12,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from slimcodec.quantization.grids import ActivationGrid, levels
+from slimcodec.quantization.grids import (
+    INTEGER_BITS,
+    SUMMED_BITS,
+    ActivationGrid,
+    levels,
+    reach,
+)
 from slimcodec.quantization.simulation import convolutions, fill_slot
 
 __all__ = ["Seen", "grid_of", "least_error", "least_error_steps", "observed", "short"]
@@ -29,8 +35,9 @@ _SAMPLE = 1 << 20
 _OUTLIERS = 1e-4
 _KEEP_EVERY, _KEPT = 3, 24
 """Of a layer's inputs every third is kept whole, so that all qualities are among them."""
+_NO_WORSE = 1.05
 _WIDE_MARGIN = 4.0
-"""A grid of more than eight bits has levels to spare: it reaches so much farther than what was
+"""A grid of two bytes has levels to spare: it reaches so much farther than what was
 seen, since clipping what another photograph brings would cost more than they are worth."""
 
 
@@ -106,12 +113,21 @@ def observed(
             layer.input_grid = before[name]
 
 
-def grid_of(seen: Seen, bits: int, method: str) -> ActivationGrid:
-    """A grid for what a layer was given."""
+def grid_of(seen: Seen, bits: int, method: str, between: bool = False) -> ActivationGrid:
+    """A grid for what a layer was given.
+
+    Args:
+        seen: that.
+        bits: 4 to 16.
+        method: see above.
+        between: whether zero may lie between two levels, as it does among pixels less a half: of
+            eight bits for a picture, this grid is the picture. ``hific-s``'s encoder gave as many
+            bytes and as good a picture as with sixteen bits on a grid with a zero.
+    """
     low, high = seen.lowest, seen.highest
     if low == high == 0:
         return _grid(0.0, 1.0, bits)
-    if bits > 8:
+    if bits > SUMMED_BITS:
         return _grid(-_WIDE_MARGIN * max(-low, high), _WIDE_MARGIN * max(-low, high), bits)
     if method == "percentile":
         tail = [_OUTLIERS / 2, 1 - _OUTLIERS / 2]
@@ -120,27 +136,31 @@ def grid_of(seen: Seen, bits: int, method: str) -> ActivationGrid:
         if low == high:
             low, high = seen.lowest, seen.highest
     elif method == "mse":
-        return _least_error(seen.values(), low, high, bits)
+        return _least_error(seen.values(), low, high, bits, between)
     return _grid(low, high, bits)
 
 
 def _grid(low: float, high: float, bits: int) -> ActivationGrid:
     """The finest grid that reaches from low to high, 0 on it."""
-    last = 2**bits - 1
+    last = reach(bits)
     lowest = -min(2 ** (bits - 1), math.ceil(last * -low / (high - low)))
     step = max(high / (last + lowest), low / lowest if lowest else 0.0)
     return ActivationGrid(float(np.float32(step)), bits, lowest)
 
 
-def _least_error(values: NDArray[np.float32], low: float, high: float, bits: int) -> ActivationGrid:
+def _least_error(
+    values: NDArray[np.float32], low: float, high: float, bits: int, between: bool
+) -> ActivationGrid:
     """The grid with the least squared error: both ends move in together, then each alone."""
 
-    def error(ends: tuple[float, float]) -> float:
-        grid = _grid(*ends, bits)
+    def of_grid(grid: ActivationGrid) -> float:
         step = np.float32(grid.step)
-        return float(
-            np.square(values - np.clip(np.rint(values / step), *grid.levels) * step).mean()
-        )
+        half = np.float32(0.5 if grid.between else 0)
+        rounded = np.clip(np.rint(values / step + half) - half, *grid.levels) * step
+        return float(np.square(values - rounded).mean())
+
+    def error(ends: tuple[float, float]) -> float:
+        return of_grid(_grid(*ends, bits))
 
     ends = min(((low * share, high * share) for share in 0.93 ** np.arange(48)), key=error)
     for moved in (
@@ -148,7 +168,14 @@ def _least_error(values: NDArray[np.float32], low: float, high: float, bits: int
         [(ends[0], ends[1] * share) for share in 1.1 ** np.arange(-4, 5)],
     ):
         ends = min([ends, *moved], key=error)
-    return _grid(*ends, bits)
+    grid = _grid(*ends, bits)
+    # Zero is the same level of all integers that are summed, so that one padding pads them all.
+    parts = 2 ** max(0, bits - INTEGER_BITS)
+    even = replace(grid, lowest=grid.lowest // parts * parts)
+    if between and low == -high:
+        step = float(np.float32(2 * high / reach(bits)))
+        even = ActivationGrid(step, bits, -reach(bits) / 2)
+    return even if of_grid(even) <= _NO_WORSE * of_grid(grid) else grid
 
 
 def least_error_steps(weight: Tensor, axis: int, bits: int) -> Tensor:

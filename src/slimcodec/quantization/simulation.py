@@ -45,6 +45,7 @@ __all__ = [
     "is_settled",
     "masked",
     "output_axis",
+    "pads_zeros",
     "plain_state",
     "plain_weights",
     "quantization_of",
@@ -66,7 +67,14 @@ def output_axis(layer: Convolution) -> int:
     return 1 if isinstance(layer, nn.ConvTranspose2d) else 0
 
 
-def _rounded(x: Tensor, step: Tensor | float, lowest: int, highest: int) -> Tensor:
+def pads_zeros(layer: Convolution) -> bool:
+    """Whether zeros are among what a layer sees, whatever it is given."""
+    if isinstance(layer, nn.ConvTranspose2d):
+        return True
+    return layer.padding_mode == "zeros" and any(layer._reversed_padding_repeated_twice)
+
+
+def _rounded(x: Tensor, step: Tensor | float, lowest: float, highest: float) -> Tensor:
     """``step · clip(rint(x / step))``, straight through inside the grid."""
     if not torch.is_grad_enabled():
         return (x / step).round_().clamp_(lowest, highest).mul_(step)
@@ -120,7 +128,11 @@ class InputGrid(nn.Module):
         self.grid, self.coded = grid, coded
 
     def forward(self, x: Tensor) -> Tensor:
-        return _rounded(x.float(), self.grid.step, *self.grid.levels)
+        step, (lowest, highest) = self.grid.step, self.grid.levels
+        if not self.grid.between:
+            return _rounded(x.float(), step, lowest, highest)
+        half = step / 2
+        return _rounded(x.float() + half, step, lowest + 0.5, highest + 0.5) - half
 
 
 def fill_slot(layer: nn.Module, module: nn.Module) -> None:

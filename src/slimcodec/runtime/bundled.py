@@ -48,6 +48,9 @@ class BundleRuntime:
     dequantizes_behind_padding: ClassVar[bool]
     """Where it looks for the dequantization that it takes into a layer: right before the layer, so
     that padding works on integers, or right behind the quantization."""
+    multiplies_wide_weights: ClassVar[bool] = False
+    """Whether its rewrites make products of integers of layers that see more than eight bits, so
+    that their weights shall come as integers."""
 
     def __init__(self, threads: int | None = None) -> None:
         self.threads = threads or available_cores()

@@ -24,6 +24,7 @@ class OpenVinoRuntime(BundleRuntime):
 
     name = "openvino"
     dequantizes_behind_padding = False
+    multiplies_wide_weights = True
 
     def __init__(self, threads: int | None = None) -> None:
         super().__init__(threads)
@@ -32,12 +33,18 @@ class OpenVinoRuntime(BundleRuntime):
 
     @classmethod
     def rewrites(cls) -> Sequence[Callable[[ir.Model], ir.Model]]:
-        from slimcodec.runtime.graphs import rewrites
+        from slimcodec.runtime.graphs import blocks, rewrites, wide
 
         return (
             rewrites.gates_apart,
             rewrites.few_outputs_as_blocks,
             partial(rewrites.transposed_as_convolution, most=4),
+            wide.lifts_as_biases,
+            blocks.blocks_laid_out_late,
+            blocks.few_outputs_over_blocks,
+            blocks.blocks_laid_out_late,
+            wide.wide_as_integers,
+            blocks.patches_as_channels,
         )
 
     def load(self, bundle: Bundle, way: GraphFile, profiled: bool) -> _Graph:

@@ -9,8 +9,6 @@ convolution takes part, ConvLSTMs by their two. What stays in floats, and why:
 
 - channel norm, gates and cell state: they are additions and curves over sums, no products of
   weights, and rounding before a norm's division costs 7 dB;
-- layers that a family declares ``wide``: sixteen bits for what they are given, and four more than
-  elsewhere for their weights;
 - layers that coding runs in integers of its own: they have seven bits for weights and eight for
   inputs in every model; weights may be given fewer.
 
@@ -34,7 +32,7 @@ from slimcodec.shrink.recipe import Context
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from slimcodec.codecs.family import Family
+    from slimcodec.codecs.family import Family, Wide
     from slimcodec.quantization.observing import Seen
 
 __all__ = ["Bits", "Quantize"]
@@ -196,16 +194,16 @@ class Quantize:
             if not any(_begins(name, given) for name in names):
                 raise UnknownNameError(f"layer of {family.name}", given, _beginnings(names))
         wide = family.wide_layers(network.config)
-        bits = {name: self._bits_of(name, name in wide) for name in names}
+        bits = {name: self._bits_of(name, wide.get(name)) for name in names}
         return {name: _in_coding(own) if name in coded else own for name, own in bits.items()}
 
-    def _bits_of(self, name: str, wide: bool) -> Bits:
+    def _bits_of(self, name: str, wide: Wide | None) -> Bits:
         if any(_begins(name, given) for given in self.skip):
             return Bits()
         merged: dict[str, Any] = {"weights": self.weights, "activations": self.activations}
         merged |= self.parts.get(name.split(".")[0], {})
-        if wide:
-            merged = {key: _wider(key, bits) for key, bits in merged.items()}
+        if wide is not None:
+            merged = _wider(merged, wide)
         # The longest beginning says most about a layer.
         for given in sorted(self.layers, key=len):
             if _begins(name, given):
@@ -223,6 +221,7 @@ class Quantize:
             attach_activations,
             convolutions,
             is_quantized,
+            pads_zeros,
         )
         from slimcodec.shrink import calibration
         from slimcodec.shrink.rounding import round_weights
@@ -250,12 +249,15 @@ class Quantize:
             keep = self.rounding != "nearest"
             with observing.observed(quantized, keep, others) as notes:
                 path.run(quantized, context.stage("looking at layers"))
+        convolved = convolutions(quantized)
         grids = {
-            name: observing.grid_of(notes[name], own.activations, self.calibration)
+            name: observing.grid_of(
+                notes[name], own.activations, self.calibration, not pads_zeros(convolved[name])
+            )
             for name, own in bits.items()
             if name not in coded and own.activations is not None and notes[name].calls
         }
-        layers = {n: layer for n, layer in convolutions(quantized).items() if n in bits}
+        layers = {n: layer for n, layer in convolved.items() if n in bits}
         floats = {name: layer.weight.detach().clone() for name, layer in layers.items()}
         report = context.stage("rounding weights")
         for number, (name, layer) in enumerate(layers.items()):
@@ -308,14 +310,14 @@ def _check_bits(weights: Any, activations: Any, where: str) -> None:
             )
 
 
-_WIDE_INPUT_BITS, _MORE_WEIGHT_BITS = 16, 4
-
-
-def _wider(key: str, bits: Any) -> Any:
+def _wider(merged: Mapping[str, Any], wide: Wide) -> dict[str, Any]:
     """Bits of a layer that its family declares wide."""
-    if bits in (None, FLOAT):
-        return bits
-    return _WIDE_INPUT_BITS if key == "activations" else min(16, bits + _MORE_WEIGHT_BITS)
+    more = {"weights": wide.weights, "activations": wide.inputs}
+    most = {"weights": WEIGHT_BITS.stop - 1, "activations": ACTIVATION_BITS.stop - 1}
+    return {
+        key: bits if bits in (None, FLOAT) else min(most[key], bits + more[key])
+        for key, bits in merged.items()
+    }
 
 
 def _in_coding(bits: Bits) -> Bits:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from slimcodec.quantization import INTEGER_BITS, ActivationGrid, levels
+from slimcodec.quantization import ActivationGrid, levels
 from slimcodec.quantization.compensation import round_layer
 from slimcodec.quantization.observing import Seen, least_error_steps
 from slimcodec.quantization.simulation import (
@@ -39,7 +39,7 @@ def round_weights(
     """
     axis = output_axis(layer)
     steps = least_error_steps(layer.weight.detach(), axis, bits)
-    if grid is None or grid.bits > INTEGER_BITS:
+    if grid is None:
         # Weights that are floats again before they are multiplied may have their steps along
         # either axis. (Latents of a linear path differ a hundredfold in size, and so do the
         # weights that belong to them: one step for all of them cost 1.2 dB.)

@@ -60,8 +60,12 @@ def export(
                 on_progress(done, len(ways), name)
                 graph = family.written(config, model.weights, name, way)
                 layers = tuple(layers_of(graph))
-                behind = runtime.dequantizes_behind_padding
-                write_grids(graph, model.quantization, dequantize_behind_padding=behind)
+                write_grids(
+                    graph,
+                    model.quantization,
+                    dequantize_behind_padding=runtime.dequantizes_behind_padding,
+                    wide_weights=runtime.multiplies_wide_weights,
+                )
                 for rewrite in runtime.rewrites():
                     graph = rewrite(graph)
                 pool.move(graph)

@@ -10,7 +10,8 @@ the dequantization right before the layer, OpenVINO right behind the quantizatio
 
 Integers of fewer than eight bits are a runtime's eight with levels left out; for inputs, a clip
 before the quantization leaves them out. From nine bits on no kernel multiplies integers: inputs are
-rounded by plain float nodes, weights are the floats that they were rounded to.
+rounded by plain float nodes, weights are the floats that they were rounded to, or integers all the
+same where ``wide.wide_as_integers`` makes several products of each such layer.
 """
 
 from __future__ import annotations
@@ -26,7 +27,11 @@ __all__ = ["write_grids"]
 
 
 def write_grids(
-    model: ir.Model, quantization: Quantization, *, dequantize_behind_padding: bool
+    model: ir.Model,
+    quantization: Quantization,
+    *,
+    dequantize_behind_padding: bool,
+    wide_weights: bool = False,
 ) -> ir.Model:
     """Every grid that concerns a layer of the graph, written into it, in place.
 
@@ -34,14 +39,16 @@ def write_grids(
         model: a float graph of a family.
         quantization: of the whole model.
         dequantize_behind_padding: where padding is to work on integers.
+        wide_weights: whether weights are integers too of layers that see more than eight bits.
     """
     graph = model.graph
     seen: dict[tuple[str, ActivationGrid], tuple[ir.Value, ir.Value]] = {}
     for layer, node in layers_of(model).items():
         own = quantization.weights.get(f"{layer}.weight")
-        if own is not None and own.bits <= INTEGER_BITS:
-            _write_weight(graph, node, own)
         grid = quantization.activations.get(layer)
+        wide = grid is not None and grid.bits > INTEGER_BITS
+        if own is not None and _as_integers(node, own, wide_weights if wide else None):
+            _write_weight(graph, node, own)
         if grid is not None:
             if grid.bits <= INTEGER_BITS:
                 weight = node.inputs[1]
@@ -57,14 +64,22 @@ def write_grids(
     return model
 
 
+def _as_integers(node: ir.Node, weight: WeightGrid, wide_weights: bool | None) -> bool:
+    """Whether weights stay integers; ``wide_weights`` is None for a layer that is not wide."""
+    outputs = 1 if node.op_type == "ConvTranspose" else 0
+    if wide_weights is None:
+        return weight.bits <= INTEGER_BITS
+    return wide_weights and weight.axis == outputs
+
+
 def _write_weight(graph: ir.Graph, node: ir.Node, grid: WeightGrid) -> None:
     weight = node.inputs[1]
     assert weight is not None and weight.name is not None
     # Under the layer's own name: rewrites and readers find it by that.
     name = weight.name
-    integers = constant(graph, f"{name}.integers", grid.integers.astype(np.int8))
+    integers = constant(graph, f"{name}.integers", grid.integers)
     steps = constant(graph, f"{name}.steps", grid.steps)
-    zeros = constant(graph, f"{name}.zeros", np.zeros(len(grid.steps), np.int8))
+    zeros = constant(graph, f"{name}.zeros", np.zeros(len(grid.steps), grid.integers.dtype))
     dequantize = ir.node(
         "DequantizeLinear",
         [integers, steps, zeros],

@@ -14,6 +14,7 @@ from slimcodec.graphs.building import constant
 __all__ = [
     "LIFT",
     "Maker",
+    "Rounded",
     "Seen",
     "Weights",
     "array_of",
@@ -29,6 +30,7 @@ __all__ = [
 
 LIFT = 128
 """What lifts int8 to uint8."""
+_MOST_SUMMED = 8
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def weights_of(node: ir.Node) -> Weights | None:
     zeros = array_of(dequantize.inputs[2]) if len(dequantize.inputs) > 2 else None
     if steps is None or steps.ndim != 1 or dequantize.attributes.get_int("axis", 1) != axis:
         return None
-    if array.dtype != np.int8 or (zeros is not None and zeros.any()):
+    if array.dtype not in (np.int8, np.int16) or (zeros is not None and zeros.any()):
         return None
     return Weights(name, array, steps, bias, axis)
 
@@ -170,6 +172,37 @@ def seen_by_layer(node: ir.Node) -> Seen | None:
     return Seen(
         producer, step, np.float32(size), zero.dtype == np.int8, tuple(reversed(padding)), zeros
     )
+
+
+@dataclass(frozen=True)
+class Rounded:
+    """x on a grid of more than eight bits, as ``grids`` writes it in floats."""
+
+    x: ir.Value
+    step: np.float32
+    lowest: int
+    highest: int
+
+    @classmethod
+    def of(cls, value: ir.Value | None) -> Rounded | None:
+        multiply = made_by(value, "Mul")
+        clip = made_by(multiply.inputs[0], "Clip") if multiply is not None else None
+        rounded = made_by(clip.inputs[0], "Round") if clip is not None else None
+        divide = made_by(rounded.inputs[0], "Div") if rounded is not None else None
+        if multiply is None or clip is None or divide is None or divide.inputs[0] is None:
+            return None
+        step, again = array_of(divide.inputs[1]), array_of(multiply.inputs[1])
+        ends = [array_of(value) for value in clip.inputs[1:3]]
+        if step is None or step.ndim or again is None or (step != again).any():
+            return None
+        lowest, highest = (int(end) for end in ends if end is not None)
+        return cls(divide.inputs[0], np.float32(step), lowest, highest)
+
+    @property
+    def parts(self) -> int | None:
+        """How many integers of eight bits it is the sum of; None where it is two bytes."""
+        parts, rest = divmod(self.highest - self.lowest, 255)
+        return parts if rest == 0 and 1 < parts <= _MOST_SUMMED else None
 
 
 class Maker:

@@ -29,6 +29,8 @@ from slimcodec.graphs import ir
 from slimcodec.graphs.building import constant
 from slimcodec.runtime.graphs.layers import (
     Maker,
+    Rounded,
+    Weights,
     array_of,
     attributes_of,
     four_times,
@@ -41,6 +43,7 @@ from slimcodec.runtime.graphs.layers import (
 )
 
 __all__ = [
+    "Phases",
     "convolutions_as_products",
     "few_outputs_as_blocks",
     "gates_apart",
@@ -140,50 +143,28 @@ def transposed_as_convolution(model: ir.Model, most: int | None = None) -> ir.Mo
 
     Args:
         model: changed in place.
-        most: leave those alone that have more outputs.
+        most: leave those alone that have more outputs, but for wide ones.
     """
     graph = model.graph
     for node in list(graph):
         own = weights_of(node) if node.op_type == "ConvTranspose" else None
-        strides = node.attributes.get_ints("strides", [1, 1])
-        if own is None or own.axis != 1 or len(set(strides)) != 1 or not is_plain(node):
+        if own is None:
             continue
-        if most is not None and own.array.shape[1] > most:
+        # One of integers that sees more than eight bits needs the other form, see ``wide``.
+        wide = own.steps is not None and Rounded.of(node.inputs[0]) is not None
+        if most is not None and own.array.shape[1] > most and not wide:
             continue
-        s = strides[0]
-        pads = node.attributes.get_ints("pads", [0] * 4)
-        extra = node.attributes.get_ints("output_padding", [0, 0])
-        shares = [
-            _Phases.of(k, s, low, high, more)
-            for k, low, high, more in zip(
-                own.array.shape[2:], pads[:2], pads[2:], extra, strict=True
-            )
-        ]
-        high, wide = shares
-        c, d = own.array.shape[:2]
-        window = np.zeros((s, s, d, c, high.size, wide.size), own.array.dtype)
-        taps = own.array.transpose(1, 0, 2, 3)
-        for i, at_i, tap_i in high.taps:
-            for j, at_j, tap_j in wide.taps:
-                window[i, j, :, :, at_i, at_j] = taps[:, :, tap_i, tap_j]
-        weights = own.changed(
-            window.reshape(s * s * d, c, high.size, wide.size),
-            own.every(lambda v, n=s * s: np.tile(v, n)),
-            axis=0,
-        )
+        phases = Phases.of(node, own)
+        if phases is None:
+            continue
+        weights = phases.weights
         inputs = [node.inputs[0], weights.written(graph, node, "phases")]
         if weights.bias is not None:
             inputs.append(weights.bias_written(graph, "phases"))
         make = Maker(graph, node, f"{own.name}.phases")
-        around = [high.before, wide.before, high.after, wide.after]
-        x = make("Conv", *inputs, pads=around, kernel_shape=[high.size, wide.size])
-        x = make("DepthToSpace", x, blocksize=s, mode="DCR")
-        starts = [each.ahead for each in shares]
-        if any(starts) or high.beyond or wide.beyond:
-            ends = [-each.beyond or np.iinfo(np.int64).max for each in shares]
-            numbers = (starts, ends, [2, 3])
-            x = make("Slice", x, *(make.number(values) for values in numbers))
-        replace(graph, node, x)
+        kernel = list(weights.array.shape[2:])
+        x = make("Conv", *inputs, pads=phases.around, kernel_shape=kernel)
+        replace(graph, node, phases.laid_out(make, x))
     return swept(model)
 
 
@@ -245,8 +226,65 @@ def _gathered(make: Maker, x: ir.Value, kernel: Any, strides: Any) -> ir.Value:
 
 
 @dataclass(frozen=True)
-class _Phases:
-    """One side of a transposed convolution: window, padding, and (phase, place, tap) of each tap.
+class Phases:
+    """A transposed convolution as a convolution to blocks of pixels, and how these are laid out.
+
+    Attributes:
+        weights: of the convolution, every phase's outputs behind those of the phase before.
+        around: its padding, as of a node.
+        block: side of a block.
+        high, wide: of each side.
+    """
+
+    weights: Weights
+    around: list[int]
+    block: int
+    high: _Side
+    wide: _Side
+
+    @classmethod
+    def of(cls, node: ir.Node, own: Weights) -> Phases | None:
+        """None where strides differ, or it is not a plain layer."""
+        strides = node.attributes.get_ints("strides", [1, 1])
+        if own.axis != 1 or len(set(strides)) != 1 or not is_plain(node):
+            return None
+        s = strides[0]
+        pads = node.attributes.get_ints("pads", [0] * 4)
+        extra = node.attributes.get_ints("output_padding", [0, 0])
+        high, wide = (
+            _Side.of(k, s, low, end, more)
+            for k, low, end, more in zip(
+                own.array.shape[2:], pads[:2], pads[2:], extra, strict=True
+            )
+        )
+        c, d = own.array.shape[:2]
+        window = np.zeros((s, s, d, c, high.size, wide.size), own.array.dtype)
+        taps = own.array.transpose(1, 0, 2, 3)
+        for i, at_i, tap_i in high.taps:
+            for j, at_j, tap_j in wide.taps:
+                window[i, j, :, :, at_i, at_j] = taps[:, :, tap_i, tap_j]
+        weights = own.changed(
+            window.reshape(s * s * d, c, high.size, wide.size),
+            own.every(lambda v, n=s * s: np.tile(v, n)),
+            axis=0,
+        )
+        around = [high.before, wide.before, high.after, wide.after]
+        return cls(weights, around, s, high, wide)
+
+    def laid_out(self, make: Maker, x: ir.Value) -> ir.Value:
+        """Pixels of what the convolution makes."""
+        x = make("DepthToSpace", x, blocksize=self.block, mode="DCR")
+        sides = (self.high, self.wide)
+        if not any(side.ahead or side.beyond for side in sides):
+            return x
+        starts = [side.ahead for side in sides]
+        ends = [-side.beyond or np.iinfo(np.int64).max for side in sides]
+        return make("Slice", x, *(make.number(values) for values in (starts, ends, [2, 3])))
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One side: window, padding, and (phase, place, tap) of each tap.
 
     ``ahead`` and ``beyond`` are how much the first and the last block have too much.
     """
@@ -259,15 +297,13 @@ class _Phases:
     taps: list[tuple[int, int, int]]
 
     @classmethod
-    def of(cls, kernel: int, stride: int, low: int, high: int, more: int) -> _Phases:
+    def of(cls, kernel: int, stride: int, low: int, high: int, more: int) -> _Side:
         """Blocks begin with the picture, or with an input where that takes a smaller window."""
         ways = [cls._begun(ahead, kernel, stride, low, high, more) for ahead in (0, low % stride)]
         return min(ways, key=lambda way: way.size)
 
     @classmethod
-    def _begun(
-        cls, ahead: int, kernel: int, stride: int, low: int, high: int, more: int
-    ) -> _Phases:
+    def _begun(cls, ahead: int, kernel: int, stride: int, low: int, high: int, more: int) -> _Side:
         low -= ahead
         places = [
             (r, (r + low) // stride - t, stride * t + (r + low) % stride)
