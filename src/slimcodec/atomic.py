@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,7 +50,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(path)
     try:
         target = Path(os.path.realpath(path))  # what a link points to is replaced, not the link
-        temporary = target.with_name(f".slimcodec-{secrets.token_hex(6)}{target.suffix}")
+        temporary = target.with_name(f".slimcodec-{os.urandom(6).hex()}{target.suffix}")
         mode = _mode_to_keep(target)
         _touch(temporary)
     except (OSError, ValueError) as error:

@@ -96,12 +96,18 @@ def load_codec(name_or_path: str | Path, runtime: str | None = None) -> Codec:
         runtime: what executes a learned codec's graphs: a bundle's own, or the default, when not
             given; peers bring their own.
     """
-    if str(name_or_path) in registry.codecs:
+    if _is_peer(name_or_path):
         codec: Codec = registry.codecs.get(str(name_or_path))()
         return codec
     if is_bundle(name_or_path):
         return open_codec(open_bundle(Path(name_or_path)), runtime)
     return open_file(model_path(name_or_path), runtime)
+
+
+def _is_peer(name_or_path: str | Path) -> bool:
+    """Whether a name is a peer's; third parties' are looked up only where it is no model's."""
+    text = str(name_or_path)
+    return text not in built_in_models() and text in registry.codecs
 
 
 def shrink_model(model: Model, recipe: Recipe, context: Context | None = None) -> Model:
@@ -190,7 +196,7 @@ def profile(bundle: Bundle) -> list[Operator]:
 
 def runtime_of(name_or_path: str | Path, runtime: str | None) -> str:
     """What ``load_codec`` runs a codec on; empty for a peer, which brings its own."""
-    if str(name_or_path) in registry.codecs:
+    if _is_peer(name_or_path):
         return ""
     if runtime is None and is_bundle(name_or_path):
         return open_bundle(Path(name_or_path)).runtime

@@ -9,7 +9,6 @@ point groups ``slimcodec.codecs``, ``slimcodec.families``, ``slimcodec.passes``,
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -48,10 +47,9 @@ class Registry:
         Raises:
             UnknownNameError: naming the near ones.
         """
-        entries = self._all()
-        if name not in entries:
-            raise UnknownNameError(self.kind, name, entries)
-        return entries[name]
+        if name not in self:
+            raise UnknownNameError(self.kind, name, self._all())
+        return self._entries[name]
 
     def get(self, name: str) -> Any:
         """Import and return what a name stands for."""
@@ -59,7 +57,9 @@ class Registry:
         return getattr(importlib.import_module(module), attribute)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._all()
+        # Third parties are asked only for names that are not known: looking for them takes longer
+        # than decoding an image header.
+        return name in self._entries or name in self._all()
 
     def __iter__(self) -> Iterator[str]:
         return iter(sorted(self._all()))
@@ -70,7 +70,9 @@ class Registry:
     def _all(self) -> dict[str, str]:
         if not self._scanned:
             self._scanned = True
-            for entry in importlib.metadata.entry_points(group=f"slimcodec.{_plural(self.kind)}"):
+            from importlib import metadata
+
+            for entry in metadata.entry_points(group=f"slimcodec.{_plural(self.kind)}"):
                 self.register(entry.name, entry.value)
         return self._entries
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +17,11 @@ from PIL import Image as PillowImage
 
 from slimcodec import library, registry
 from slimcodec.codecs.graphs import on_arrays
-from slimcodec.errors import BundleError, UnknownNameError, UsageError
+from slimcodec.errors import BundleError, ModelFileError, UnknownNameError, UsageError
 from slimcodec.images import read_image
-from slimcodec.model_file import Model, thaw_network
+from slimcodec.model_file import Model, save, thaw_network
 from slimcodec.quantization.simulation import attach_activations, attach_weights, convolutions
-from slimcodec.runtime import open_bundle, open_codec
+from slimcodec.runtime import open_bundle, open_codec, open_file
 from slimcodec.shrink import Context, Quantize, Recipe
 from slimcodec.types import Image
 
@@ -219,3 +221,117 @@ def test_graphs_without_inference_mode_go_through_layers(small: dict[str, Model]
     assert calls
     for one, other in zip(banded, plain, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+# What is kept between processes
+
+
+BLOCKED = """
+import sys
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {"torch", "jaxtyping", "onnx", "scipy"}:
+            raise AssertionError(f"{name} was imported")
+
+sys.meta_path.insert(0, Blocker())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", library.built_in_models())
+def test_coding_with_a_built_in_model_never_imports_torch(
+    name: str, picture: Picture, tmp_path: Path
+) -> None:
+    PillowImage.fromarray(picture(40, 56)).save(tmp_path / "photo.png")
+    program = f"""{BLOCKED}
+from pathlib import Path
+import slimcodec
+codec = slimcodec.load({name!r})
+image = slimcodec.read_image({str(tmp_path / "photo.png")!r}).pixels
+assert codec.decode(codec.encode(image)).shape == image.shape
+"""
+    for _ in range(2):  # with nothing kept, perhaps; and with what the first call kept
+        subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.fixture()
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty one."""
+    monkeypatch.setenv("SLIMCODEC_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture()
+def file(tiny_models: dict[str, Model], tmp_path: Path) -> Path:
+    """A model file that has lain there for a while."""
+    path = tmp_path / "tiny.slim"
+    save(tiny_models["hific"], path)
+    os.utime(path, ns=(10**18, 10**18))
+    return path
+
+
+def test_a_model_file_that_is_known_is_not_read_again(
+    cache: Path, file: Path, picture: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = picture(40, 56)
+    codec = open_file(file)
+    stream = codec.encode(image)
+    decoded = codec.decode(stream)
+
+    def never(path: Path) -> Model:
+        raise AssertionError(f"{path} was read")
+
+    monkeypatch.setattr("slimcodec.runtime.base.load", never)
+    again = open_file(file)
+    assert again.encode(image) == stream
+    np.testing.assert_array_equal(again.decode(stream), decoded)
+    assert (again.name, again.digest, again.model_bytes) == (
+        codec.name, codec.digest, file.stat().st_size,
+    )  # fmt: skip
+
+
+def test_a_model_file_that_changed_is_read_again(cache: Path, file: Path) -> None:
+    open_file(file)
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(ModelFileError, match=r"altered|damaged"):
+        open_file(file)
+
+
+@pytest.mark.parametrize("damage", ["bundles/*/coding.safetensors", "bundles/*/weights.bin",
+                                    "bundles/*/bundle.json", "sessions/*/graph.onnx",
+                                    "sessions/*/tensors.bin", "models/*.json"])  # fmt: skip
+def test_what_is_kept_and_cut_short_is_made_again(
+    cache: Path, file: Path, picture: Picture, damage: str
+) -> None:
+    image = picture(40, 56)
+    stream = open_file(file).encode(image)
+    found = list(cache.glob(damage))
+    assert found
+    for path in found:
+        path.write_bytes(path.read_bytes()[:-9])
+    assert open_file(file).encode(image) == stream
+
+
+def test_without_a_place_to_keep_anything(
+    file: Path, picture: Picture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "taken").write_text("no folder")
+    monkeypatch.setenv("SLIMCODEC_CACHE", str(tmp_path / "taken"))
+    codec = open_file(file)
+    image = picture(40, 56)
+    assert codec.decode(codec.encode(image)).shape == image.shape
+
+
+def test_weights_that_do_not_fit_are_named(cache: Path, tiny_models: dict[str, Model]) -> None:
+    whole = tiny_models["hific"]
+    weights = {k: v for k, v in whole.weights.items() if k != "generator.head.weight"}
+    with pytest.raises(ModelFileError, match=r"do not fit the network: .*generator\.head"):
+        open_codec(replace(whole, weights=weights))
+
+
+def test_a_runtime_that_runs_no_bundles(tiny_models: dict[str, Model], tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no bundles"):
+        library.export_model(tiny_models["hific"], tmp_path / "bundle", "torch")

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import secrets
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -261,7 +261,7 @@ def check_place(folder: Path) -> None:
 def _move(source: Path, folder: Path) -> None:
     check_place(folder)
     if folder.exists():
-        old = folder.with_name(f".slimcodec-{secrets.token_hex(6)}")
+        old = folder.with_name(f".slimcodec-{os.urandom(6).hex()}")
         folder.rename(old)
         source.rename(folder)
         shutil.rmtree(old)

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import secrets
+import os
 import shutil
 import tempfile
-import zlib
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -40,7 +39,7 @@ _PROBLEMS = (
     "NotImplemented",
     "RuntimeException",
 )
-_GRAPH, _TENSORS, _SUMS = "graph.onnx", "tensors.bin", "sums.json"
+_GRAPH, _TENSORS, _STATES = "graph.onnx", "tensors.bin", "states.json"
 _SMALL = 256
 """Bytes up to which a tensor stays inside a kept graph."""
 
@@ -92,7 +91,7 @@ class OnnxRuntime(BundleRuntime):
         if _sound(place):
             return _Graph(self, place / _GRAPH, way, optimised=True)
         check_graph(bundle, way.file)
-        made = sessions / f".slimcodec-{secrets.token_hex(6)}"
+        made = sessions / f".slimcodec-{os.urandom(6).hex()}"
         try:
             made.mkdir()
             graph = _Graph(self, bundle.folder / way.file, way, keep=made)
@@ -195,18 +194,18 @@ def _problems() -> tuple[type[Exception], ...]:
 
 
 def _sound(place: Path) -> bool:
-    """Whether a kept graph is whole: CRC-32, which is half the time of a digest, as nobody but this
-    machine wrote it."""
+    """Whether a kept graph is as it was left: sizes and times of change, as a digest would take
+    longer than making it ready to run."""
     try:
-        sums = json.loads((place / _SUMS).read_text(encoding="utf-8"))
-        return bool(sums) and all(_sum(place / name) == own for name, own in sums.items())
+        states = json.loads((place / _STATES).read_text(encoding="utf-8"))
+        return bool(states) and all(_state(place / name) == own for name, own in states.items())
     except (OSError, ValueError, AttributeError):
         return False
 
 
 def _keep(made: Path, place: Path) -> None:
-    sums = {path.name: _sum(path) for path in made.iterdir()}
-    (made / _SUMS).write_text(json.dumps(sums), encoding="utf-8")
+    states = {path.name: _state(path) for path in made.iterdir()}
+    (made / _STATES).write_text(json.dumps(states), encoding="utf-8")
     shutil.rmtree(place, ignore_errors=True)
     try:
         made.rename(place)
@@ -216,5 +215,6 @@ def _keep(made: Path, place: Path) -> None:
             raise
 
 
-def _sum(path: Path) -> int:
-    return zlib.crc32(path.read_bytes())
+def _state(path: Path) -> list[int]:
+    facts = path.stat()
+    return [facts.st_size, facts.st_mtime_ns]
