@@ -19,6 +19,7 @@ from slimcodec.runtime.graphs.rewrites import (
     gates_apart,
     transposed_as_convolution,
 )
+from slimcodec.runtime.graphs.wide import wide_as_integers
 
 Rewrite = Callable[[Any], Any]
 
@@ -42,19 +43,22 @@ class Graph:
         self.nodes.append(helper.make_node(kind, inputs, names, name=names[0], **attributes))
         return names[0] if outputs == 1 else names
 
-    def weight(self, *shape: int, axis: int = 0, integers: bool = True) -> str:
+    def weight(
+        self, *shape: int, axis: int = 0, integers: bool = True, kind: type[Any] = np.int8
+    ) -> str:
         """Integers with a step per output channel, as ``write_grids`` writes them, or floats."""
+        most = 127 if kind is np.int8 else 2047
         name = f"layer{len(self.nodes)}.weight"
         if not integers:
             return self.constant(self.random.normal(size=shape).astype(np.float32), name)
-        values = self.random.integers(-127, 128, shape).astype(np.int8)
+        values = self.random.integers(-most, most + 1, shape).astype(kind)
         steps = self.random.uniform(0.001, 0.002, shape[axis]).astype(np.float32)
         return str(
             self.add(
                 "DequantizeLinear",
                 self.constant(values, f"{name}.integers"),
                 self.constant(steps, f"{name}.steps"),
-                self.constant(np.zeros(shape[axis], np.int8), f"{name}.zeros"),
+                self.constant(np.zeros(shape[axis], kind), f"{name}.zeros"),
                 axis=axis,
             )
         )
@@ -76,6 +80,15 @@ class Graph:
         x = padded(x) if reflect and inner else x
         x = self.add("DequantizeLinear", x, step, zero)
         return padded(x) if reflect and not inner else x
+
+    def rounded(self, x: str, step: float, lowest: int, highest: int) -> str:
+        """x on a grid of more than eight bits, in floats, as ``write_grids`` writes it."""
+        size, *ends = (self.constant(np.float32(value)) for value in (step, lowest, highest))
+        return str(
+            self.add(
+                "Mul", self.add("Clip", self.add("Round", self.add("Div", x, size)), *ends), size
+            )
+        )
 
     def model(self, out: str) -> Any:
         self.nodes.append(helper.make_node("Identity", [out], ["out"]))
@@ -215,6 +228,35 @@ def test_windows_twice_as_wide_as_their_distance_see_two_inputs() -> None:
     model = transposed_as_convolution(from_proto(g.model(x)))
     (conv,) = (node for node in model.graph if node.op_type == "Conv")
     assert list(conv.attributes.get_ints("kernel_shape", [])) == [2, 2]
+
+
+@pytest.mark.parametrize("behind", [False, True])
+@pytest.mark.parametrize(
+    ("lowest", "highest", "kind", "products"),
+    [
+        (-20, 490, np.int8, 1),  # nine bits: two integers, one product of both
+        (-400, 1640, np.int8, 1),
+        (-21, 489, np.int8, 1),  # zero is not the same level of both
+        (-32768, 32767, np.int8, 2),
+        (-32768, 32767, np.int16, 4),
+        (-2048, 2047, np.int16, 4),
+    ],
+)
+def test_wide_layers_become_products_of_eight_bits(
+    lowest: int, highest: int, kind: type[Any], products: int, behind: bool
+) -> None:
+    g = Graph(5)
+    x = "x"
+    if behind:
+        x = g.add("Conv", g.seen(x, True), g.weight(6, 5, 1, 1), g.bias(6))
+        x = g.add("LeakyRelu", x, alpha=0.25)
+    channels = 6 if behind else 5
+    step = 8 / (highest - lowest)
+    x = g.rounded(x, step, lowest, highest)
+    x = g.add("Conv", x, g.weight(4, channels, 3, 3, kind=kind), g.bias(4), pads=[1, 1, 1, 1])
+    kinds = same_after(g.model(x), wide_as_integers, (8, 6), (5, 7))
+    assert kinds["Conv"] == products + behind
+    assert not kinds["Round"]
 
 
 def test_constants_keep_their_layers_name() -> None:
