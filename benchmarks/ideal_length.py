@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from slimcodec import library
-from slimcodec.codecs.hific.coding import QUALITY_STEPS, HificCodec, gain_at
+from slimcodec.codecs.latents import QUALITY_STEPS, MeanScaleCodec, gain_at
 from slimcodec.images import find_images, read_image
 from slimcodec.model_file import thaw_network
 
@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("--images", type=Path, required=True)
     arguments = parser.parse_args()
     codec = library.load_codec(arguments.model)
-    assert isinstance(codec, HificCodec)
+    assert isinstance(codec, MeanScaleCodec)
     probability = thaw_network(library.load_model(arguments.model)).probability
     print(
         "quality  images  stream bytes  ideal bytes  ratio   worst excess over 1.005 x ideal, bytes"
@@ -48,10 +48,10 @@ def main() -> None:
 
 
 @torch.inference_mode()
-def _ideal_bytes(codec: HificCodec, probability, latents, step: int) -> float:
+def _ideal_bytes(codec: MeanScaleCodec, probability, latents, step: int) -> float:
     z_hat = torch.from_numpy(latents.hyper_latents[None]).float()
     _, height, width = latents.symbols.shape
-    gain = torch.from_numpy(gain_at(codec.frozen.log_gain, step))
+    gain = torch.from_numpy(gain_at(codec.coding.log_gain, step))
     scale = probability.latent_scales(z_hat)[:, :, :height, :width] * gain
     symbols = torch.from_numpy(latents.symbols[None]).float()
     shift = 0.0
