@@ -40,7 +40,7 @@ class OpenVinoRuntime(BundleRuntime):
             rewrites.few_outputs_as_blocks,
             partial(rewrites.transposed_as_convolution, most=4),
             wide.lifts_as_biases,
-            blocks.blocks_laid_out_late,
+            partial(blocks.blocks_laid_out_late, sums=False),
             blocks.few_outputs_over_blocks,
             blocks.blocks_laid_out_late,
             wide.wide_as_integers,

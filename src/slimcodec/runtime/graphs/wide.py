@@ -171,9 +171,10 @@ def _of_bytes(
     low = make("QuantizeLinear", make("Sub", x, high), scale, zero)
     inputs = [high, make("DequantizeLinear", low, scale, zero)]
     total: ir.Value | None = None
-    for own, seen in itertools.product(weights, inputs):
+    written = [own.written(graph, node, "digit") for own in weights]
+    for (own, weight), seen in itertools.product(zip(weights, written, strict=True), inputs):
         byte = "high_byte" if seen is high else "low_byte"
-        operands = [seen, own.written(graph, node, byte)]
+        operands = [seen, weight]
         if own.bias is not None and total is None:
             operands.append(own.bias_written(graph, byte))
         product = Maker(graph, node, f"{own.name}.{byte}")
