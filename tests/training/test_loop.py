@@ -228,8 +228,10 @@ def test_the_bit_model_alone(
     run: Run, tiny_models: dict[str, Model], photos: list[Path], tmp_path: Path
 ) -> None:
     """Nothing else moves, so the pictures stay as they are while the bits fall."""
-    network = thaw_network(tiny_models["toderici"])
-    given = {name: tensor.clone() for name, tensor in plain_state(network).items()}
+    settled = thaw_network(tiny_models["toderici"])
+    network = registry.families.get("toderici").build(settled.config).eval()
+    network.load_state_dict(plain_state(settled))
+    given = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     settings = {**FAMILIES["toderici"], "parts": ["probability"], "iterations": 2}
     trained = run(tmp_path, 25, init=given, learning_rate=3e-3, **settings)
     raw = torch.load(tmp_path / "state.ckpt", weights_only=True)["network"]
@@ -259,7 +261,6 @@ def test_the_bit_model_alone(
 
 def test_a_natural_look(
     run: Run,
-    tiny_network: Any,
     tiny_model: Model,
     lpips_weights: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -268,17 +269,17 @@ def test_a_natural_look(
     """A generator learns beside an adversary; killed and resumed, both go on from where they were,
     and what comes out reads the streams of what it started from."""
     monkeypatch.setenv("SLIMCODEC_LPIPS_WEIGHTS", str(lpips_weights))
+    given = {name: torch.from_numpy(array) for name, array in tiny_model.weights.items()}
     settings: dict[str, Any] = {
         "objective": "perception",
         "parts": ["generator"],
         "lpips_weight": 1.0,
         "linear_steps": 0,
-        "init": tiny_network.state_dict(),
+        "init": given,
     }
     whole = run(tmp_path / "whole", 4, **settings)
     run(tmp_path / "parts", 2, **settings)
     resumed = run(tmp_path / "parts", 4, resume=True, **settings)
-    given = tiny_network.state_dict()
     for name, tensor in state_of(whole).items():
         torch.testing.assert_close(state_of(resumed)[name], tensor, rtol=1e-4, atol=1e-5)
         if not name.startswith("generator."):

@@ -471,7 +471,7 @@ def test_only_the_window_has_a_gradient(tiny_models: dict[str, Model]) -> None:
         steps = found["decoder.steps"].flatten(1).any(dim=1).tolist()
         assert steps == [skip <= t < skip + 2 for t in range(5)]
         for t in range(5):
-            out = found[f"probability.iterations.{t}.groups.7.out.weight"]
+            out = found[f"probability.iterations.{t}.groups.7.out.bias"]
             assert (out is not None and bool(out.any())) == (skip <= t < skip + 2)
 
 

@@ -630,9 +630,10 @@ def test_gradients_reach_everything_that_ran(
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name
         # Before the first iteration nothing is known, and the first context sees zeros: a group's
-        # hidden units are constant there, and some of these are not cut off by chance of the seed.
+        # hidden units are constant there; those of the first group may all be cut off.
         of_zeros = name == "probability.iterations.0.context.weight"
-        assert parameter.grad.any() != of_zeros, name
+        if name != "probability.iterations.0.groups.0.mix.bias":
+            assert parameter.grad.any() != of_zeros, name
     # What belongs to an iteration learns in each of them, feedback where there is a second round;
     # the last one's bits nobody remembers.
     binarizer = network.binarizer
