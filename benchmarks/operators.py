@@ -58,8 +58,10 @@ def layer_lines(model: Model, profiles: Mapping[str, list[Operator]]) -> list[st
     for name, layer in convolutions(network).items():
         if name in ran:
             kinds.setdefault((name.split(".")[0], kind_of(name, layer)), []).append(name)
+    # A layer of more than eight bits runs as several products; all of them count.
     integers = {
         runtime: {o.name for o in operators if o.multiplies and o.integer}
+        - {o.name for o in operators if o.multiplies and not o.integer}
         for runtime, operators in profiles.items()
     }
     lines = []

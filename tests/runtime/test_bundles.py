@@ -108,6 +108,29 @@ def test_a_picture_becomes_the_same_bytes_at_every_call(
     assert set(streams) == {streams[0]}
 
 
+@pytest.mark.parametrize("family", ["hific", "toderici"])
+def test_openvino_multiplies_nothing_but_integers(
+    bundles: dict[tuple[str, str], Path], family: str
+) -> None:
+    """As the graphs say it. Tables that are looked up by the iteration are no layers."""
+    onnx = pytest.importorskip("onnx")
+    floats = []
+    for path in sorted(bundles[family, "openvino"].glob("*.onnx")):
+        nodes = onnx.load(path, load_external_data=False).graph.node
+        makers = {name: node for node in nodes for name in node.output}
+        for node in nodes:
+            if node.op_type not in ("Conv", "ConvTranspose") or ".weight." not in node.name:
+                continue
+            for name in node.input[:2]:
+                maker = makers.get(name)
+                # A reflection of integers stands behind their dequantization.
+                if maker is not None and maker.op_type == "Pad":
+                    maker = makers.get(maker.input[0])
+                if maker is None or maker.op_type != "DequantizeLinear":
+                    floats.append(f"{path.stem} {node.name}")
+    assert floats == []
+
+
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_a_profile_names_layers(bundles: dict[tuple[str, str], Path], runtime: str) -> None:
     operators = library.profile(open_bundle(bundles["toderici", runtime]))

@@ -56,7 +56,9 @@ class Operator:
     @property
     def multiplies(self) -> bool:
         """Whether it does the work of a layer with weights."""
-        return any(word in self.kind for word in _MULTIPLYING)
+        # Not what only converts between types.
+        kind = self.kind.replace("Convert", "")
+        return any(word in kind for word in _MULTIPLYING)
 
 
 class Runtime(Protocol):
