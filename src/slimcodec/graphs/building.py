@@ -156,6 +156,7 @@ class Builder:
     def sign(self, x: Value) -> Value:
         """1 from zero on, -1 below."""
         at_least = self._same("GreaterOrEqual", x, self.number(0.0))
+        at_least.type = TensorType(DataType.BOOL)
         return self._made("Where", [at_least, self.number(1.0), self.number(-1.0)], x.shape)
 
     # Arithmetic; a number stands for itself everywhere
@@ -293,7 +294,9 @@ class Builder:
         **attributes: Any,
     ) -> Value:
         made = self._node(kind, inputs, 1, name=name, **attributes)
-        sides = tuple(shape or ())
+        if shape is None:
+            return made.outputs[0]
+        sides = tuple(shape)
         # ``shape`` is of channels, height and width where a batch of one stands before them.
         _typed(made.outputs[0], (1, *sides) if batch and len(sides) == 3 else sides, DataType.FLOAT)
         return made.outputs[0]

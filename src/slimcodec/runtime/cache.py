@@ -27,7 +27,7 @@ from slimcodec.runtime.bundle import Bundle, open_bundle
 
 __all__ = ["cache_folder", "keep_bundle", "kept_bundle", "kept_folder"]
 
-_VERSION = 8
+_VERSION = 10
 """Of what export writes; raised when the same model comes to give other graphs."""
 
 

@@ -26,11 +26,13 @@ from numpy.typing import NDArray
 from slimcodec.codecs.toderici.config import TodericiConfig
 from slimcodec.errors import ModelFileError
 from slimcodec.integers import (
+    WEIGHT_LIMIT,
     Group,
     IntegerLayer,
     IntegerNet,
     Output,
     Part,
+    Product,
     bordered,
     corners,
     integer_layer,
@@ -63,6 +65,7 @@ all roundings a third of that."""
 _LARGEST_LOGIT = 8
 _MIDDLE = _LARGEST_LOGIT * _LOGIT_STEPS
 _MEMORY_FRACTION, _MOST_MEMORY = 10, 1 << 30
+_DIGIT = WEIGHT_LIMIT.bit_length()
 _ZERO = 128
 """What stands for zero among bytes."""
 _BIT = 64
@@ -222,10 +225,30 @@ class BitPrior:
                 found = groups.send(written * np.uint8(_BIT) + np.uint8(_ZERO))
             except StopIteration:
                 found = None
-        added = code.astype(np.float32) @ self._memory[number].astype(np.float32)
         shaped = code.reshape(*size, -1)
-        memory = known.memory + added.astype(np.int32).reshape(*size, -1)
+        memory = known.memory + self._remembered(number, code).reshape(*size, -1)
         return shaped, Known(memory, shaped)
+
+    def _remembered(self, number: int, code: NDArray[np.int8]) -> NDArray[np.int32]:
+        """What an iteration's bits add to the memory, [h · w, c]; not by BLAS, whose idle threads
+        would spin on the cores that the decoder needs next: it took 486 ms for 315."""
+        bits = (code + np.int8(1)).astype(np.uint8)
+        added = np.zeros((len(code), self.memory_channels), np.int32)
+        for place, product in enumerate(self._digits[number]):
+            added += product(bits) << (_DIGIT * place)
+        added -= self._memory[number].sum(axis=0, dtype=np.int32)
+        return added
+
+    @cached_property
+    def _digits(self) -> list[list[Product]]:
+        """Of each iteration's memory, in base 64, lowest first, as products."""
+        engine, found = trusted(), []
+        for memory in self._memory:
+            size, signs = np.abs(memory), np.sign(memory)
+            count = -(-int(size.max(initial=0)).bit_length() // _DIGIT)
+            digits = [signs * (size >> (_DIGIT * n) & WEIGHT_LIMIT) for n in range(count)]
+            found.append([engine.product(digit.astype(np.int8)) for digit in digits])
+        return found
 
     @cached_property
     def _names(self) -> list[str]:
