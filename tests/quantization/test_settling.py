@@ -119,7 +119,7 @@ def test_what_is_settled_stays(network: Small) -> None:
 def test_fewer_bits_round_again_on_the_same_grids_of_inputs(network: Small) -> None:
     settled(network)
     grids = quantization_of(network)
-    assert settled(network, 4) == 0
+    assert settled(network, 4) == 1
     after = quantization_of(network)
     assert after.activations == grids.activations
     for name, grid in after.weights.items():
@@ -166,3 +166,27 @@ def test_training_goes_on_through_grids(network: Small) -> None:
     network(picture()).square().mean().backward()
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None and parameter.grad.any(), name
+
+
+def test_fewer_bits_are_rounded_for_what_the_layer_sees(network: Small) -> None:
+    """A lone layer's outputs are nearer than with the nearest levels."""
+    settled(network)
+    nearest = copy.deepcopy(network)
+    settled(network, 4)
+    settle(nearest, SUMS, lambda: None, lambda name: 4)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        plain = Small().eval()
+    x = torch.randn(1, 3, 12, 14, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        exact = plain.alone(x)
+        ours, theirs = ((each.alone(x) - exact).square().mean() for each in (network, nearest))
+    assert ours < theirs
+
+
+def test_a_copy_that_is_rounded_again_leaves_the_network_as_it_was(network: Small) -> None:
+    settled(network)
+    before = network.alone.weight.detach().clone()
+    settled(copy.deepcopy(network), 4)
+    assert torch.equal(network.alone.weight, before)
+    assert is_settled(network, CODED)

@@ -20,7 +20,7 @@ from slimcodec.quantization.simulation import (
 )
 from slimcodec.types import Image
 
-__all__ = ["coded_layers", "settle_as", "settled"]
+__all__ = ["coded_layers", "settle_as", "settled", "show"]
 
 _CROP, _MULTIPLE = 256, 64
 """Sides of what is looked at of each photograph, in pixels, and what networks need them to be
@@ -46,16 +46,19 @@ def settled(network: Any, family: Family, photographs: Sequence[Image] = ()) -> 
     if is_settled(network, coded_layers(family, network.config)):
         return network
     made = copy.deepcopy(network).eval()
-    device = next(made.parameters()).device
-
-    @torch.no_grad()
-    def run() -> None:
-        for photograph in photographs or _brought():
-            x = torch.from_numpy(pad_to_multiple(_middle(photograph), _MULTIPLE, _SMALLEST))
-            family.expect(made, x.to(device).permute(2, 0, 1)[None].float() / 255)
-
-    settle(made, family.integer_sums(network.config), run)
+    sums = family.integer_sums(network.config)
+    settle(made, sums, lambda: show(made, family, photographs or _brought()))
     return made
+
+
+@torch.no_grad()
+def show(network: Any, family: Family, photographs: Sequence[Image]) -> None:
+    """Run a network over the middles of photographs as training does, at every quality: the only
+    way to let those layers see something that coding runs in integers of its own."""
+    device = next(network.parameters()).device
+    for photograph in photographs:
+        x = torch.from_numpy(pad_to_multiple(_middle(photograph), _MULTIPLE, _SMALLEST))
+        family.expect(network, x.to(device).permute(2, 0, 1)[None].float() / 255)
 
 
 def settle_as(network: Any, family: Family, quantization: Quantization) -> None:

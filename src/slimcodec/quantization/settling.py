@@ -25,6 +25,7 @@ from slimcodec.quantization.simulation import (
     is_settled,
     output_axis,
     quantization_of,
+    set_weights,
 )
 
 __all__ = ["CODED_WEIGHT_BITS", "settle"]
@@ -48,20 +49,23 @@ def settle(
     Args:
         network: in evaluation mode.
         sums: of the family.
-        run: called at most once, to let layers see something.
+        run: called once where anything is to be settled, to let layers see something.
         bits: of the weights of each layer; of a sum the least counts.
     """
     layers, settled = convolutions(network), quantization_of(network)
-    unseen = [name for one in sums for name in one.layers if name not in settled.activations]
+    wanted = [min(CODED_WEIGHT_BITS, *map(bits, one.layers)) for one in sums]
+    open_sums = [
+        (one, most)
+        for one, most in zip(sums, wanted, strict=True)
+        if not is_settled(network, one.layers)
+        or any(settled.weights[f"{name}.weight"].bits > most for name in one.layers)
+    ]
     notes: dict[str, Seen] = {}
-    if unseen:
-        with observed(network, keep=True, names=unseen) as notes:
+    if open_sums:
+        names = [name for one, _ in open_sums for name in one.layers]
+        with observed(network, keep=True, names=names) as notes:
             run()
-    for one in sums:
-        wanted = min(CODED_WEIGHT_BITS, *map(bits, one.layers))
-        done = is_settled(network, one.layers)
-        if done and all(settled.weights[f"{name}.weight"].bits <= wanted for name in one.layers):
-            continue
+    for one, most in open_sums:
         grids = {
             name: settled.activations[name]
             if name in settled.activations
@@ -69,7 +73,7 @@ def settle(
             for name, given in zip(one.layers, one.inputs, strict=True)
         }
         attach_activations(network, grids, coded=True)
-        _round([(layers[name], grids[name], notes.get(name)) for name in one.layers], wanted)
+        _round([(layers[name], grids[name], notes.get(name)) for name in one.layers], most)
 
 
 def _round(layers: Sequence[tuple[Convolution, ActivationGrid, Seen | None]], bits: int) -> None:
@@ -94,7 +98,7 @@ def _round(layers: Sequence[tuple[Convolution, ActivationGrid, Seen | None]], bi
             shape = [1] * layer.weight.dim()
             shape[axis] = -1
             inputs = [InputGrid(grid)(x) for x in seen.kept]
-            layer.weight.copy_(round_layer(layer, steps.reshape(shape), levels(bits), inputs))
+            set_weights(layer, round_layer(layer, steps.reshape(shape), levels(bits), inputs))
         attach_weights(layer, steps, bits, axis, coded=True)
 
 

@@ -50,6 +50,7 @@ __all__ = [
     "plain_weights",
     "quantization_of",
     "seen_by",
+    "set_weights",
     "weight_grids",
 ]
 
@@ -170,15 +171,25 @@ def attach_activations(
         fill_slot(network.get_submodule(name), InputGrid(grid, coded=coded))
 
 
+@torch.no_grad()
 def attach_weights(
     layer: Convolution, steps: Tensor, bits: int, axis: int, *, coded: bool = False
 ) -> None:
-    """Round a layer's weights, now and whenever they change, with steps along an axis; a rounding
-    that is there makes way, its outcome stays."""
-    if parametrize.is_parametrized(layer, "weight"):
-        parametrize.remove_parametrizations(layer, "weight")
+    """Round a layer's weights, now and whenever they change, with steps along an axis. A rounding
+    that is there makes way in its place: torch's own removal would take the weight from every copy
+    of the layer too."""
     rounding = WeightRounding(steps, axis, bits, layer.weight.dim(), coded=coded)
-    parametrize.register_parametrization(layer, "weight", rounding)
+    if _rounding(layer) is None:
+        parametrize.register_parametrization(layer, "weight", rounding)
+    else:
+        layer.get_submodule("parametrizations.weight")[0] = rounding  # type: ignore[operator]
+
+
+@torch.no_grad()
+def set_weights(layer: Convolution, weight: Tensor) -> None:
+    """Change a layer's weights, underneath their rounding where they have one."""
+    found = _rounding(layer)
+    (layer.weight if found is None else found[1]).copy_(weight)
 
 
 @torch.no_grad()

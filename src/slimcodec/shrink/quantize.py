@@ -214,7 +214,7 @@ class Quantize:
         self, network: nn.Module, family: Family, context: Context | None = None
     ) -> tuple[nn.Module, list[dict[str, Any]]]:
         """A quantized copy, and per layer its bits and how far its weights moved."""
-        from slimcodec.codecs.settled import coded_layers, settled
+        from slimcodec.codecs.settled import coded_layers, settled, show
         from slimcodec.quantization import observing
         from slimcodec.quantization.settling import CODED_WEIGHT_BITS, settle
         from slimcodec.quantization.simulation import (
@@ -270,7 +270,13 @@ class Quantize:
         # Layers that coding runs in integers have seven bits already; fewer may be asked for.
         wanted = {n: own.weights or CODED_WEIGHT_BITS for n, own in bits.items() if n in coded}
         sums = family.integer_sums(network.config)
-        settle(quantized, sums, lambda: None, lambda n: wanted.get(n, CODED_WEIGHT_BITS))
+        looked_at = path.crops if path is not None and self.rounding != "nearest" else ()
+        settle(
+            quantized,
+            sums,
+            lambda: show(quantized, family, looked_at),
+            lambda name: wanted.get(name, CODED_WEIGHT_BITS),
+        )
         attach_activations(quantized, grids)
         report(len(layers), len(layers))
         if self.bias_correction and path:
