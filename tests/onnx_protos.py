@@ -42,11 +42,11 @@ def from_proto(proto: onnx.ModelProto) -> ir.Model:
             out.name = name
             known[name] = out
         graph.append(node)
-    for info in proto.graph.output:
-        value = known[info.name]
+    for info in (*proto.graph.value_info, *proto.graph.output):
         shaped = _value(info)
-        value.shape, value.type = shaped.shape, shaped.type
-        graph.add_output(value)
+        known[info.name].shape, known[info.name].type = shaped.shape, shaped.type
+    for info in proto.graph.output:
+        graph.add_output(known[info.name])
     return ir.Model(graph, {each.domain: each.version for each in proto.opset_import})
 
 
