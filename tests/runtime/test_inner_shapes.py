@@ -1,4 +1,4 @@
-"""What a graph says of the shapes inside it holds when it runs: a runtime plans its memory by it."""
+"""What a graph says of the shapes inside it holds when it runs; a runtime plans memory by it."""
 
 from __future__ import annotations
 
