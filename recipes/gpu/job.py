@@ -17,6 +17,7 @@ from pathlib import Path
 
 STARTED = time.monotonic()
 ROOT = Path(__file__).resolve().parents[2]
+QUEUE = Path(__file__).parent / "queue.toml"
 
 
 def main(arguments: Sequence[str] | None = None, started: float | None = None) -> int:
@@ -30,6 +31,7 @@ def main(arguments: Sequence[str] | None = None, started: float | None = None) -
     parser.add_argument("--photos", type=Path, help="the pack; --dry-run does without")
     parser.add_argument("--out", type=Path, required=True, help="folder for what comes back")
     parser.add_argument("--minutes", type=float, default=9.0, help="all in all")
+    parser.add_argument("--queue", type=Path, default=QUEUE, help="another than queue.toml")
     parser.add_argument("--job", help="a name of the queue; its first one when not given")
     parser.add_argument("--from", dest="start", type=Path, metavar="FILE.slim",
                         help="weights to go on from")  # fmt: skip
@@ -42,7 +44,13 @@ def main(arguments: Sequence[str] | None = None, started: float | None = None) -
     from slimcodec.errors import SlimcodecError
 
     wanted = Wanted(
-        chosen.photos, chosen.out, chosen.minutes, chosen.job, chosen.start, chosen.dry_run
+        chosen.photos,
+        chosen.out,
+        chosen.minutes,
+        chosen.queue,
+        chosen.job,
+        chosen.start,
+        chosen.dry_run,
     )
     try:
         return run(wanted, time.monotonic() if started is None else started)

@@ -11,7 +11,7 @@ import torch
 from jobs import Job, read_queue
 from pack import pack
 from photographs import read_names, unpack
-from stages import Clock, Outcome, dry, run_stages, tensors_of
+from stages import Clock, Outcome, dry, run_stages, teacher_of, tensors_of
 from verdict import Measured, changes, measure, photographs_of, sentence, table
 
 from slimcodec import registry
@@ -41,6 +41,7 @@ class Wanted:
     photos: Path | None
     out: Path
     minutes: float
+    queue: Path
     job: str | None
     start: Path | None
     dry: bool
@@ -83,7 +84,7 @@ def run(wanted: Wanted, started: float) -> int:
 
 
 def _job_of(wanted: Wanted) -> Job:
-    queue = read_queue()
+    queue = read_queue(wanted.queue)
     if wanted.job is not None and wanted.job not in queue:
         raise UnknownNameError("job", wanted.job, queue)
     return queue[wanted.job or next(iter(queue))]
@@ -123,13 +124,14 @@ def _prepared(job: Job, start: Model | None, where: str, tried: bool) -> tuple[A
     """The job's network with the weights it goes on from, and what measures it."""
     config = dry(job.stages[0].config) if tried else job.stages[0].config
     family = registry.families.get(config.family)
-    shape = family.preset(config.preset)
+    shape = config.network_config(family)
+    teacher = teacher_of(job, start)
     network = family.build(shape)
     if start is not None:
         _fill(network, start, where, job)
     for stage in job.stages[1:]:  # a mistake in a later one should not cost the minutes before it
-        make_objective(family.objectives, shape, stage.config)
-    return network, make_objective(family.objectives, shape, config)
+        make_objective(family.objectives, shape, stage.config, teacher)
+    return network, make_objective(family.objectives, shape, config, teacher)
 
 
 def _fill(network: Any, model: Model, where: str, job: Job) -> None:

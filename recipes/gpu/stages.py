@@ -15,11 +15,13 @@ from jobs import Job
 from torch import Tensor
 
 from slimcodec.cli.train import frozen_model
-from slimcodec.errors import SlimcodecError
-from slimcodec.model_file import Model, save
+from slimcodec.errors import SlimcodecError, UsageError
+from slimcodec.library import load_model
+from slimcodec.model_file import Model, save, thaw_network
 from slimcodec.training import Progress, Trained, TrainingConfig, train
 
-__all__ = ["Clock", "Outcome", "Ran", "dry", "run_stages", "tensors_of", "training_seconds"]
+__all__ = ["Clock", "Outcome", "Ran", "dry", "run_stages", "teacher_of", "tensors_of",
+           "training_seconds"]  # fmt: skip
 
 CHECKPOINT_MINUTES = 2.0
 """What a run that is cut off may lose, at most."""
@@ -203,8 +205,8 @@ def run_stages(
                 keep = _Keep(config, used, start, out)
                 trained = train(
                     config, photographs, scratch / f"stage-{number + 1}", init=weights,
-                    history=history, anneal_by=ends, devices=1, on_progress=curve.add,
-                    on_saved=keep,
+                    history=history, anneal_by=ends, teacher=teacher_of(job, start), devices=1,
+                    on_progress=curve.add, on_saved=keep,
                 )  # fmt: skip
             except SlimcodecError as error:
                 problem = f"stage {number + 1}: {' '.join(str(error).split())}"
@@ -214,6 +216,23 @@ def run_stages(
             # Not rounded to half precision, as they are in the file.
             weights, history = dict(trained.network.state_dict()), keep.history
     return Outcome(tuple(done), tuple(left_out))
+
+
+def teacher_of(job: Job, start: Model | None) -> Any:
+    """Whom a distillation learns from: the queue's ``model``, of the same streams.
+
+    Raises:
+        UsageError: when the weights to go on from are of other streams.
+    """
+    if all(stage.config.objective != "distillation" for stage in job.stages):
+        return None
+    teacher = load_model(job.model)
+    if start is not None and start.stream_id != teacher.stream_id:
+        raise UsageError(
+            f"job {job.name} learns from {job.model}, whose streams are {teacher.stream_id}, and "
+            f"goes on from weights of {start.stream_id}; name others with --from"
+        )
+    return thaw_network(teacher)
 
 
 def _too_late(number: int, left: float) -> str:

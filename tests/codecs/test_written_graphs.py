@@ -28,6 +28,9 @@ SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
     "hific, norms beside a linear path": ("hific", {"norm": "everywhere", "residual_blocks": 2}),
+    "hific, a picture from quarter resolution": (
+        "hific", {"generator_widths": (8, 8, 3), "picture_stride": 4},
+    ),
     "hific, a stem": ("hific", {"stem_kernel": 5, "stem_width": 6, "negative_slope": 0.0}),
     "toderici-s": ("toderici", {}),
     "toderici, as published": (

@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import nn
 
+from slimcodec.codecs.hific.config import hific_s
 from slimcodec.codecs.hific.network import Decoded
 from slimcodec.codecs.latents.hyperprior import Likelihoods
 from slimcodec.codecs.toderici.config import toderici
@@ -23,6 +24,7 @@ from slimcodec.metrics.ssim import MsSsim
 from slimcodec.model_file import Model, thaw_network
 from slimcodec.training import TrainingConfig
 from slimcodec.training.objectives import (
+    Distillation,
     Draw,
     Perception,
     Progressive,
@@ -100,6 +102,49 @@ def test_ms_ssim_beside_the_squared_error() -> None:
     bpp = 8192 / 192**2
     mixed = 0.1**2 + 0.02 * similar
     assert float(loss.total) == pytest.approx(bpp + 0.01 * 255**2 * mixed, rel=1e-3)
+
+
+# Distillation
+
+
+class Painter(nn.Module):
+    """A network whose picture is its features, moved by a parameter."""
+
+    def __init__(self, off: float) -> None:
+        super().__init__()
+        self.off = nn.Parameter(torch.tensor(off))
+
+    def forward(self, image: torch.Tensor, quality: torch.Tensor) -> Decoded:
+        halves = torch.full((len(image), 1, 1, 64), 0.5)
+        return Decoded(image + self.off, Likelihoods(halves, halves), image)
+
+    def picture(self, features: torch.Tensor) -> torch.Tensor:
+        return features + self.off
+
+
+def test_distillation_adds_up_and_teaches_one_alone() -> None:
+    """What the pupil lacks of the photograph and of the teacher's picture, both from the
+    teacher's latents."""
+    pupil, teacher = Painter(0.1), Painter(0.3)
+    objective = Distillation((0.01, 0.04), teacher, teacher_weight=0.5)
+    draw = Draw({"quality": torch.tensor([0.0, 1.0])})
+    loss = objective.training_loss(pupil, torch.rand(2, 3, 32, 32), draw)
+    weighed = sum(math.sqrt(0.025 / lam) * lam for lam in (0.01, 0.04)) / 2
+    assert float(loss.total.detach()) == pytest.approx(
+        weighed * 255**2 * (0.1**2 + 0.5 * 0.2**2), rel=1e-4
+    )
+    assert float(loss.bpp) == pytest.approx(128 / 32**2)
+    loss.total.backward()
+    assert pupil.off.grad is not None
+    assert teacher.off.grad is None
+
+
+def test_a_distillation_needs_a_teacher() -> None:
+    config = TrainingConfig(objective="distillation", parts=("generator",))
+    with pytest.raises(TrainingError, match="name one with --teacher"):
+        make_objective(("distillation",), hific_s(), config)
+    made = make_objective(("distillation",), hific_s(), config, Painter(0.0))
+    assert "to the teacher's picture" in made.describe()
 
 
 # Perception

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from slimcodec.errors import ConfigError
+from slimcodec import registry
+from slimcodec.errors import ConfigError, UsageError
 from slimcodec.training import TrainingConfig
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,6 +53,9 @@ def test_values_are_taken_in_their_types(tmp_path: Path) -> None:
         ("rate_weight = -1", "rate_weight must be 0 or above, got -1"),
         ("ms_ssim_weight = 0.1\ncrop = 128", "ms_ssim_weight needs a crop of 192 or more, got 128"),
         ('objective = "perception"', r"has no rate in it; it goes with parts = .*got \[\]"),
+        ('objective = "distillation"', r"has no rate in it; it goes with parts = .*got \[\]"),
+        ("teacher_weight = -1", "teacher_weight must be 0 or above, got -1"),
+        ("shape = 3", "shape must be dict, got int 3"),
         ("anneal_minutes = -1", "anneal_minutes must be 0 or above, got -1"),
         ('precision = "fp8"', "precision must be auto, 32-true or bf16-mixed, got 'fp8'"),
         ("\nsteps = x", "is not valid TOML: .*line 2"),
@@ -92,3 +96,14 @@ def test_a_clock_may_be_further_than_the_steps() -> None:
     assert config.done(100, 540.0) == 0.9
     assert config.learning_rate_factor(200, 299.0) == 1
     assert config.learning_rate_factor(200, 600.0) == pytest.approx(0.02)
+
+
+def test_a_shape_is_the_preset_with_other_fields() -> None:
+    family = registry.families.get("hific")
+    config = TrainingConfig(shape={"trunk_width": 96, "generator_widths": [64, 32, 16, 3]})
+    found = config.network_config(family)
+    assert (found.trunk_width, found.generator_widths) == (96, (64, 32, 16, 3))
+    assert found.latent_channels == family.preset("hific-s").latent_channels
+    assert TrainingConfig().network_config(family) == family.preset("hific-s")
+    with pytest.raises(UsageError, match="unknown HiFiC configuration key trunk"):
+        TrainingConfig(shape={"trunk": 96}).network_config(family)

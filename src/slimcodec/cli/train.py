@@ -28,6 +28,10 @@ def train(
         str | None,
         typer.Option("--init", help="Start from a model's weights: a name or a model file."),
     ] = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option("--teacher", help="Whom a distillation learns from: a name or a model file."),
+    ] = None,
     minutes: Annotated[
         float | None,
         typer.Option(
@@ -63,6 +67,7 @@ def train(
     try:
         import torch
 
+        from slimcodec.model_file import thaw_network
         from slimcodec.training import TrainingConfig
         from slimcodec.training import train as run_training
     except ImportError as error:
@@ -78,6 +83,12 @@ def train(
         start = library.load_model(init)
         weights = {k: torch.from_numpy(v) for k, v in start.weights.items()}
         history = start.history
+    taught_by = None
+    if teacher is not None:
+        wise = library.load_model(teacher)
+        if start is not None and wise.stream_id != start.stream_id:
+            raise UsageError(f"--teacher {teacher} and --init {init} do not read the same streams")
+        taught_by = thaw_network(wise)
     if threads is not None:
         # Of every process: those that are started later take it from the environment.
         os.environ["OMP_NUM_THREADS"] = str(threads)
@@ -85,7 +96,8 @@ def train(
     with _shown(run) as on_progress:
         trained = run_training(
             run, photos, out,
-            init=weights, history=history, resume=resume, minutes=minutes, devices=devices,
+            init=weights, history=history, resume=resume, minutes=minutes,
+            teacher=taught_by, devices=devices,
             on_progress=on_progress,
         )  # fmt: skip
     if trained.leads:

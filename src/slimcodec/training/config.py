@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -28,6 +29,7 @@ class TrainingConfig:
     Attributes:
         name: of the model, and of the model file written at the end.
         preset: which network of the family.
+        shape: fields of its config that are other than the preset's.
         steps: length of the stretch that starts at ``first_step``.
         first_step: where this stretch began; a later stretch goes on from an annealed one.
         linear_steps: so many first steps train only the linear path and the probability model;
@@ -36,7 +38,8 @@ class TrainingConfig:
         iterations: of a progressive codec, the last one trained; all when 0.
         window: of a progressive codec, iterations with a gradient in one step.
         objective: what is minimised; the family's usual one when empty. hific also has
-            ``perception``, for its generator alone.
+            ``perception`` and ``distillation``, for its generator alone.
+        teacher_weight: of the squared error to the teacher's picture, under ``distillation``.
         ms_ssim_weight: of 1 - MS-SSIM beside the mean squared error; they are equals at about 0.02.
         absolute_weight: of a progressive codec, of the mean absolute error beside these.
         rate_weight: of a progressive codec, how much of the rate's gradient reaches the codec.
@@ -54,6 +57,7 @@ class TrainingConfig:
     name: str = "hific-s"
     family: str = "hific"
     preset: str = "hific-s"
+    shape: Mapping[str, Any] = field(default_factory=dict)
     steps: int = 20_000
     first_step: int = 0
     linear_steps: int = 0
@@ -62,6 +66,7 @@ class TrainingConfig:
     window: int = 3
     objective: str = ""
     ms_ssim_weight: float = 0.0
+    teacher_weight: float = 1.0
     absolute_weight: float = 0.0
     rate_weight: float = 0.0
     distortion_weight: float = 150.0
@@ -125,16 +130,16 @@ class TrainingConfig:
                 where, f"crop must be a multiple of 64 from {SMALLEST_CROP} on, got {self.crop}"
             )
         for key in (
-            "iterations", "ms_ssim_weight", "absolute_weight", "rate_weight", "distortion_weight",
-            "lpips_weight", "adversarial_weight", "anneal_minutes",
+            "iterations", "ms_ssim_weight", "teacher_weight", "absolute_weight", "rate_weight",
+            "distortion_weight", "lpips_weight", "adversarial_weight", "anneal_minutes",
         ):  # fmt: skip
             if getattr(self, key) < 0:
                 raise ConfigError(where, f"{key} must be 0 or above, got {getattr(self, key)}")
-        if self.objective == "perception" and self.parts != ("generator",):
+        if self.objective in ("perception", "distillation") and self.parts != ("generator",):
             raise ConfigError(
                 where,
-                'objective = "perception" has no rate in it; it goes with parts = ["generator"], '
-                f"got {list(self.parts)}",
+                f'objective = "{self.objective}" has no rate in it; it goes with '
+                f'parts = ["generator"], got {list(self.parts)}',
             )
         if self.ms_ssim_weight and self.crop < SMALLEST_MS_SSIM_CROP:
             raise ConfigError(
@@ -145,6 +150,16 @@ class TrainingConfig:
             raise ConfigError(
                 where, f"precision must be auto, 32-true or bf16-mixed, got {self.precision!r}"
             )
+
+    def network_config(self, family: Any) -> Any:
+        """The preset with the fields of ``shape``.
+
+        Raises:
+            UnknownNameError: when the family has no such preset.
+            UsageError: on a field that its config does not have, or values that make no network.
+        """
+        preset = family.preset(self.preset)
+        return family.config({**preset.to_dict(), **self.shape}) if self.shape else preset
 
     def done(self, step: int, seconds: float) -> float:
         """How much of the stretch lies behind a run; it ends at 1.

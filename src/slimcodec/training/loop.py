@@ -67,6 +67,7 @@ def train(
     resume: bool = False,
     minutes: float | None = None,
     anneal_by: float | None = None,
+    teacher: nn.Module | None = None,
     devices: int | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     on_saved: Callable[[Trained], None] | None = None,
@@ -83,6 +84,7 @@ def train(
         minutes: stop, with the state saved, after so long; 0 only loads.
         anneal_by: ``time.monotonic()`` by which the run ends, annealed, however long it took to
             begin; ``anneal_minutes`` is then what is left at the first step.
+        teacher: whom a distillation learns from.
         devices: processes that train together, each with ``batch`` crops of its own; every GPU
             there is, or one CPU process, when not given.
         on_progress: called every few seconds.
@@ -96,7 +98,7 @@ def train(
         MissingExtraError: when something that training needs is not installed.
     """
     tune_allocator()
-    run = _Run(config, photos, out, init, tuple(history), resume, devices)
+    run = _Run(config, photos, out, init, tuple(history), resume, devices, teacher)
     run.on_saved, run.anneal_by = on_saved, anneal_by
     return run.go(minutes, on_progress)
 
@@ -111,6 +113,7 @@ class _Run:
         history: tuple[Mapping[str, Any], ...],
         resume: bool,
         devices: int | None,
+        teacher: nn.Module | None,
     ) -> None:
         self.config, self.out = config, out
         self.on_saved: Callable[[Trained], None] | None = None
@@ -121,9 +124,9 @@ class _Run:
         self.crops = Crops(kept, config.crop, config.seed, config.largest_scale)
         self.validation = Validation(held_out)
         self.family = registry.families.get(config.family)
-        self.shape = shape = self.family.preset(config.preset)
+        self.shape = shape = config.network_config(self.family)
         torch.manual_seed(config.seed)
-        self.objective = make_objective(self.family.objectives, shape, config)
+        self.objective = make_objective(self.family.objectives, shape, config, teacher)
         network = self.family.build(shape)
         self.state_path = out / STATE_FILE
         state = read_state(self.state_path) if resume else None
@@ -178,6 +181,8 @@ class _Run:
             )
         }
         self.network, optimizer = fabric.setup(self.plain, made["optimizer"])
+        if hasattr(self.plain, "picture"):
+            self.network.mark_forward_method("picture")
         adversary, adversary_optimizer = self.objective.adversary, None
         if adversary is not None:
             if state is not None and "adversary" in state:

@@ -65,6 +65,8 @@ def test_structures(tiny_config: HificConfig) -> None:
         replace(published, input_offset=0.5, input_scale=2.0, bounded_output=True),
         replace(published, stem_kernel=None, linear_path=True),
         replace(tiny_config, norm="everywhere"),
+        replace(tiny_config, generator_widths=(8, 8, 3), picture_stride=4),
+        replace(tiny_config, generator_widths=(3,), picture_stride=16),
         replace(tiny_config, hyper_log_input=False, lambdas=(0.01,)),
     ):
         network = HificNetwork(config).eval()
@@ -88,8 +90,12 @@ def test_configurations_go_through_plain_values() -> None:
         assert HificConfig.from_dict(as_json) == config
     with pytest.raises(UsageError, match="unknown HiFiC configuration key widht"):
         HificConfig.from_dict({"widht": 3})
-    with pytest.raises(UsageError, match="equal length"):
+    with pytest.raises(UsageError, match="go up by 16, encoder_widths go down by 8"):
         replace(hific(), encoder_widths=(1, 2, 3))
+    with pytest.raises(UsageError, match="go up by 32"):
+        replace(hific_s(), picture_stride=4)
+    with pytest.raises(UsageError, match="goes with stem_kernel None"):
+        replace(hific(), generator_widths=(4, 4, 3), picture_stride=4)
     with pytest.raises(UsageError, match="at most 768 latent channels, got 769"):
         replace(hific_s(), latent_channels=769, context_slices=())
     with pytest.raises(UsageError, match=r"must add up to the 192 latent channels, got \(16, 32\)"):

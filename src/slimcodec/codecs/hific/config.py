@@ -44,6 +44,10 @@ class HificConfig(LatentsConfig):
     stage_kernel: int = 3
     """Kernel of the strided convolutions. 5 in the small network, so that overlapping windows
     replace the missing full-resolution layers."""
+    picture_stride: int = 2
+    """Stride of the transposed convolution that makes the picture, where no layer at full
+    resolution follows. At 4 there is no layer at half resolution either, whose many small values
+    take a runtime longer than their multiplications; each pixel then sees 3x3 places."""
     norm: Literal["everywhere", "trunk"] = "everywhere"
     """Where channel norm stands. It divides each position by its own spread, which hides the
     brightness of a block from the latents (a linear probe finds it with R² 0.6 to 0.7, against
@@ -59,8 +63,14 @@ class HificConfig(LatentsConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if len(self.encoder_widths) != len(self.generator_widths):
-            raise UsageError("encoder_widths and generator_widths must have equal length")
+        ups = 2 ** (len(self.generator_widths) - 1) * self.picture_stride
+        if ups != self.stride:
+            raise UsageError(
+                f"generator_widths and picture_stride go up by {ups}, encoder_widths go down by "
+                f"{self.stride}; they must be equal"
+            )
+        if self.picture_stride != 2 and self.stem_kernel is not None:
+            raise UsageError("picture_stride other than 2 goes with stem_kernel None")
         if self.linear_path and self.latent_channels > 3 * self.stride**2:
             raise UsageError(
                 f"linear_path carries at most {3 * self.stride**2} latent channels, "
@@ -71,6 +81,11 @@ class HificConfig(LatentsConfig):
     def block_size(self) -> int:
         """Side of the pixel blocks that starting weights are made from."""
         return self.stride
+
+    @property
+    def picture_kernel(self) -> int:
+        """Side of the transposed convolution that makes the picture."""
+        return self.stage_kernel if self.picture_stride == 2 else 3 * self.picture_stride
 
     @property
     def stride(self) -> int:
@@ -84,6 +99,7 @@ class HificConfig(LatentsConfig):
         on six million pixels."""
         up = (self.trunk_width, *self.generator_widths)
         per_pixel = [width * 4.0**i / self.stride**2 for i, width in enumerate(up)]
+        per_pixel[-1] = up[-1]  # whatever its stride
         if self.stem_kernel is not None:
             per_pixel.append(self.stem_width)
         largest = max(a + b for a, b in pairwise(per_pixel))

@@ -36,7 +36,7 @@ class HificFamily:
     changes_streams = frozenset({"probability"})
     coding_weights = ("probability.", "log_gain", "log_degain")
     checkpoint_files = ("checkpoint",)
-    objectives = ("rate-distortion", "perception")
+    objectives = ("rate-distortion", "perception", "distillation")
 
     def preset(self, name: str) -> HificConfig:
         if name not in _PRESETS:

@@ -63,9 +63,11 @@ def _generator(build: Builder, config: HificConfig) -> Value:
     def norm(x: Value, name: str) -> Value:
         return build.channel_norm(f"generator.{name}", x) if normed else x
 
-    def up(layer: str, x: Value) -> Value:
-        padding = (config.stage_kernel - 1) // 2
-        return build.transposed(f"generator.{layer}", x, stride=2, padding=padding, extra=1)
+    def up(layer: str, x: Value, kernel: int = config.stage_kernel, stride: int = 2) -> Value:
+        padding = (kernel - stride + 1) // 2
+        extra = 2 * padding - kernel + stride
+        name = f"generator.{layer}"
+        return build.transposed(name, x, stride=stride, padding=padding, extra=extra)
 
     features = build.div(latents, build.weight("generator.latent_scale"))
     x = _around(build, norm(features, "norm_in"), 1)
@@ -83,7 +85,7 @@ def _generator(build: Builder, config: HificConfig) -> Value:
         stage = f"stages.{number}"
         x = build.relu(norm(up(f"{stage}.conv", x), f"{stage}.norm"), slope)
     if config.stem_kernel is None:
-        out = up("out", x)
+        out = up("out", x, config.picture_kernel, config.picture_stride)
     else:
         out = build.conv("generator.out", _around(build, x, config.stem_kernel // 2))
     if config.linear_path:

@@ -51,6 +51,15 @@ def _norm(channels: int, present: bool) -> nn.Module:
     return ChannelNorm(channels) if present else nn.Identity()
 
 
+def up_convolution(inputs: int, outputs: int, kernel: int, stride: int) -> nn.ConvTranspose2d:
+    """Transposed, to exactly ``stride`` times the sides."""
+    padding = (kernel - stride + 1) // 2
+    more = 2 * padding - kernel + stride
+    return nn.ConvTranspose2d(
+        inputs, outputs, kernel, stride=stride, padding=padding, output_padding=more
+    )
+
+
 def _down_padding(kernel: int) -> tuple[int, int, int, int]:
     """Left, right, top, bottom, so that stride 2 halves an even side (published: 0, 1, 1, 0)."""
     small, large = (kernel - 2) // 2, kernel - 2 - (kernel - 2) // 2
@@ -95,9 +104,7 @@ class UpStage(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, kernel: int, norm: bool, slope: float) -> None:
         super().__init__()
-        self.conv = nn.ConvTranspose2d(
-            inputs, outputs, kernel, stride=2, padding=(kernel - 1) // 2, output_padding=1
-        )
+        self.conv = up_convolution(inputs, outputs, kernel, 2)
         self.norm = _norm(outputs, norm)
         self.slope = slope
 
@@ -179,15 +186,12 @@ class Generator(nn.Module):
         for outputs in inner:
             self.stages.append(UpStage(width, outputs, config.stage_kernel, norm, slope))
             width = outputs
-        kernel = config.stage_kernel
         self.out: nn.Module
         if config.stem_kernel is not None:
             pad = config.stem_kernel // 2
             self.out = nn.Conv2d(width, 3, config.stem_kernel, padding=pad, padding_mode="reflect")
         else:
-            self.out = nn.ConvTranspose2d(
-                width, 3, kernel, stride=2, padding=(kernel - 1) // 2, output_padding=1
-            )
+            self.out = up_convolution(width, 3, config.picture_kernel, config.picture_stride)
         self.linear = (
             nn.ConvTranspose2d(latents, 3, config.stride, stride=config.stride)
             if config.linear_path
@@ -272,6 +276,12 @@ class HificNetwork(nn.Module):
         y_hat = y_hat * self.gain(self.log_degain, quality)
         picture = self.generator(y_hat, learned)
         return Decoded(picture, likelihoods, y_hat / self.generator.latent_scale)
+
+    def picture(self, features: Float[Tensor, "b m h16 w16"]) -> Float[Tensor, "b 3 h w"]:
+        """The generator alone, on latents that are decoded already, in units of their usual
+        spread."""
+        out: Tensor = self.generator(features * self.generator.latent_scale)
+        return out
 
     @staticmethod
     def gain(table: Float[Tensor, "q m"], quality: Float[Tensor, " b"]) -> Float[Tensor, "b m 1 1"]:
