@@ -10,6 +10,7 @@ from __future__ import annotations
 from slimcodec.images.folder import find_images
 from slimcodec.images.opening import load_picture, open_picture, pixel_limit
 from slimcodec.images.padding import crop, pad_to_multiple
+from slimcodec.images.planes import from_planes, to_planes
 from slimcodec.images.reading import ReadImage, read_image
 from slimcodec.images.writing import write_image
 
@@ -17,10 +18,12 @@ __all__ = [
     "ReadImage",
     "crop",
     "find_images",
+    "from_planes",
     "load_picture",
     "open_picture",
     "pad_to_multiple",
     "pixel_limit",
     "read_image",
+    "to_planes",
     "write_image",
 ]

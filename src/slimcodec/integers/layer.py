@@ -43,6 +43,8 @@ WEIGHT_LIMIT = 63
 BYTE = 255
 _SUM_BITS, _PRODUCT_BITS, _MULTIPLIER_BITS = 31, 53, 15
 _MOST_SHIFT = 62
+_AT_ONCE = 128
+"""Rows whose floats a core keeps at hand while they are worked on."""
 
 
 @dataclass(frozen=True)
@@ -121,14 +123,19 @@ class Requantizer:
 
     def __call__(self, sums: NDArray[np.int32]) -> NDArray[Any]:
         """int32 [n, c], without the bias, to bytes or int32 [n, c]."""
-        x = sums * self._scale
-        x += self._offset
-        if self._limits[0] < 0:
-            np.floor(x, out=x)
-        # What is not negative is cut off to the floor when it becomes an integer again.
-        np.maximum(x, self._limits[0], out=x)
-        np.minimum(x, self._limits[1], out=x)
-        out: NDArray[Any] = x.astype(self._kind)
+        out: NDArray[Any] = np.empty(sums.shape, self._kind)
+        floats = np.empty((min(len(sums), _AT_ONCE), sums.shape[1]))
+        for start in range(0, len(sums), _AT_ONCE):
+            stop = min(start + _AT_ONCE, len(sums))
+            x = floats[: stop - start]
+            x[:] = sums[start:stop]
+            x *= self._scale
+            x += self._offset
+            if self._limits[0] < 0:
+                np.floor(x, out=x)
+            # What is not negative is cut off to the floor when it becomes an integer again.
+            x.clip(*self._limits, out=x)
+            out[start:stop] = x
         return out
 
 

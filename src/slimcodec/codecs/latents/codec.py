@@ -26,7 +26,7 @@ from slimcodec.codecs.latents.coding import Coding
 from slimcodec.codecs.latents.config import LatentsConfig
 from slimcodec.codecs.latents.prior import Guess, GuessWalk
 from slimcodec.errors import StreamError, UsageError
-from slimcodec.images import crop, pad_to_multiple
+from slimcodec.images import from_planes, pad_to_multiple, to_planes
 from slimcodec.stream import Stream, SymbolDecoder, SymbolEncoder, Tables, pack, unpack
 from slimcodec.stream.tables import TOTAL
 from slimcodec.types import Clock, Image, no_clock
@@ -115,8 +115,7 @@ class MeanScaleCodec:
         """Transforms and rounding: an image to the integers that will be coded."""
         with clock("encoder"):
             padded = pad_to_multiple(image, self.config.stride, 2 * self.config.stride)
-            x = padded.transpose(2, 0, 1)[None].astype(np.float32) / np.float32(255)
-            y = self.graphs["encoder"](x)
+            y = self.graphs["encoder"](to_planes(padded))
         with clock("prior"):
             around = pad_to_multiple(y[0].transpose(1, 2, 0), _HYPER_STRIDE, _SMALLEST_LATENTS)
             z = self.graphs["hyper_analysis"](np.ascontiguousarray(around.transpose(2, 0, 1))[None])
@@ -180,10 +179,8 @@ class MeanScaleCodec:
             degain = gain_at(self.coding.log_degain, header.quality)
             y_hat = (latents.symbols.astype(np.float32) + means * gain) * degain
         with clock("generator"):
-            x = self.graphs["generator"](y_hat[None])[0]
-            pixels = np.rint(np.clip(x, 0, 1) * np.float32(255)).astype(np.uint8)
-            image = crop(pixels.transpose(1, 2, 0), header.height, header.width)
-            return np.ascontiguousarray(image)
+            picture = self.graphs["generator"](y_hat[None])
+            return from_planes(picture, header.height, header.width)
 
     def _quality_step(self, quality: float | None) -> int:
         quality = self.default_quality if quality is None else quality
@@ -200,24 +197,37 @@ class MeanScaleCodec:
         Minimises (value - symbol)² + ``rate_weight`` · bits(symbol) over the two. The decoder does
         not know and need not.
         """
-        nearest = np.rint(centred).astype(np.int32)
+        nearest = np.rint(centred)
         if self.config.rate_weight > 0:
             # Most are 0 already, and stay so.
-            moving = np.flatnonzero(nearest)
-            value, far = centred.ravel()[moving], nearest.ravel()[moving]
-            near = far - np.sign(far)
-            own = tables.ravel()[moving].astype(np.intp) * self._bits.shape[1] + _FARTHEST
-            bits = self._bits.ravel()
-            saved = bits[own + np.clip(far, -_FARTHEST, _FARTHEST)]
-            saved -= bits[own + np.clip(near, -_FARTHEST, _FARTHEST)]
-            moved = (value - near) ** 2 - (value - far) ** 2
-            nearest.ravel()[moving] = np.where(moved < self.config.rate_weight * saved, near, far)
-        return nearest
+            moving = (nearest != 0).ravel().nonzero()[0]
+            far = nearest.ravel().take(moving)
+            own = tables.ravel().take(moving).astype(np.int32)
+            own *= self._least.shape[1]
+            own += (far.clip(-_FARTHEST, _FARTHEST) + _FARTHEST).astype(np.int32)
+            toward = np.sign(far)
+            beyond = centred.ravel().take(moving)
+            beyond -= far
+            beyond *= toward
+            toward[beyond >= self._least.ravel().take(own)] = 0
+            far -= toward
+            nearest.ravel()[moving] = far
+        return nearest.astype(np.int32)
 
     @cached_property
-    def _bits(self) -> Floats:
-        """For an encoder only."""
-        return _bits_of_symbols(self.coding.latent_tables)
+    def _least(self) -> Floats:
+        """How far beyond a symbol a value must lie to be coded as it and not as its neighbour
+        towards zero, [tables, 129]: half a step less than nothing where both cost the same bits.
+        For an encoder only."""
+        bits = _bits_of_symbols(self.coding.latent_tables)
+        saved = np.zeros_like(bits)
+        saved[:, _FARTHEST + 1 :] = bits[:, _FARTHEST + 1 :] - bits[:, _FARTHEST:-1]
+        saved[:, :_FARTHEST] = bits[:, :_FARTHEST] - bits[:, 1 : _FARTHEST + 1]
+        # (v - n)² - (v - f)² is 2 (v - f) + 1 where n = f - 1; a symbol beyond those that are told
+        # apart is dealt with as the last of them, whose neighbour costs as much.
+        saved[:, [0, -1]] = 0
+        least: Floats = ((self.config.rate_weight * saved - 1) / 2).astype(np.float32)
+        return least
 
     def _means(self, z_hat: NDArray[np.int32], size: tuple[int, ...]) -> Floats:
         means = self.graphs["hyper_mean"](z_hat[None].astype(np.float32))[0]

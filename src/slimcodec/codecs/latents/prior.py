@@ -91,15 +91,18 @@ class Guess:
         values = latents[:, self.channels].take(self.positions, axis=0)
         if self.whole is None or self.signs is None:
             return values
-        values -= self.whole
-        values *= self.signs
+        # Numpy brings two types together piece by piece, which takes longer than all of it at once.
+        values -= self.whole.astype(np.float32)
+        values *= self.signs.astype(np.float32)
         return values
 
     def symbols(self, coded: NDArray[np.int32]) -> NDArray[np.int32]:
         """The group's symbols, from what was coded."""
         if self.whole is None or self.signs is None:
             return coded
-        return coded * self.signs + self.whole
+        symbols = coded * self.signs.astype(np.int32)
+        symbols += self.whole
+        return symbols
 
 
 GuessWalk = Generator[Guess, NDArray[np.int32], NDArray[np.int32]]

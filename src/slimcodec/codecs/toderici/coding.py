@@ -25,7 +25,7 @@ from slimcodec.codecs.family import Floats
 from slimcodec.codecs.toderici.config import STRIDE, TodericiConfig, last_hidden
 from slimcodec.codecs.toderici.prior import Coding, Exchange, Known, Place
 from slimcodec.errors import ModelFileError, StreamError, UsageError
-from slimcodec.images import crop, pad_to_multiple
+from slimcodec.images import from_planes, pad_to_multiple, to_planes
 from slimcodec.stream import (
     Stream,
     SymbolDecoder,
@@ -88,7 +88,7 @@ class TodericiCodec:
         decoder_state: tuple[Floats, ...] = ()
         with clock("encoder", 1):
             padded = pad_to_multiple(image, STRIDE, STRIDE)
-            residual = padded.transpose(2, 0, 1)[None].astype(np.float32) / np.float32(255)
+            residual = to_planes(padded)
             residual -= np.float32(0.5)
             known = self.prior.start(*self._grid(height, width))
         for number in range(count):
@@ -138,9 +138,7 @@ class TodericiCodec:
             with clock("filter"):
                 picture = self.graphs["filter"](picture, last_hidden(state))
         with clock("decoder"):
-            pixels = np.rint(np.clip(picture[0], 0, 1) * np.float32(255)).astype(np.uint8)
-            image = crop(pixels.transpose(1, 2, 0), header.height, header.width)
-            return np.ascontiguousarray(image)
+            return from_planes(picture, header.height, header.width)
 
     def cut(self, stream: bytes, quality: float) -> bytes:
         """The stream of fewer iterations; see ``types.Progressive``."""
