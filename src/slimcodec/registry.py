@@ -104,6 +104,7 @@ families = Registry(
 passes = Registry(
     "pass",
     {
+        "correct-tone": "slimcodec.shrink.correct_tone:CorrectTone",
         "prune": "slimcodec.shrink.prune:Prune",
         "quantize": "slimcodec.shrink.quantize:Quantize",
     },

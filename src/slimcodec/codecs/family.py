@@ -18,7 +18,17 @@ from slimcodec.types import Codec
 if TYPE_CHECKING:
     from slimcodec.graphs.ir import Model as GraphModel
 
-__all__ = ["Arrays", "Coding", "Family", "Floats", "Rescaling", "Signature", "Wide", "by_role"]
+__all__ = [
+    "Arrays",
+    "Coding",
+    "Family",
+    "Floats",
+    "PictureLayers",
+    "Rescaling",
+    "Signature",
+    "Wide",
+    "by_role",
+]
 
 Floats = NDArray[np.float32]
 Arrays = Mapping[str, NDArray[Any]]
@@ -61,6 +71,28 @@ class Rescaling:
 
     made_by: tuple[tuple[str, int], ...]
     layer: str
+
+
+@dataclass(frozen=True)
+class PictureLayers:
+    """The layers that make a picture, all linear and added up:
+
+        picture = Σ layer / scale + offset
+
+    so that a linear map of colours is one of their weights and biases.
+
+    Attributes:
+        layers: names; three outputs each, and a bias in at least one of them. None where a picture
+            is made in another way.
+        scale: of their sum.
+        offset: of the picture.
+        hindrance: where there are none, what keeps a picture from being their sum, in words.
+    """
+
+    layers: tuple[str, ...]
+    scale: float = 1.0
+    offset: float = 0.0
+    hindrance: str = ""
 
 
 class Coding(Protocol):
@@ -132,6 +164,9 @@ class Family(Protocol):
 
     def rescalings(self, config: Any) -> Sequence[Rescaling]:
         """Where quantization may choose the units of channels."""
+
+    def picture_layers(self, config: Any) -> PictureLayers:
+        """What a decoder makes its pictures with, last of all."""
 
     def read_checkpoint(self, paths: Sequence[Path]) -> Any:
         """A network with the weights of a published checkpoint; ``CheckpointError`` otherwise.

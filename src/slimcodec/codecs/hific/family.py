@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from slimcodec.codecs.family import Rescaling, Signature, Wide, by_role
+from slimcodec.codecs.family import PictureLayers, Rescaling, Signature, Wide, by_role
 from slimcodec.codecs.hific.config import HificConfig, hific, hific_s
 from slimcodec.codecs.latents import Coding, MeanScaleCodec, integer_sums
 from slimcodec.errors import CheckpointError, UnknownNameError
@@ -149,6 +149,13 @@ class HificFamily:
             *chain(analysis[:2], 0, analysis[2]),
             *chain(mean[:2], 1, mean[2]),
         ]
+
+    def picture_layers(self, config: HificConfig) -> PictureLayers:
+        if config.bounded_output:
+            return PictureLayers((), hindrance="a tanh stands behind the last layer")
+        linear = ("generator.linear",) if config.linear_path else ()
+        layers = ("generator.out", *linear)
+        return PictureLayers(layers, config.input_scale, config.input_offset)
 
     def integer_sums(self, config: HificConfig) -> list[IntegerSum]:
         return integer_sums(config.context_slices)
