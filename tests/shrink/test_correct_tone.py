@@ -125,7 +125,7 @@ def test_a_tint_is_taken_back(network: Any, photographs: Path) -> None:
 def test_colours_that_are_right_stay(network: Any, photographs: Path) -> None:
     context = Context(photographs, reference=network)
     after, records = CorrectTone().apply(network, FAMILY, context)
-    assert records[0]["matrix"].startswith("left out: it lowers no ΔE on crops")
+    assert records[0]["matrix"].startswith("left out: crops that it was not fitted to")
     assert records[0]["delta_e_after"] == records[0]["delta_e_before"] and len(records) == 1
     assert all(torch.equal(t, state_of(after)[n]) for n, t in state_of(network).items())
 
@@ -208,9 +208,9 @@ def test_a_recipe_knows_the_network_before_it(
         assert about["matrix"].startswith("left out: a picture is a sum over iterations")
         assert "each model's pictures are best" in library.stream_change(before, after, recipe)
     else:
-        kept = not str(about["matrix"]).startswith("left out: it lowers no ΔE")
+        kept = not str(about["matrix"]).startswith("left out: crops that")
         other = about["delta_e_other_half"]
-        assert kept == (other["with_matrix"] < other["without_matrix"])
+        assert kept == (other["with_matrix"] < 0.99 * other["without_matrix"])
     lines = recipe.plan(thaw_network(before), family)
     assert any("left out" in line for line in lines) == (name == "toderici")
     old, new, image = open_codec(before), open_codec(after), picture(48, 64)

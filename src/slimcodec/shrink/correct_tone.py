@@ -14,8 +14,8 @@ that changed weights, before any that trains.
 
 The second has 12 numbers. Fitted to the originals instead, it also takes colour from what the
 codec loses anyway, and raised ΔE on held-out photographs (``docs/log.md``). It is kept only where,
-fitted to one half of the crops, it lowers ΔE2000 to the originals on the other: a network whose
-colours are right keeps its weights, and its zeros.
+fitted to one half of the crops, it takes at least a hundredth off ΔE2000 to the originals on the
+other: a network whose colours are right keeps its weights, and its zeros.
 
 It changes neither graph nor config. Where the last layers are linear and their sum is the
 picture, ``picture = Σ (weight * x + bias) / scale + offset``, it is another choice of weights and
@@ -56,6 +56,9 @@ if TYPE_CHECKING:
 __all__ = ["CorrectTone", "fit_colours", "fold_colours"]
 
 _KEYS = ("biases", "matrix", "images")
+
+_WORTH_IT = 0.99
+"""Share of ΔE that a matrix must leave at most: less gain is not worth the zeros of its layers."""
 
 
 @dataclass(frozen=True)
@@ -164,13 +167,13 @@ class CorrectTone:
             target = known.run(reference, context.stage("looking at colours before the recipe"))
             without, with_it = _on_the_other_half(crops, target, after)
             about["delta_e_other_half"] = {"without_matrix": without, "with_matrix": with_it}
-            if with_it < without:
+            if with_it < _WORTH_IT * without:
                 colours = fit_colours(target, after)
                 fold_colours(corrected, picture, colours)
                 about["matrix"] = [[round(float(value), 6) for value in row] for row in colours]
                 after = path.run(corrected, context.stage("looking at the outcome"))
             else:
-                about["matrix"] = "left out: it lowers no ΔE on crops that it was not fitted to"
+                about["matrix"] = "left out: crops that it was not fitted to gain too little by it"
         elif self.matrix:
             about["matrix"] = _left_out(picture)
         about["delta_e_after"] = _delta_e(crops, after)
