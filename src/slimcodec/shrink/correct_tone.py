@@ -112,7 +112,7 @@ class CorrectTone:
             )
         if self.matrix:
             picture = family.picture_layers(network.config)
-            where = f"folded into {' and '.join(picture.layers)}"
+            where = f"fitted, and where it pays folded into {' and '.join(picture.layers)}"
             lines.append(f"correct-tone matrix: {where if picture.layers else _left_out(picture)}")
         return lines
 
