@@ -1,10 +1,9 @@
 """The one training loop.
 
-Lightning Fabric places the network (one CPU, one GPU, or many processes by the same command) and
-sets the precision; the loop itself is plain: draw crops, loss, step, moving average. Everything it
-needs to go on lies in one file, ``state.ckpt``, written aside and renamed every few minutes, so a
-run can be killed at any moment and resumed with at most that much lost. Sample order and qualities
-are functions of (seed, step), not of a generator's history.
+Lightning Fabric places the network and sets the precision; the loop itself is plain: draw crops,
+loss, step, moving average. What it needs to go on lies in one file, ``state.ckpt``, written aside
+and renamed, so a run can be killed at any moment. Sample order and qualities are functions of
+(seed, step), not of a generator's history.
 """
 
 from __future__ import annotations
@@ -344,8 +343,7 @@ class _Run:
         return found
 
     def _decay(self) -> float:
-        # A young average follows fast, or it would remember the initial weights for long.
-        age = self.step - self.config.first_step
+        age = self.step - self.config.first_step  # a young average follows fast
         return min(self.config.ema_decay, (1 + age) / (10 + age))
 
     def _points(self) -> list[tuple[float, float]]:
