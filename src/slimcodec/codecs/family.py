@@ -133,6 +133,10 @@ class Family(Protocol):
     def rescalings(self, config: Any) -> Sequence[Rescaling]:
         """Where quantization may choose the units of channels."""
 
+    def centre(self, network: Any, part: str) -> None:
+        """Rewrite a part's weights, in place, so that norms have less to do; what the network
+        computes stays. Where weights may have been set to zero on purpose, they are not touched."""
+
     def read_checkpoint(self, paths: Sequence[Path]) -> Any:
         """A network with the weights of a published checkpoint; ``CheckpointError`` otherwise.
 

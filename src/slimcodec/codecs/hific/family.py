@@ -150,6 +150,12 @@ class HificFamily:
             *chain(mean[:2], 1, mean[2]),
         ]
 
+    def centre(self, network: HificNetwork, part: str) -> None:
+        from slimcodec.codecs.hific.network import centre
+
+        if part in ("encoder", "generator") and part not in network.config.centred:
+            centre(network, part)
+
     def integer_sums(self, config: HificConfig) -> list[IntegerSum]:
         return integer_sums(config.context_slices)
 

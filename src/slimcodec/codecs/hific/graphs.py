@@ -39,7 +39,7 @@ def _encoder(build: Builder, config: HificConfig) -> Value:
     normed = config.norm == "everywhere"
 
     def activated(x: Value, norm: str) -> Value:
-        x = build.channel_norm(norm, x) if normed else x
+        x = build.channel_norm(norm, x, "encoder" in config.centred) if normed else x
         return build.relu(x, config.negative_slope)
 
     if config.stem_kernel is not None:
@@ -60,8 +60,8 @@ def _generator(build: Builder, config: HificConfig) -> Value:
     latents = build["latents"]
     normed, slope = config.norm == "everywhere", config.negative_slope
 
-    def norm(x: Value, name: str) -> Value:
-        return build.channel_norm(f"generator.{name}", x) if normed else x
+    def norm(x: Value, name: str, centred: bool = "generator" in config.centred) -> Value:
+        return build.channel_norm(f"generator.{name}", x, centred)
 
     def up(layer: str, x: Value, kernel: int = config.stage_kernel, stride: int = 2) -> Value:
         padding = (kernel - stride + 1) // 2
@@ -70,20 +70,22 @@ def _generator(build: Builder, config: HificConfig) -> Value:
         return build.transposed(name, x, stride=stride, padding=padding, extra=extra)
 
     features = build.div(latents, build.weight("generator.latent_scale"))
-    x = _around(build, norm(features, "norm_in"), 1)
-    x = head = norm(build.conv("generator.head", x), "norm_head")
+    x = _around(build, norm(features, "norm_in", False) if normed else features, 1)
+    x = build.conv("generator.head", x)
+    x = head = norm(x, "norm_head") if normed else x
     for number in range(config.residual_blocks):
-        block = f"generator.trunk.{number}"
-        inner = build.conv(f"{block}.conv1", _around(build, x, 1))
-        inner = build.relu(build.channel_norm(f"{block}.norm1", inner), slope)
-        inner = build.conv(f"{block}.conv2", _around(build, inner, 1))
-        x = build.add(x, build.channel_norm(f"{block}.norm2", inner))
+        block = f"trunk.{number}"
+        inner = build.conv(f"generator.{block}.conv1", _around(build, x, 1))
+        inner = build.relu(norm(inner, f"{block}.norm1"), slope)
+        inner = build.conv(f"generator.{block}.conv2", _around(build, inner, 1))
+        x = build.add(x, norm(inner, f"{block}.norm2"))
     x = build.add(x, head)
     # Without the full-resolution layer, the last transposed convolution makes the picture.
     count = len(config.generator_widths) - (config.stem_kernel is None)
     for number in range(count):
         stage = f"stages.{number}"
-        x = build.relu(norm(up(f"{stage}.conv", x), f"{stage}.norm"), slope)
+        x = up(f"{stage}.conv", x)
+        x = build.relu(norm(x, f"{stage}.norm") if normed else x, slope)
     if config.stem_kernel is None:
         out = up("out", x, config.picture_kernel, config.picture_stride)
     else:

@@ -10,6 +10,9 @@ graphs.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -19,21 +22,35 @@ from torch.nn import functional as F
 
 from slimcodec.codecs.hific.config import HificConfig
 from slimcodec.codecs.latents.hyperprior import Hyperprior, Likelihoods
+from slimcodec.quantization.simulation import output_axis
 
-__all__ = ["ChannelNorm", "Decoded", "Encoder", "Generator", "HificNetwork", "ResidualBlock"]
+__all__ = [
+    "ChannelNorm",
+    "Decoded",
+    "Encoder",
+    "Generator",
+    "HificNetwork",
+    "ResidualBlock",
+    "centre",
+]
 
 
 class ChannelNorm(nn.Module):
-    """Normalise each position over its channels: unbiased variance, eps 1e-3."""
+    """Normalise each position over its channels: unbiased variance, eps 1e-3.
 
-    def __init__(self, channels: int) -> None:
+    Args:
+        channels: of what it is given.
+        centred: whether that has a mean of zero.
+    """
+
+    def __init__(self, channels: int, centred: bool = False) -> None:
         super().__init__()
+        self.centred = centred
         self.gamma = nn.Parameter(torch.ones(1, channels, 1, 1))
         self.beta = nn.Parameter(torch.zeros(1, channels, 1, 1))
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        mean = x.mean(dim=1, keepdim=True)
-        centred = x - mean
+        centred = x if self.centred else x - x.mean(dim=1, keepdim=True)
         variance = centred.square().sum(dim=1, keepdim=True) / (x.shape[1] - 1)
         out: Tensor = centred * torch.rsqrt(variance + 1e-3) * self.gamma + self.beta
         return out
@@ -47,8 +64,8 @@ def in_float32(module: nn.Module, x: Tensor) -> Tensor:
         return module(x.float())  # type: ignore[no-any-return]
 
 
-def _norm(channels: int, present: bool) -> nn.Module:
-    return ChannelNorm(channels) if present else nn.Identity()
+def _norm(channels: int, present: bool, centred: bool) -> nn.Module:
+    return ChannelNorm(channels, centred) if present else nn.Identity()
 
 
 def up_convolution(inputs: int, outputs: int, kernel: int, stride: int) -> nn.ConvTranspose2d:
@@ -69,12 +86,12 @@ def _down_padding(kernel: int) -> tuple[int, int, int, int]:
 class ResidualBlock(nn.Module):
     """conv, norm, relu, conv, norm; identity added. Reflection-padded 3x3."""
 
-    def __init__(self, width: int, slope: float) -> None:
+    def __init__(self, width: int, slope: float, centred: bool) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(width, width, 3, padding=1, padding_mode="reflect")
-        self.norm1 = ChannelNorm(width)
+        self.norm1 = ChannelNorm(width, centred)
         self.conv2 = nn.Conv2d(width, width, 3, padding=1, padding_mode="reflect")
-        self.norm2 = ChannelNorm(width)
+        self.norm2 = ChannelNorm(width, centred)
         self.slope = slope
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
@@ -86,11 +103,13 @@ class ResidualBlock(nn.Module):
 class DownStage(nn.Module):
     """Reflection padding, a strided convolution, norm, rectifier."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, norm: bool, slope: float) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, norm: nn.Module, slope: float
+    ) -> None:
         super().__init__()
         self.padding = _down_padding(kernel)
         self.conv = nn.Conv2d(inputs, outputs, kernel, stride=2)
-        self.norm = _norm(outputs, norm)
+        self.norm = norm
         self.slope = slope
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h2 w2"]:
@@ -102,10 +121,12 @@ class DownStage(nn.Module):
 class UpStage(nn.Module):
     """A transposed convolution of stride 2, norm, rectifier."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, norm: bool, slope: float) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, norm: nn.Module, slope: float
+    ) -> None:
         super().__init__()
         self.conv = up_convolution(inputs, outputs, kernel, 2)
-        self.norm = _norm(outputs, norm)
+        self.norm = norm
         self.slope = slope
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h2 w2"]:
@@ -118,7 +139,9 @@ class Encoder(nn.Module):
 
     def __init__(self, config: HificConfig) -> None:
         super().__init__()
-        norm = config.norm == "everywhere"
+        norm = partial(
+            _norm, present=config.norm == "everywhere", centred="encoder" in config.centred
+        )
         slope = config.negative_slope
         self.offset, self.scale = config.input_offset, config.input_scale
         self.slope = slope
@@ -127,11 +150,11 @@ class Encoder(nn.Module):
             width = config.stem_width
             pad = config.stem_kernel // 2
             self.stem = nn.Conv2d(3, width, config.stem_kernel, padding=pad, padding_mode="reflect")
-            self.stem_norm = _norm(width, norm)
+            self.stem_norm = norm(width)
         self.has_stem = config.stem_kernel is not None
         self.stages = nn.ModuleList()
         for outputs in config.encoder_widths:
-            self.stages.append(DownStage(width, outputs, config.stage_kernel, norm, slope))
+            self.stages.append(DownStage(width, outputs, config.stage_kernel, norm(outputs), slope))
             width = outputs
         self.head = nn.Conv2d(width, config.latent_channels, 3, padding=1, padding_mode="reflect")
         self.linear = (
@@ -150,6 +173,13 @@ class Encoder(nn.Module):
         y = in_float32(self.linear, x)
         return y + self.learned(x) if learned else y
 
+    def normed(self) -> Iterator[tuple[Any, Any]]:
+        """Convolutions, each with the norm that reads it."""
+        if self.has_stem:
+            yield self.stem, self.stem_norm
+        for stage in self.stages:
+            yield stage.conv, stage.norm
+
     def learned(self, x: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b m h16 w16"]:
         """The network beside the linear path, on the scaled image."""
         if self.has_stem:
@@ -167,24 +197,25 @@ class Generator(nn.Module):
 
     def __init__(self, config: HificConfig) -> None:
         super().__init__()
-        norm = config.norm == "everywhere"
+        centred = "generator" in config.centred
+        norm = partial(_norm, present=config.norm == "everywhere", centred=centred)
         slope = config.negative_slope
         self.offset, self.scale = config.input_offset, config.input_scale
         self.bounded, self.slope = config.bounded_output, slope
         latents, width = config.latent_channels, config.trunk_width
         self.register_buffer("latent_scale", torch.ones(1, latents, 1, 1))
-        self.norm_in = _norm(latents, norm)
+        self.norm_in = norm(latents, centred=False)
         self.head = nn.Conv2d(latents, width, 3, padding=1, padding_mode="reflect")
-        self.norm_head = _norm(width, norm)
+        self.norm_head = norm(width)
         self.trunk = nn.ModuleList(
-            ResidualBlock(width, slope) for _ in range(config.residual_blocks)
+            ResidualBlock(width, slope, centred) for _ in range(config.residual_blocks)
         )
         self.stages = nn.ModuleList()
         widths = list(config.generator_widths)
         # Without the full-resolution layer, the last transposed convolution makes the picture.
         inner = widths if config.stem_kernel is not None else widths[:-1]
         for outputs in inner:
-            self.stages.append(UpStage(width, outputs, config.stage_kernel, norm, slope))
+            self.stages.append(UpStage(width, outputs, config.stage_kernel, norm(outputs), slope))
             width = outputs
         self.out: nn.Module
         if config.stem_kernel is not None:
@@ -212,6 +243,15 @@ class Generator(nn.Module):
             out = torch.tanh(out)
         return out / self.scale + self.offset
 
+    def normed(self) -> Iterator[tuple[Any, Any]]:
+        """Convolutions, each with the norm that reads it."""
+        yield self.head, self.norm_head
+        for block in self.trunk:
+            yield block.conv1, block.norm1
+            yield block.conv2, block.norm2
+        for stage in self.stages:
+            yield stage.conv, stage.norm
+
     def learned(self, features: Float[Tensor, "b m h16 w16"]) -> Float[Tensor, "b 3 h w"]:
         """The network beside the linear path, on latents in units of their usual spread."""
         head = self.norm_head(self.head(self.norm_in(features)))
@@ -223,6 +263,23 @@ class Generator(nn.Module):
             x = stage(x)
         out: Tensor = self.out(x)
         return out
+
+
+@torch.no_grad()
+def centre(network: HificNetwork, part: str) -> None:
+    """Take off the weights in front of a part's norms what these take off what the layers make, in
+    place; the network computes what it did, and its config says so. Pruned weights stay."""
+    normed = network.get_submodule(part).normed()  # type: ignore[operator]
+    found = [(layer, norm) for layer, norm in normed if isinstance(norm, ChannelNorm)]
+    # Trained weights that half precision holds as zero are few.
+    pruned = any(float((layer.weight == 0).float().mean()) > 0.01 for layer, _ in found)
+    if pruned or not found:
+        return
+    for layer, norm in found:
+        layer.weight -= layer.weight.mean(dim=output_axis(layer), keepdim=True)
+        layer.bias -= layer.bias.mean()
+        norm.centred = True
+    network.config = replace(network.config, centred=(*network.config.centred, part))
 
 
 class Decoded(NamedTuple):

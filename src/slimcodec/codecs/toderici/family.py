@@ -120,6 +120,9 @@ class TodericiFamily:
         # windows overlapped: decoder.linear -1.24 dB and 28 % more bits, others at most 0.01 dB.
         return {"decoder.linear": Wide(weights=4, inputs=8)} if config.linear_components else {}
 
+    def centre(self, network: TodericiNetwork, part: str) -> None:
+        """It has no norms."""
+
     def rescalings(self, config: TodericiConfig) -> list[Rescaling]:
         # What a ConvLSTM gives is a state, in units that its gates know.
         own = ("weight", "bias") if config.gate_bias else ("weight",)
