@@ -23,6 +23,7 @@ from slimcodec.runtime import (
     Bundle,
     Operator,
     is_bundle,
+    known_file,
     open_bundle,
     open_codec,
     open_file,
@@ -252,6 +253,15 @@ _FORMER = {
 """Stream ids of built-in models of other versions."""
 
 
+def _known_reader(stream_id: str, look: str) -> Path | None:
+    """The built-in model that reads a stream, where it was run before; opens no model file."""
+    for path in built_in_models().values():
+        known = known_file(path)
+        if known is not None and (known.stream_id, known.look) == (stream_id, look):
+            return path
+    return None
+
+
 def codec_of_stream(stream: bytes, runtime: str | None = None, look: str = FAITHFUL) -> Codec:
     """The built-in model that a stream names by its id.
 
@@ -266,6 +276,8 @@ def codec_of_stream(stream: bytes, runtime: str | None = None, look: str = FAITH
         UnknownNameError: when it was written, but there is no such look of it.
     """
     stream_id = unpack(stream).stream_id.hex()
+    if (path := _known_reader(stream_id, look)) is not None:
+        return open_file(path, runtime)
     looks = looks_of(stream_id)
     if not looks:
         if stream_id in _FORMER:

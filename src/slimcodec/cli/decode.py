@@ -68,8 +68,9 @@ def decode(
     from slimcodec.cli.options import naming, read_stream
     from slimcodec.errors import UsageError
     from slimcodec.images import write_image
+    from slimcodec.machine import touch_ahead
     from slimcodec.model_file import FAITHFUL
-    from slimcodec.stream import is_progressive, section_ends
+    from slimcodec.stream import is_progressive, section_ends, unpack
     from slimcodec.types import Progressive
 
     if codec is not None and look is not None:
@@ -82,6 +83,8 @@ def decode(
     count = len(section_ends(data)) if is_progressive(data) else None
     with naming(stream):
         if codec is None:
+            header = unpack(data)
+            touch_ahead(header.height * header.width)
             opened = library.codec_of_stream(data, runtime, look or FAITHFUL)
         else:
             opened = library.load_codec(codec, runtime)

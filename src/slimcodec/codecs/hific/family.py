@@ -34,7 +34,11 @@ class HificFamily:
     encoding_parts = frozenset({"encoder"})
     shared_parts: frozenset[str] = frozenset()
     changes_streams = frozenset({"probability"})
-    coding_weights = ("probability.", "log_gain", "log_degain")
+    coding_weights = (
+        *(f"probability.{part}" for part in ("scale.", "context.", "mean.", "latent_scale")),
+        "log_gain",
+        "log_degain",
+    )
     checkpoint_files = ("checkpoint",)
     objectives = ("rate-distortion", "perception", "distillation")
 
