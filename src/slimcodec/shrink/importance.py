@@ -6,8 +6,7 @@ made is the squared weights that make it, or, behind a norm, which undoes their 
 gains of the norm; read is the squared weights that read it. Where several layers make or read a
 channel, as on a residual stream, each counts for what it has. The product is what the channel's
 energy comes to behind the next layer, if what is given to layers were white (weight energy as in
-``l2`` filter pruning, Li et al. 2017, on both sides of a channel). A residual block's score is the
-energy of what it adds: the squared gains of its last norm.
+``l2`` filter pruning, Li et al. 2017, on both sides of a channel).
 """
 
 from __future__ import annotations
@@ -21,9 +20,9 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from slimcodec.codecs.layers import Carrier, Group, Layer
+    from slimcodec.codecs.layers import Carrier, Group
 
-__all__ = ["block_scores", "channel_scores", "strongest"]
+__all__ = ["channel_scores", "spread", "strongest"]
 
 Scores = NDArray[np.float64]
 State = Mapping[str, "Tensor"]
@@ -50,16 +49,15 @@ def channel_scores(state: State, group: Group) -> Scores:
     return scores
 
 
-def block_scores(state: State, blocks: Mapping[str, Layer]) -> Scores:
-    """One for each residual block, from the layer by which it ends."""
-    return np.array([
-        sum(
-            float(state[carrier.tensor].double().square().sum())
-            for carrier in last.makers()
-            if not carrier.tensor.endswith((".bias", ".beta"))
-        )
-        for last in blocks.values()
-    ])  # fmt: skip
+def spread(blocks: int, stay: int) -> list[int]:
+    """Which residual blocks stay: evenly, first and last among them.
+
+    Energies of what blocks add do not say it: of ``hific-s``'s six, four by energy leave 28.84 dB,
+    four evenly 29.18, un-trained.
+    """
+    if stay == 1:
+        return [0]
+    return [round(i * (blocks - 1) / (stay - 1)) for i in range(stay)]
 
 
 def strongest(scores: Scores, count: int) -> list[int]:
