@@ -105,6 +105,7 @@ passes = Registry(
     "pass",
     {
         "prune": "slimcodec.shrink.prune:Prune",
+        "prune-channels": "slimcodec.shrink.prune_channels:PruneChannels",
         "quantize": "slimcodec.shrink.quantize:Quantize",
     },
 )

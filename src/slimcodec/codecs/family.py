@@ -16,6 +16,7 @@ from slimcodec.quantization import IntegerSum, Quantization
 from slimcodec.types import Codec
 
 if TYPE_CHECKING:
+    from slimcodec.codecs.layers import Layer
     from slimcodec.graphs.ir import Model as GraphModel
 
 __all__ = ["Arrays", "Coding", "Family", "Floats", "Rescaling", "Signature", "Wide", "by_role"]
@@ -129,6 +130,30 @@ class Family(Protocol):
 
     def wide_layers(self, config: Any) -> Mapping[str, Wide]:
         """Layers that the bits of others cannot hold, and by how much: see the family for why."""
+
+    def layers(self, config: Any) -> Sequence[Layer]:
+        """The table of a network's layers: what each reads and makes (``codecs.layers``)."""
+
+    def residual_blocks(self, config: Any) -> Sequence[str]:
+        """Modules, numbered at the end, that add to what they are given, so that each may go by
+        itself; in order."""
+
+    def narrowed(
+        self,
+        config: Any,
+        widths: Mapping[str, int],
+        blocks: Sequence[int] | None = None,
+        full_norms: bool = True,
+    ) -> Any:
+        """The config of the same network with fewer channels.
+
+        Args:
+            config: what it is now.
+            widths: group of channels to the units that it shall have.
+            blocks: numbers of the residual blocks that stay; all when not given.
+            full_norms: whether norms of narrowed groups go on dividing for as many channels as
+                before.
+        """
 
     def rescalings(self, config: Any) -> Sequence[Rescaling]:
         """Where quantization may choose the units of channels."""

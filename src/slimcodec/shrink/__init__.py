@@ -1,7 +1,8 @@
 """Shrinking: recipes, and one file per pass."""
 
 from slimcodec.shrink.prune import Prune
+from slimcodec.shrink.prune_channels import PruneChannels
 from slimcodec.shrink.quantize import Quantize
 from slimcodec.shrink.recipe import Context, Pass, Recipe, Record
 
-__all__ = ["Context", "Pass", "Prune", "Quantize", "Recipe", "Record"]
+__all__ = ["Context", "Pass", "Prune", "PruneChannels", "Quantize", "Recipe", "Record"]

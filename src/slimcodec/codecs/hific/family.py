@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from slimcodec.codecs.family import Rescaling, Signature, Wide, by_role
 from slimcodec.codecs.hific.config import HificConfig, hific, hific_s
+from slimcodec.codecs.hific.layers import layers, narrowed, residual_blocks
 from slimcodec.codecs.latents import Coding, MeanScaleCodec, integer_sums
+from slimcodec.codecs.layers import Layer, rescalings
 from slimcodec.errors import CheckpointError, UnknownNameError
 from slimcodec.quantization import IntegerSum, Quantization
 
@@ -120,39 +122,23 @@ class HificFamily:
             "generator.out": picture,
         }
 
+    def layers(self, config: HificConfig) -> list[Layer]:
+        return layers(config)
+
+    def residual_blocks(self, config: HificConfig) -> tuple[str, ...]:
+        return residual_blocks(config)
+
+    def narrowed(
+        self,
+        config: HificConfig,
+        widths: Mapping[str, int],
+        blocks: Sequence[int] | None = None,
+        full_norms: bool = True,
+    ) -> HificConfig:
+        return narrowed(config, widths, blocks, full_norms)
+
     def rescalings(self, config: HificConfig) -> list[Rescaling]:
-        normed = config.norm == "everywhere"
-
-        def layer(name: str, axis: int, norm: str | None = None) -> tuple[tuple[str, int], ...]:
-            if norm is not None:
-                return ((f"{norm}.gamma", 1), (f"{norm}.beta", 1))
-            return ((f"{name}.weight", axis), (f"{name}.bias", 0))
-
-        def chain(names: list[str], axis: int, last: str, own: bool = False) -> list[Rescaling]:
-            norms = [n.removesuffix(".conv") + ".norm" if n.endswith(".conv") else n + "_norm"
-                     for n in names]  # fmt: skip
-            return [
-                Rescaling(layer(name, axis, norm if normed and own else None), reader)
-                for name, norm, reader in zip(names, norms, [*names[1:], last], strict=True)
-            ]
-
-        downs = [f"encoder.stages.{i}.conv" for i in range(len(config.encoder_widths))]
-        ups = [f"generator.stages.{i}.conv" for i in range(len(config.generator_widths))]
-        if config.stem_kernel is not None:
-            downs.insert(0, "encoder.stem")
-        else:
-            ups.pop()
-        blocks = [f"generator.trunk.{i}" for i in range(config.residual_blocks)]
-        analysis, mean = (
-            [f"probability.{net}.layers.{i}" for i in range(3)] for net in ("analysis", "mean")
-        )
-        return [
-            *chain(downs, 0, "encoder.head", own=True),
-            *(Rescaling(layer("", 1, f"{block}.norm1"), f"{block}.conv2") for block in blocks),
-            *chain(ups, 1, "generator.out", own=True),
-            *chain(analysis[:2], 0, analysis[2]),
-            *chain(mean[:2], 1, mean[2]),
-        ]
+        return rescalings(layers(config))
 
     def centre(self, network: HificNetwork, part: str) -> None:
         from slimcodec.codecs.hific.network import centre

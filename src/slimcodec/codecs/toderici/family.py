@@ -4,7 +4,6 @@ asked for."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slimcodec.codecs.family import Rescaling, Signature, Wide
+from slimcodec.codecs.layers import Layer, rescalings
 from slimcodec.codecs.toderici.coding import TodericiCodec
 from slimcodec.codecs.toderici.config import TodericiConfig, toderici, toderici_s
+from slimcodec.codecs.toderici.layers import layers, narrowed
 from slimcodec.codecs.toderici.prior import Coding, integer_sums
 from slimcodec.errors import UnknownNameError
 from slimcodec.quantization import IntegerSum, Quantization
@@ -123,20 +124,23 @@ class TodericiFamily:
     def centre(self, network: TodericiNetwork, part: str) -> None:
         """It has no norms."""
 
+    def layers(self, config: TodericiConfig) -> list[Layer]:
+        return layers(config)
+
+    def residual_blocks(self, config: TodericiConfig) -> tuple[str, ...]:
+        return ()
+
+    def narrowed(
+        self,
+        config: TodericiConfig,
+        widths: Mapping[str, int],
+        blocks: Sequence[int] | None = None,
+        full_norms: bool = True,
+    ) -> TodericiConfig:
+        return narrowed(config, widths, blocks, full_norms)
+
     def rescalings(self, config: TodericiConfig) -> list[Rescaling]:
-        # What a ConvLSTM gives is a state, in units that its gates know.
-        own = ("weight", "bias") if config.gate_bias else ("weight",)
-        pairs = [
-            ("encoder.stem", "encoder.cells.0.conv_ih", own),
-            ("decoder.head", "decoder.cells.0.conv_ih", own),
-        ]
-        if config.filter_width:
-            layers = [f"decoder.filter.layers.{number}" for number in range(3)]
-            pairs += [(made, read, ("weight", "bias")) for made, read in pairwise(layers)]
-        return [
-            Rescaling(tuple((f"{made}.{kind}", 0) for kind in kinds), reader)
-            for made, reader, kinds in pairs
-        ]
+        return rescalings(layers(config))
 
     def integer_sums(self, config: TodericiConfig) -> list[IntegerSum]:
         return integer_sums(config)
