@@ -116,6 +116,7 @@ it can be trained for."""
 passes = Registry(
     "pass",
     {
+        "correct-tone": "slimcodec.shrink.correct_tone:CorrectTone",
         "prune": "slimcodec.shrink.prune:Prune",
         "prune-channels": "slimcodec.shrink.prune_channels:PruneChannels",
         "quantize": "slimcodec.shrink.quantize:Quantize",

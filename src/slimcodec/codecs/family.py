@@ -19,7 +19,17 @@ if TYPE_CHECKING:
     from slimcodec.codecs.layers import Layer
     from slimcodec.graphs.ir import Model as GraphModel
 
-__all__ = ["Arrays", "Coding", "Family", "Floats", "Rescaling", "Signature", "Wide", "by_role"]
+__all__ = [
+    "Arrays",
+    "Coding",
+    "Family",
+    "Floats",
+    "PictureLayers",
+    "Rescaling",
+    "Signature",
+    "Wide",
+    "by_role",
+]
 
 Floats = NDArray[np.float32]
 Arrays = Mapping[str, NDArray[Any]]
@@ -62,6 +72,28 @@ class Rescaling:
 
     made_by: tuple[tuple[str, int], ...]
     layer: str
+
+
+@dataclass(frozen=True)
+class PictureLayers:
+    """The layers that make a picture, all linear and added up:
+
+        picture = Σ layer / scale + offset
+
+    so that a linear map of colours is one of their weights and biases.
+
+    Attributes:
+        layers: names; three outputs each, and a bias in at least one of them. None where a picture
+            is made in another way.
+        scale: of their sum.
+        offset: of the picture.
+        hindrance: where there are none, what keeps a picture from being their sum, in words.
+    """
+
+    layers: tuple[str, ...]
+    scale: float = 1.0
+    offset: float = 0.0
+    hindrance: str = ""
 
 
 class Coding(Protocol):
@@ -161,6 +193,9 @@ class Family(Protocol):
     def centre(self, network: Any, part: str) -> None:
         """Rewrite a part's weights, in place, so that norms have less to do; what the network
         computes stays. Where weights may have been set to zero on purpose, they are not touched."""
+
+    def picture_layers(self, config: Any) -> PictureLayers:
+        """What a decoder makes its pictures with, last of all."""
 
     def read_checkpoint(self, paths: Sequence[Path]) -> Any:
         """A network with the weights of a published checkpoint; ``CheckpointError`` otherwise.

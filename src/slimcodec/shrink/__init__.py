@@ -1,8 +1,18 @@
 """Shrinking: recipes, and one file per pass."""
 
+from slimcodec.shrink.correct_tone import CorrectTone
 from slimcodec.shrink.prune import Prune
 from slimcodec.shrink.prune_channels import PruneChannels
 from slimcodec.shrink.quantize import Quantize
 from slimcodec.shrink.recipe import Context, Pass, Recipe, Record
 
-__all__ = ["Context", "Pass", "Prune", "PruneChannels", "Quantize", "Recipe", "Record"]
+__all__ = [
+    "Context",
+    "CorrectTone",
+    "Pass",
+    "Prune",
+    "PruneChannels",
+    "Quantize",
+    "Recipe",
+    "Record",
+]

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -32,7 +32,20 @@ from slimcodec.types import Image, Progressive
 if TYPE_CHECKING:
     from slimcodec.codecs.family import Family, Rescaling
 
-__all__ = ["CodedPath", "correct_biases", "crops_of", "equalise"]
+__all__ = [
+    "Affine",
+    "CodedPath",
+    "Correction",
+    "Pictures",
+    "affine_maps",
+    "correct_biases",
+    "crops_of",
+    "equalise",
+]
+
+Pictures = list[list[Image]]
+"""What crops were decoded to, a list for each crop; one picture for each quality, in order, and of
+a progressive codec the last one alone."""
 
 CROP = 256
 """Side of what is coded of each photograph, in pixels."""
@@ -84,12 +97,15 @@ class CodedPath:
 
     def run(
         self, network: Any, on_progress: Callable[[int, int], None] = lambda done, total: None
-    ) -> None:
+    ) -> Pictures:
         """Encode and decode the crops, every layer called as a layer.
 
         Args:
             network: in evaluation mode; what it is given goes through its slots and hooks.
             on_progress: called with (crops coded, crops).
+
+        Returns:
+            The decoded crops.
         """
         codec = self.family.codec(
             network.config,
@@ -101,11 +117,13 @@ class CodedPath:
         )
         # One stream of a progressive codec has all its steps.
         last = slice(-1, None) if isinstance(codec, Progressive) else slice(None)
+        pictures: Pictures = []
         for number, crop in enumerate(self.crops):
             on_progress(number, len(self.crops))
-            for quality in codec.qualities[last]:
-                codec.decode(codec.encode(crop, quality))
+            qualities = codec.qualities[last]
+            pictures.append([codec.decode(codec.encode(crop, quality)) for quality in qualities])
         on_progress(len(self.crops), len(self.crops))
+        return pictures
 
 
 @torch.no_grad()
@@ -149,28 +167,66 @@ def _along(values: Tensor, axis: int, dimensions: int) -> Tensor:
     return values.reshape(shape)
 
 
+class Affine(NamedTuple):
+    """What a layer does to its input.
+
+    Shapes: ``weight`` as of the layer, ``bias`` [c].
+    """
+
+    weight: Tensor
+    bias: Tensor
+
+
+class Correction(NamedTuple):
+    """What became of biases.
+
+    Attributes:
+        moves: [c] each, what was added to a bias, by layer name.
+        pictures: what the path's crops were decoded to before.
+    """
+
+    moves: dict[str, Tensor]
+    pictures: Pictures
+
+
+def affine_maps(network: nn.Module) -> dict[str, Affine]:
+    """Copies of weights, as layers see them, and biases of all layers that have both, by name."""
+    return {
+        name: Affine(layer.weight.detach().clone(), layer.bias.detach().clone())
+        for name, layer in convolutions(network).items()
+        if layer.bias is not None
+    }
+
+
 def correct_biases(
     network: nn.Module,
     path: CodedPath,
-    floats: Mapping[str, Tensor],
+    wanted: Mapping[str, Affine],
     on_progress: Callable[[int, int], None] = lambda done, total: None,
-) -> None:
-    """Take off each bias what rounding the weights adds to the mean of the layer's output.
+) -> Correction:
+    """Choose biases so that layers' outputs have the means that other weights would give them:
+
+        bias[c] = bias'[c] + E[((weight' - weight) * x)[c]]
+
+    over what a layer is given, x, when the network as it is codes photographs. Means that shift
+    because earlier layers shift are those layers' to correct.
 
     Args:
-        network: quantized; its biases change.
+        network: changed weights; its biases change in place.
         path: what it codes meanwhile.
-        floats: weights before rounding, by layer name.
+        wanted: weight' and bias' by layer name; other layers stay as they are, and so do those
+            whose weights have another shape.
         on_progress: as ``CodedPath.run``.
     """
+    layers = {n: layer for n, layer in convolutions(network).items() if n in wanted}
     sums: dict[str, Tensor] = {}
     counts: dict[str, int] = {}
     handles = []
-    for name, layer in convolutions(network).items():
-        if layer.bias is None or name not in floats:
+    for name, layer in layers.items():
+        if layer.bias is None or layer.weight.shape != wanted[name].weight.shape:
             continue
-        moved = layer.weight.detach() - floats[name]
-        if not moved.any():
+        lacking = wanted[name].weight - layer.weight.detach()
+        if not lacking.any() and torch.equal(wanted[name].bias, layer.bias):
             continue
 
         def note(
@@ -178,23 +234,26 @@ def correct_biases(
             given: tuple[Tensor, ...],
             out: Tensor,
             name: str = name,
-            moved: Tensor = moved,
+            lacking: Tensor = lacking,
         ) -> None:
             assert isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)
-            added = convolved(layer, given[0], moved).mean(dim=(0, 2, 3), dtype=torch.float64)
-            sums[name] = sums.get(name, torch.zeros_like(added)) + added
+            lacks = convolved(layer, given[0], lacking).mean(dim=(0, 2, 3), dtype=torch.float64)
+            sums[name] = sums.get(name, torch.zeros_like(lacks)) + lacks
             counts[name] = counts.get(name, 0) + 1
 
         # The slot's hook came first, so this one is given what the layer really sees.
         handles.append(layer.register_forward_hook(note))
     try:
-        path.run(network, on_progress)
+        pictures = path.run(network, on_progress)
     finally:
         for handle in handles:
             handle.remove()
-    layers = convolutions(network)
+    moves = {}
     with torch.no_grad():
         for name, total in sums.items():
             bias = layers[name].bias
             assert bias is not None
-            bias -= (total / counts[name]).to(bias.dtype)
+            before = bias.clone()
+            bias.copy_(wanted[name].bias + (total / counts[name]).to(bias.dtype))
+            moves[name] = bias - before
+    return Correction(moves, pictures)

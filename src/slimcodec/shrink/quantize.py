@@ -261,6 +261,7 @@ class Quantize:
         }
         layers = {n: layer for n, layer in convolved.items() if n in bits}
         floats = {name: layer.weight.detach().clone() for name, layer in layers.items()}
+        before = {n: own for n, own in calibration.affine_maps(quantized).items() if n in bits}
         report = context.stage("rounding weights")
         for number, (name, layer) in enumerate(layers.items()):
             report(number, len(layers))
@@ -283,7 +284,7 @@ class Quantize:
         report(len(layers), len(layers))
         if self.bias_correction and path:
             stage = context.stage("correcting biases")
-            calibration.correct_biases(quantized, path, floats, stage)
+            calibration.correct_biases(quantized, path, before, stage)
         return quantized, [
             {
                 "layer": name,

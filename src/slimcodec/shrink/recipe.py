@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -65,10 +65,14 @@ class Context:
     Attributes:
         photographs: a folder to calibrate on.
         on_progress: called with (done, total, what) during work that takes a while.
+        reference: the network before the recipe, which passes only look at. ``Recipe.apply`` says
+            so where nobody has: whoever goes on with a network that was shrunk before may name the
+            one from before that.
     """
 
     photographs: Path | None = None
     on_progress: Callable[[int, int, str], None] = lambda done, total, what: None
+    reference: nn.Module | None = None
 
     def folder(self, what: str) -> Path:
         """The photographs.
@@ -195,6 +199,9 @@ class Recipe:
     ) -> tuple[nn.Module, list[Record]]:
         """Apply every pass to a copy; the given network stays as it is."""
         self.check(family)
+        context = context or Context()
+        if context.reference is None:
+            context = replace(context, reference=network)
         records = []
         for step in self.passes:
             started = time.perf_counter()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from slimcodec.codecs.family import Rescaling, Signature, Wide, by_role
+from slimcodec.codecs.family import PictureLayers, Rescaling, Signature, Wide, by_role
 from slimcodec.codecs.hific.config import HificConfig, hific, hific_s
 from slimcodec.codecs.hific.layers import layers, narrowed, residual_blocks
 from slimcodec.codecs.latents import Coding, MeanScaleCodec, integer_sums
@@ -145,6 +145,13 @@ class HificFamily:
 
         if part in ("encoder", "generator") and part not in network.config.centred:
             centre(network, part)
+
+    def picture_layers(self, config: HificConfig) -> PictureLayers:
+        if config.bounded_output:
+            return PictureLayers((), hindrance="a tanh stands behind the last layer")
+        linear = ("generator.linear",) if config.linear_path else ()
+        layers = ("generator.out", *linear)
+        return PictureLayers(layers, config.input_scale, config.input_offset)
 
     def integer_sums(self, config: HificConfig) -> list[IntegerSum]:
         return integer_sums(config.context_slices)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from slimcodec.codecs.family import Rescaling, Signature, Wide
+from slimcodec.codecs.family import PictureLayers, Rescaling, Signature, Wide
 from slimcodec.codecs.layers import Layer, rescalings
 from slimcodec.codecs.toderici.coding import TodericiCodec
 from slimcodec.codecs.toderici.config import TodericiConfig, toderici, toderici_s
@@ -141,6 +141,11 @@ class TodericiFamily:
 
     def rescalings(self, config: TodericiConfig) -> list[Rescaling]:
         return rescalings(layers(config))
+
+    def picture_layers(self, config: TodericiConfig) -> PictureLayers:
+        # A constant would be added as often as there are iterations, and the filter hands the
+        # picture on beside its layers. Colours that are off are in the residual that is coded next.
+        return PictureLayers((), hindrance="a picture is a sum over iterations")
 
     def integer_sums(self, config: TodericiConfig) -> list[IntegerSum]:
         return integer_sums(config)
