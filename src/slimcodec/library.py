@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from slimcodec import registry
+from slimcodec.atomic import write_atomically
 from slimcodec.errors import ModelFileError, UnknownNameError, UsageError, WrongModelError
 from slimcodec.model_file import (
     FAITHFUL,
@@ -131,10 +133,36 @@ def shrink_model(model: Model, recipe: Recipe, context: Context | None = None) -
 
         context = Context()
     recipe.check_photographs(context.photographs)
+    if context.state is not None:
+        _claim(context.state, model, recipe, context.photographs)
     network, records = recipe.apply(thaw_network(model), family, context)
     history = (*model.history, *(record.to_dict() for record in records))
     name = f"{model.name}+{recipe.name}"
     return freeze_network(network, name=name, family=model.family, history=history, look=model.look)
+
+
+_CLAIM = "recipe.json"
+
+
+def _claim(state: Path, model: Model, recipe: Recipe, photographs: Path | None) -> None:
+    """A folder is for one recipe on one model and the same photographs: what it holds of others
+    would come out as theirs.
+
+    Raises:
+        UsageError: when it is another's.
+    """
+    from slimcodec.images import find_images
+
+    names = [] if photographs is None else [path.name for path in find_images(photographs)]
+    own = {"model": model.digest, "recipe": recipe.to_dict(), "photographs": names}
+    text, path = json.dumps(own, sort_keys=True), state / _CLAIM
+    if path.is_file() and path.read_text(encoding="utf-8") != text:
+        raise UsageError(
+            f"{state} holds a run of another recipe, model or folder of photographs; take it away, "
+            "or write to another file"
+        )
+    state.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, text.encode())
 
 
 def is_outcome(path: Path, model: Model, recipe: Recipe) -> bool:

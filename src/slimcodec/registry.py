@@ -117,6 +117,8 @@ passes = Registry(
     "pass",
     {
         "correct-tone": "slimcodec.shrink.correct_tone:CorrectTone",
+        "distil": "slimcodec.shrink.distil:Distil",
+        "finetune": "slimcodec.shrink.finetune:Finetune",
         "prune": "slimcodec.shrink.prune:Prune",
         "prune-channels": "slimcodec.shrink.prune_channels:PruneChannels",
         "quantize": "slimcodec.shrink.quantize:Quantize",

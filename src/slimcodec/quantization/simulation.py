@@ -47,6 +47,7 @@ __all__ = [
     "hold_zeros",
     "is_quantized",
     "is_settled",
+    "let_go_of_zeros",
     "masked",
     "output_axis",
     "pads_zeros",
@@ -222,6 +223,16 @@ def hold_zeros(network: nn.Module) -> None:
         kept = underneath(layer).detach() != 0
         if kept.any() and not kept.all():
             attach_mask(layer, kept)
+
+
+def let_go_of_zeros(network: nn.Module) -> None:
+    """The inverse of ``hold_zeros`` for layers that do not round: weights without a mask, zeros
+    where they are."""
+    for layer in convolutions(network).values():
+        if parametrize.is_parametrized(layer, "weight"):
+            chain: Any = layer.get_submodule("parametrizations.weight")
+            if all(isinstance(each, Mask) for each in chain):
+                parametrize.remove_parametrizations(layer, "weight")
 
 
 def underneath(layer: Convolution) -> Tensor:
