@@ -42,6 +42,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     # It knows codecs by their contract (types) and opens them by name (library).
     "bench": BOTTOM | {"images", "metrics", "runtime", "library", "model_file", "shrink", ""},
     "report": BOTTOM | {"bench"},
+    "workflows": BOTTOM
+    | {"images", "codecs", "quantization", "training", "model_file", "library", "report"},
     "models": set(),
 }
 LAST = {"demo", "cli", "__main__"}

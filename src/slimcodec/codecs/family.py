@@ -93,7 +93,7 @@ class Family(Protocol):
     checkpoint_files: tuple[str, ...]
     """The role of each file of a published checkpoint, in the order they are given in."""
     objectives: tuple[str, ...]
-    """What training can minimise, names in ``training.objectives``; the usual one first."""
+    """What training can minimise, names in ``registry.objectives``; the usual one first."""
 
     def preset(self, name: str) -> Any:
         """A named config, or ``UnknownNameError``."""

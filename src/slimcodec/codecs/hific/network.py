@@ -242,11 +242,15 @@ class HificNetwork(nn.Module):
 
     ``log_gain`` and ``log_degain`` [qualities, m] scale the latents before rounding and after:
     a quality with small gains rounds coarsely.
+
+    While ``linear_only`` is set, the linear path and the probability model run alone: a cheap first
+    stage of training.
     """
 
     def __init__(self, config: HificConfig) -> None:
         super().__init__()
         self.config = config
+        self.linear_only = False
         self.encoder = Encoder(config)
         self.generator = Generator(config)
         self.probability = Hyperprior(config)
@@ -258,23 +262,20 @@ class HificNetwork(nn.Module):
         self,
         image: Float[Tensor, "b 3 h w"],
         quality: Float[Tensor, " b"] | None = None,
-        learned: bool = True,
     ) -> Decoded:
         """Reconstruction, likelihoods and latents as in training.
 
         Args:
             image: values in [0, 1]; sides are multiples of four latent strides.
             quality: index into the trained qualities, 0 first; fractions interpolate.
-            learned: False trains the linear path and the probability model alone, a cheap first
-                stage.
         """
         if quality is None:
             quality = torch.zeros(image.shape[0], device=image.device)
-        y = self.encoder(image, learned)
+        y = self.encoder(image, not self.linear_only)
         gain = self.gain(self.log_gain, quality)
         y_hat, likelihoods = self.probability(y, gain)
         y_hat = y_hat * self.gain(self.log_degain, quality)
-        picture = self.generator(y_hat, learned)
+        picture = self.generator(y_hat, not self.linear_only)
         return Decoded(picture, likelihoods, y_hat / self.generator.latent_scale)
 
     def picture(self, features: Float[Tensor, "b m h16 w16"]) -> Float[Tensor, "b 3 h w"]:
