@@ -4,8 +4,8 @@
     teacher    the network before the recipe
     pupil      the network as the recipe has made it: narrower, pruned, rounding
 
-The pupil's picture shall be like the photograph and like the teacher's of the same latents. What the
-encoder sends is not looked at, so streams stay, and a pupil's generator may have any shape.
+The pupil's picture shall be like the photograph and like the teacher's of the same latents. What
+the encoder sends is not looked at, so streams stay, and a pupil's generator may have any shape.
 """
 
 from __future__ import annotations
