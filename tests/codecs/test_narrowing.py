@@ -4,7 +4,9 @@ with zeros in their place computes, for every group of both families."""
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -109,6 +111,83 @@ def test_every_tensor_is_in_the_table(made: tuple[Any, Any]) -> None:
         assert group.made_by and group.read_by, name
 
 
+@torch.no_grad()
+def test_multiplications_are_those_that_run(made: tuple[Any, Any]) -> None:
+    """Counted while a network runs: what every convolution of its graphs is given and gives."""
+    family, network = made
+    counts: dict[str, float] = {}
+
+    def count(name: str, layer: Any, inputs: Any, output: torch.Tensor) -> None:
+        over = inputs[0] if isinstance(layer, torch.nn.ConvTranspose2d) else output
+        places = over.shape[2] * over.shape[3]
+        counts.setdefault(name, layer.weight.numel() * places / (128 * 192))
+
+    hooks = [
+        layer.register_forward_hook(lambda *found, name=name: count(name, *found))
+        for name, layer in convolutions(network).items()
+        if name.startswith(("encoder", "generator", "decoder", "binarizer"))
+    ]
+    outcome(network)
+    for hook in hooks:
+        hook.remove()
+    table = {layer.module: layer.multiplications for layer in family.layers(network.config)}
+    # On overlapping windows there is one window more on every side.
+    around = {name for name in counts if "decoder.linear" in name}
+    assert counts
+    for name in counts.keys() - around:
+        assert counts[name] == pytest.approx(table[name]), name
+
+
+def test_rescalings_follow(make_config: Callable[..., Any]) -> None:
+    """The lists that were written by hand before there was a table."""
+
+    def of(shape: str) -> list[tuple[tuple[str, ...], str]]:
+        name, changes = SHAPES[shape]
+        found = registry.families.get(name).rescalings(make_config(name, **changes))
+        return [(tuple(f"{n}@{axis}" for n, axis in own.made_by), own.layer) for own in found]
+
+    def plain(made: str, axis: int, layer: str) -> tuple[tuple[str, ...], str]:
+        return (f"{made}.weight@{axis}", f"{made}.bias@0"), layer
+
+    def normed(norm: str, layer: str) -> tuple[tuple[str, ...], str]:
+        return (f"{norm}.gamma@1", f"{norm}.beta@1"), layer
+
+    inner = [normed(f"generator.trunk.{i}.norm1", f"generator.trunk.{i}.conv2") for i in range(2)]
+    hyper = [
+        plain(f"probability.{net}.layers.{i}", axis, f"probability.{net}.layers.{i + 1}")
+        for net, axis in (("analysis", 0), ("mean", 1))
+        for i in range(2)
+    ]
+    downs = [*(f"encoder.stages.{i}.conv" for i in range(4)), "encoder.head"]
+    ups = [*(f"generator.stages.{i}.conv" for i in range(3)), "generator.out"]
+    assert of("hific-s") == [
+        *(plain(made, 0, read) for made, read in pairwise(downs)),
+        *inner,
+        *(plain(made, 1, read) for made, read in pairwise(ups)),
+        *hyper,
+    ]
+    norms = ["encoder.stem_norm", *(f"encoder.stages.{i}.norm" for i in range(4))]
+    assert of("hific, as published") == [
+        *(normed(norm, read) for norm, read in zip(norms, downs, strict=True)),
+        *inner,
+        *(
+            normed(f"generator.stages.{i}.norm", read)
+            for i, read in enumerate([*(f"generator.stages.{i}.conv" for i in (1, 2, 3)), ups[-1]])
+        ),
+        *hyper,
+    ]
+    assert of("toderici-s") == [
+        plain("encoder.stem", 0, "encoder.cells.0.conv_ih"),
+        plain("decoder.head", 0, "decoder.cells.0.conv_ih"),
+        plain("decoder.filter.layers.0", 0, "decoder.filter.layers.1"),
+        plain("decoder.filter.layers.1", 0, "decoder.filter.layers.2"),
+    ]
+    assert of("toderici, as published") == [
+        (("encoder.stem.weight@0",), "encoder.cells.0.conv_ih"),
+        (("decoder.head.weight@0",), "decoder.cells.0.conv_ih"),
+    ]
+
+
 def test_every_group_by_brute_force(made: tuple[Any, Any]) -> None:
     family, network = made
     table = family.layers(network.config)
@@ -144,8 +223,6 @@ def test_all_groups_at_once_and_again(made: tuple[Any, Any]) -> None:
 
 
 def test_its_config_comes_back_from_a_manifest(made: tuple[Any, Any]) -> None:
-    import json
-
     family, network = made
     keep = {n: range(g.units - 1) for n, g in groups(family.layers(network.config)).items()}
     config = narrow(network, family, keep).config

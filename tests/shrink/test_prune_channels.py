@@ -14,11 +14,13 @@ import torch
 from slimcodec import registry
 from slimcodec.codecs.layers import groups, multiplications
 from slimcodec.errors import UnknownNameError, UsageError
+from slimcodec.images import write_image
 from slimcodec.library import load_model, shrink_model, stream_change
 from slimcodec.model_file import Model, freeze_network, load, save, thaw_network
 from slimcodec.runtime import open_codec
-from slimcodec.shrink import Pass, PruneChannels, Quantize, Recipe
-from slimcodec.shrink.importance import channel_scores
+from slimcodec.shrink import Context, Pass, PruneChannels, Quantize, Recipe
+from slimcodec.shrink.importance import Energy
+from slimcodec.shrink.taylor import Taylor
 from slimcodec.types import Image
 
 FAMILY = registry.families.get("hific")
@@ -116,7 +118,7 @@ def test_the_strongest_stay(wide: Any) -> None:
     assert torch.equal(after[1].conv.weight, before[1].conv.weight[:, kept])
     assert torch.equal(made.generator.out.weight, network.generator.out.weight)
     group = groups(FAMILY.layers(wide.config))["generator.stages.1"]
-    scores = channel_scores(dict(network.state_dict()), group)
+    scores = Energy(network.state_dict(), 3).channels(group)
     made_by, read_by = before[1].conv.weight.double(), before[2].conv.weight.double()
     by_hand = made_by.square().sum((0, 2, 3)) * read_by.square().sum((1, 2, 3))
     np.testing.assert_allclose(scores, by_hand.detach().numpy())
@@ -128,7 +130,7 @@ def test_behind_a_norm_its_gains_count(wide: Any) -> None:
     by_hand = block.norm1.gamma.double().square().flatten() * (
         block.conv2.weight.double().square().sum((0, 2, 3))
     )
-    scores = channel_scores(dict(wide.state_dict()), group)
+    scores = Energy(wide.state_dict(), 3).channels(group)
     np.testing.assert_allclose(scores, by_hand.detach().numpy())
 
 
@@ -162,6 +164,67 @@ def test_the_recurrent_codec(tiny_models: dict[str, Model]) -> None:
     assert models[0].stream_id == models[1].stream_id
     with pytest.raises(UsageError, match="2 residual blocks of decoder cannot stay: it has 0"):
         PruneChannels(blocks={"decoder": 2}).apply(network, family)
+
+
+# What photographs say
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory, picture: Picture) -> Context:
+    folder = tmp_path_factory.mktemp("photographs")
+    for seed in range(2):
+        write_image(folder / f"{seed}.png", picture(128, 160, seed))
+    return Context(folder)
+
+
+def test_by_gradients(wide: Any, photographs: Context) -> None:
+    """Channels and a block that say nothing are found; the same photographs give the same."""
+    network = copy.deepcopy(wide)
+    silent = [0, 3, 4, 9, 12, 13, 14, 15]
+    with torch.no_grad():
+        network.generator.stages[2].conv.weight[silent] = 0
+        network.encoder.stages[1].conv.weight[:, silent] = 0
+        network.generator.trunk[1].norm2.gamma.zero_()
+        network.generator.trunk[1].norm2.beta.zero_()
+    ratios = {"generator.stages.1": 0.5, "encoder.stages.0": 0.5}
+    asked = PruneChannels(ratios, blocks={"generator": 2}, importance="taylor", images=2)
+    assert asked.needs_photographs()
+    assert "prune-channels: 3 → 2 residual blocks" in asked.plan(network, FAMILY)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    made, records = asked.apply(network, FAMILY, photographs)
+    assert {"blocks": [0, 2], "of": 3} in records
+    kept = [unit for unit in range(16) if unit not in silent]
+    for one, other in (
+        (made.generator.stages[1].conv, network.generator.stages[1].conv),
+        (made.encoder.stages[0].conv, network.encoder.stages[0].conv),
+    ):
+        assert torch.equal(one.bias, other.bias[kept])
+    assert all(torch.equal(before[n], t) for n, t in network.state_dict().items())
+    assert not network.training and not made.training
+    again, _ = asked.apply(network, FAMILY, photographs)
+    for name, tensor in made.state_dict().items():
+        assert torch.equal(tensor, again.state_dict()[name])
+
+
+@pytest.mark.parametrize("name", registry.families)
+def test_gradients_reach_every_group(
+    make_network_of: Callable[..., Any], picture: Picture, name: str
+) -> None:
+    family, network = registry.families.get(name), make_network_of(name, 0)
+    with torch.no_grad():
+        for own in network.parameters():
+            if not own.any():  # what starts with zeros learns to say something
+                own.normal_(0, 0.1)
+    known = groups(family.layers(network.config))
+    seen = Taylor(network, family, known, [picture(128, 160)])
+    for group in known.values():
+        scores = seen.channels(group)
+        assert scores.any() and np.isfinite(scores).all() and (scores >= 0).all(), group.name
+
+
+def test_gradients_need_photographs(wide: Any) -> None:
+    with pytest.raises(UsageError, match="prune-channels measures on photographs"):
+        PruneChannels({"generator": 0.5}, importance="taylor").apply(wide, FAMILY)
 
 
 # Models
@@ -295,6 +358,8 @@ def test_ratios_that_leave_nothing(tiny_network: Any) -> None:
         ({"blocks": 3}, "blocks takes a table of parts"),
         ({"blocks": {"generator": -1}}, r"blocks\.generator must be a whole number from 0"),
         ({"multiple": 0}, "multiple must be a whole number from 1"),
+        ({"images": 0}, "images must be a whole number from 1"),
+        ({"importance": "tailor"}, "importance 'tailor'; did you mean taylor"),
     ],
 )
 def test_settings_that_make_no_sense(settings: dict[str, Any], words: str) -> None:
@@ -308,6 +373,7 @@ def test_settings_that_make_no_sense(settings: dict[str, Any], words: str) -> No
         PruneChannels(),
         PruneChannels({"generator": 0.5, "generator.trunk": 0.25}, multiple=16),
         PruneChannels(macs={"generator": 0.5}, blocks={"generator": 3}, norms="full"),
+        PruneChannels({"generator": 0.5}, importance="taylor", images=4),
     ],
 )
 def test_settings_are_the_inverse_of_from_settings(asked: PruneChannels) -> None:

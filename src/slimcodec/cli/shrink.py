@@ -48,8 +48,14 @@ def shrink(
     if state is not None:
         shutil.rmtree(state)
     words = library.stream_change(before, after, parsed)
+    whole = before.parameters()
     counts = {
-        part: {"parameters": total, "nonzero": kept, "nonzero_before": before.parameters()[part][1]}
+        part: {
+            "parameters": total,
+            "parameters_before": whole[part][0],
+            "nonzero": kept,
+            "nonzero_before": whole[part][1],
+        }
         for part, (total, kept) in after.parameters().items()
     }
     size = output.stat().st_size
@@ -66,9 +72,9 @@ def shrink(
         )
         return
     for part, count in counts.items():
-        share = count["nonzero"] / count["parameters"]
+        share = count["nonzero"] / count["parameters_before"]
         print(
-            f"{part:12} {count['nonzero']:>12,} of {count['parameters']:,} weights left "
+            f"{part:12} {count['nonzero']:>12,} of {count['parameters_before']:,} weights left "
             f"({share:.1%})"
         )
     print(words)

@@ -3,7 +3,7 @@ need not know which one it is."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -147,6 +147,12 @@ class Family(Protocol):
     def expect(self, network: Any, image: Any) -> None:
         """Run the network as training does, image [1, 3, h, w] in [0, 1], at every quality: the
         only way to let those layers see something that coding runs in integers."""
+
+    def costs(self, network: Any, image: Any) -> Iterator[Any]:
+        """What coding an image [1, 3, h, w] in [0, 1] costs, as tensors with a gradient to the
+        network in training mode: bits per pixel and λ · 255² · squared error, one after another for
+        every quality, so weighted that each says about as much; or the sum for all that depend on
+        each other."""
 
     def graphs(self, network: Any) -> dict[str, Callable[..., Any]]:
         """What a runtime executes, by the name the glue calls it: tensors in, a tensor or a tuple

@@ -21,7 +21,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from slimcodec.codecs.layers import groups
 from slimcodec.errors import UnknownNameError, UsageError
+from slimcodec.shrink.importance import Energy, Importance
 from slimcodec.shrink.recipe import Context
 from slimcodec.shrink.widths import Plan, check_share, planned
 
@@ -33,7 +35,8 @@ if TYPE_CHECKING:
 __all__ = ["PruneChannels"]
 
 _NORMS = ("own", "full")
-_KEYS = ("macs", "blocks", "multiple", "norms")
+_IMPORTANCES = ("energy", "taylor")
+_KEYS = ("macs", "blocks", "multiple", "norms", "importance", "images")
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,9 @@ class PruneChannels:
         macs: part to the share of its multiplications that goes, in [0, 1).
         blocks: part to how many of its residual blocks stay; all when not said.
         multiple: channels that a width is rounded to multiples of, where it has as many.
+        importance: what says which are weak: ``energy`` of the weights, or ``taylor``, the gradient
+            of the rate-distortion cost on photographs.
+        images: how many photographs ``taylor`` looks at.
         norms: what a norm of narrowed channels divides for: ``own``, those that are left, or
             ``full``, those that there were.
     """
@@ -57,6 +63,8 @@ class PruneChannels:
     blocks: Mapping[str, int] = field(default_factory=dict)
     multiple: int = 8
     norms: Literal["own", "full"] = "own"
+    importance: Literal["energy", "taylor"] = "energy"
+    images: int = 16
 
     def __post_init__(self) -> None:
         for key in ("macs", "blocks"):
@@ -71,10 +79,14 @@ class PruneChannels:
         for part, count in self.blocks.items():
             if type(count) is not int or count < 0:
                 raise UsageError(f"blocks.{part} must be a whole number from 0, got {count!r}")
-        if type(self.multiple) is not int or self.multiple < 1:
-            raise UsageError(f"multiple must be a whole number from 1, got {self.multiple!r}")
+        for key in ("multiple", "images"):
+            value = getattr(self, key)
+            if type(value) is not int or value < 1:
+                raise UsageError(f"{key} must be a whole number from 1, got {value!r}")
         if self.norms not in _NORMS:
             raise UnknownNameError("norms of prune-channels", str(self.norms), _NORMS)
+        if self.importance not in _IMPORTANCES:
+            raise UnknownNameError("importance", str(self.importance), _IMPORTANCES)
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> PruneChannels:
@@ -98,7 +110,8 @@ class PruneChannels:
 
     def plan(self, network: nn.Module, family: Family) -> list[str]:
         """Widths before and after, a line per group, and what each part costs."""
-        return self._planned(network, family).lines(self.name)
+        plan = self._planned(network, family, _energy(network, family))
+        return plan.lines(self.name, which=self.importance == "energy")
 
     def touches(self, family: Family) -> frozenset[str]:
         """Parts that get narrower."""
@@ -107,8 +120,8 @@ class PruneChannels:
         return frozenset(asked | set(self.blocks))
 
     def needs_photographs(self) -> bool:
-        """No: it looks at weights alone."""
-        return False
+        """Whether photographs say which channels are weak."""
+        return self.importance == "taylor"
 
     def apply(
         self, network: nn.Module, family: Family, context: Context | None = None
@@ -116,14 +129,36 @@ class PruneChannels:
         """A narrowed copy, and widths before and after of each group and each part's cost."""
         from slimcodec.codecs.narrowing import narrow
 
-        plan = self._planned(network, family)
+        # What cannot be is said before anything is measured.
+        plan = self._planned(network, family, _energy(network, family))
+        if self.importance == "taylor":
+            seen = self._measured(network, family, plan, context or Context())
+            plan = self._planned(network, family, seen)
         made = narrow(network, family, plan.keep, plan.blocks, self.norms == "full")
         return made, plan.records()
 
-    def _planned(self, network: nn.Module, family: Family) -> Plan:
+    def _measured(
+        self, network: nn.Module, family: Family, plan: Plan, context: Context
+    ) -> Importance:
+        from slimcodec.shrink.calibration import crops_of
+        from slimcodec.shrink.taylor import Taylor
+
+        crops = crops_of(context.folder(self.name), self.images)
+        known = groups(family.layers(network.config))
+        asked = {name: known[name] for name in plan.widths}
+        return Taylor(network, family, asked, crops, context.stage("looking at gradients"))
+
+    def _planned(self, network: nn.Module, family: Family, importance: Importance) -> Plan:
         from slimcodec.quantization.simulation import is_quantized
 
         self.check(family)
         if is_quantized(network):
             raise UsageError("the network is quantized already; prune first, then quantize")
-        return planned(network, family, self.ratios, self.macs, self.blocks, self.multiple)
+        asked = self.ratios, self.macs, self.blocks
+        return planned(network, family, *asked, self.multiple, importance)
+
+
+def _energy(network: nn.Module, family: Family) -> Energy:
+    from slimcodec.quantization.simulation import plain_state
+
+    return Energy(plain_state(network), len(family.residual_blocks(network.config)))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from slimcodec.codecs.layers import Group, Layer, groups, multiplications
 from slimcodec.errors import UnknownNameError, UsageError
+from slimcodec.shrink.importance import Importance, strongest
 
 if TYPE_CHECKING:
     from torch import nn
@@ -44,9 +45,14 @@ class Plan:
     costs: Mapping[str, tuple[float, float]]
     streams: bool
 
-    def lines(self, name: str) -> list[str]:
+    def lines(self, name: str, which: bool = True) -> list[str]:
         """For whoever looks at a recipe before it is applied; groups of one kind and equal widths
-        (``generator.blocks.0`` and its like) share a line."""
+        (``generator.blocks.0`` and its like) share a line.
+
+        Args:
+            name: of the pass.
+            which: whether it is known already which residual blocks stay.
+        """
         found = []
         for (kind, (before, after)), alike in groupby(
             self.widths.items(), key=lambda item: (_kind(item[0]), item[1])
@@ -57,8 +63,8 @@ class Plan:
                 found.append(f"{name} {label}: {before} \u2192 {after} channels")
         if self.blocks is not None:
             before, after = self.block_counts
-            stays = ", ".join(map(str, self.blocks)) or "none"
-            found.append(f"{name}: {before} \u2192 {after} residual blocks; {stays} stay")
+            stays = f"; {', '.join(map(str, self.blocks))} stay" if which and after else ""
+            found.append(f"{name}: {before} \u2192 {after} residual blocks{stays}")
         for part, (cost, less) in self.costs.items():
             found.append(f"{name} {part}: {_kmac(cost)} \u2192 {_kmac(less)} kMAC per pixel")
         if self.streams:
@@ -96,6 +102,7 @@ def planned(
     macs: Mapping[str, float],
     blocks: Mapping[str, int],
     multiple: int,
+    importance: Importance,
 ) -> Plan:
     """See ``prune_channels.PruneChannels`` for what may be asked.
 
@@ -104,17 +111,13 @@ def planned(
         UsageError: when a group would have no channel left, there are not so many blocks, or a
             part cannot be made so cheap.
     """
-    from slimcodec.quantization.simulation import plain_state
-    from slimcodec.shrink.importance import channel_scores, strongest
-
     config = network.config
     table = family.layers(config)
     wanted = _Wanted(family, config, table, groups(table), multiple)
     for name in ratios:
         if not any(_begins(group, name) for group in wanted.known):
             raise UnknownNameError(f"group of channels of {family.name}", name, _names(wanted))
-    state = plain_state(network)
-    stays = _blocks(wanted, blocks, state)
+    stays = _blocks(wanted, blocks, importance)
     shares = {
         name: ratios[max((given for given in ratios if _begins(name, given)), key=len)]
         for name in wanted.known
@@ -126,7 +129,7 @@ def planned(
         shares |= dict.fromkeys(open_groups, ratio)
     units = {name: _left(wanted, name, ratio) for name, ratio in shares.items()}
     keep = {
-        name: strongest(channel_scores(state, wanted.known[name]), count)
+        name: strongest(importance.channels(wanted.known[name]), count)
         for name, count in units.items()
         if count < wanted.known[name].units
     }
@@ -192,11 +195,7 @@ def _ratio_for(
     return high
 
 
-def _blocks(
-    wanted: _Wanted, blocks: Mapping[str, int], state: Mapping[str, Any]
-) -> list[int] | None:
-    from slimcodec.shrink.importance import spread
-
+def _blocks(wanted: _Wanted, blocks: Mapping[str, int], importance: Importance) -> list[int] | None:
     names = wanted.family.residual_blocks(wanted.config)
     own = {name.split(".")[0] for name in names}
     stays = None
@@ -204,7 +203,7 @@ def _blocks(
         if part not in own or count > len(names):
             there = len(names) if part in own else 0
             raise UsageError(f"{count} residual blocks of {part} cannot stay: it has {there}")
-        stays = spread(len(names), count) if count < len(names) else stays
+        stays = importance.blocks(count) if count < len(names) else stays
     return stays
 
 

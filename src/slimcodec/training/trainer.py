@@ -5,11 +5,6 @@ with layers that round (the same module), with parts that do not learn (``requir
 builds none and knows none: what lies between a parameter and a weight, such as a mask or a grid,
 stays in place while it learns, and the moving average is one of the parameters underneath.
 
-Whoever calls brings the network: new, loaded, narrowed, masked (``quantization.simulation.Mask``),
-with layers that round (the same module), with parts that do not learn (``requires_grad``). The loop
-builds none and knows none: what lies between a parameter and a weight, such as a mask or a grid,
-stays in place while it learns, and the moving average is one of the parameters underneath.
-
 Lightning Fabric places the network and sets the precision; the loop itself is plain: draw crops,
 loss, step, moving average. What it needs to go on lies in one file, ``state.ckpt``, written aside
 and renamed, so a run can be killed at any moment. Sample order and qualities are functions of

@@ -35,8 +35,9 @@ class HificConfig(LatentsConfig):
     said. Nothing else reads them, so a block may be narrowed by itself."""
     norm_counts: tuple[tuple[str, int], ...] = later(())
     """For how many channels a norm divides, by group, where that is not how many there are: those
-    that were there before channels were cut out of a trained network. The sums of what is left are
-    then about what they were, since weak channels go first, and so are the outputs. NORMS_FIGURE"""
+    that were there before some were cut out of a trained network. The outcome is then exactly that
+    of zeros in their place. Un-trained it is no better than dividing for what is left: four
+    photographs, ``hific-s`` with three quarters of its generator's channels, 28.12 dB and 28.13."""
 
     input_offset: float = 0.0
     input_scale: float = 1.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from slimcodec.graphs.ir import Model as GraphModel
 
 __all__ = ["HificFamily"]
+
+_USUAL_LAMBDA = 0.005
+"""The middle of ``hific-s``'s."""
 
 _PRESETS = {"hific": hific, "hific-s": hific_s}
 
@@ -71,6 +74,15 @@ class HificFamily:
         gains = network.log_gain
         for quality in range(len(gains)):
             network(image, gains.new_full((1,), quality))
+
+    def costs(self, network: HificNetwork, image: Tensor) -> Iterator[Tensor]:
+        # A network of one quality does not say for which λ it was trained.
+        lambdas = [own or _USUAL_LAMBDA for own in network.config.lambdas]
+        for quality, own in enumerate(lambdas):
+            out = network(image, image.new_full((1,), quality))
+            bpp = out.likelihoods.bits().mean() / (image.shape[2] * image.shape[3])
+            error = (out.image - image).square().mean()
+            yield (bpp + own * 255**2 * error) * (_USUAL_LAMBDA / own) ** 0.5
 
     def graphs(self, network: HificNetwork) -> dict[str, Callable[[Any], Any]]:
         return {

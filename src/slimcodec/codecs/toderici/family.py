@@ -3,7 +3,7 @@ asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +69,16 @@ class TodericiFamily:
 
     def expect(self, network: TodericiNetwork, image: Tensor) -> None:
         network(image, skip=0, count=network.config.iterations)
+
+    def costs(self, network: TodericiNetwork, image: Tensor) -> Iterator[Tensor]:
+        config = network.config
+        count = len(config.qualities)
+        # What bits cost reaches the encoder through the bits themselves.
+        out = network(image, skip=0, count=count, rate_share=1.0)
+        bpp = out.bits.mean(dim=1).cumsum(dim=0) / (image.shape[2] * image.shape[3])
+        own = image.new_tensor(config.lambdas[:count])
+        errors = out.errors.square().mean(dim=(1, 2, 3, 4))
+        yield ((bpp + own * 255**2 * errors) / own.sqrt()).sum()
 
     def graphs(self, network: TodericiNetwork) -> dict[str, Callable[..., Any]]:
         graphs: dict[str, Callable[..., Any]] = {
