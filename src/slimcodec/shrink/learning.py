@@ -10,7 +10,6 @@ last one, to the same weights.
 from __future__ import annotations
 
 import copy
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -31,7 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Learning", "objective_settings"]
 
-_TIMED_STEPS = 2
+CHECKPOINT_MINUTES = 1.0
+"""What a kill may cost."""
 
 
 def objective_settings(table: Mapping[str, Any]) -> ObjectiveSettings:
@@ -194,9 +194,7 @@ class Learning:
             from slimcodec.training import Photographs, Trainer
         except ImportError as error:
             raise MissingExtraError(f"the pass {self.name}", "train") from error
-        learning = self.learns(family)
-        for name, parameter in network.named_parameters():
-            parameter.requires_grad_(name.split(".")[0] in learning)
+        self._let_learn(network, family)
         data = Photographs.of(paths, crop=self.crop, seed=self.seed)
         objective = self.objective(network, family, reference)
         return Trainer(
@@ -213,24 +211,19 @@ class Learning:
             warmup_steps=min(100, self.steps // 10),
             anneal_from=0.4,
             seed=self.seed,
-            checkpoint_minutes=1.0,
+            checkpoint_minutes=CHECKPOINT_MINUTES,
             validate_minutes=1e9,
         )
 
     def _seconds_a_step(self, network: nn.Module, family: Family) -> float:
-        """Of a forward pass and a backward one."""
-        import torch
+        from slimcodec.training.pace import seconds_a_step
 
-        tried = copy.deepcopy(network).train()
-        learning = self.learns(family)
-        for name, parameter in tried.named_parameters():
-            parameter.requires_grad_(name.split(".")[0] in learning)
+        tried = copy.deepcopy(network)
+        self._let_learn(tried, family)
         objective = self.objective(tried, family, network)
-        images = torch.rand(self.batch, 3, self.crop, self.crop)
-        seconds = []
-        for _ in range(_TIMED_STEPS):
-            started = time.perf_counter()
-            draw = objective.draw(self.batch, torch.Generator().manual_seed(0))
-            torch.autograd.backward(objective.training_loss(tried, images, draw).total)
-            seconds.append(time.perf_counter() - started)
-        return min(seconds)
+        return seconds_a_step(tried, objective, self.batch, self.crop)
+
+    def _let_learn(self, network: nn.Module, family: Family) -> None:
+        learning = self.learns(family)
+        for name, parameter in network.named_parameters():
+            parameter.requires_grad_(name.split(".")[0] in learning)
