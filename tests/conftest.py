@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[1]
 CODECS = ROOT / "src" / "slimcodec" / "codecs"
 NETWORKS = [*CODECS.glob("*/network.py"), *CODECS.glob("*/hyperprior.py")]
 CHECKED = [f"slimcodec.codecs.{path.parent.name}" for path in NETWORKS]
-TRAINING = [f"slimcodec.training.{room}" for room in ("data", "loop", "objectives")]
+TRAINING = [f"slimcodec.training.{room}" for room in ("data", "trainer", "objectives")]
 install_import_hook([*CHECKED, *TRAINING], "shape_check.check")
 
 from slimcodec import registry  # noqa: E402

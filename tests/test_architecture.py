@@ -38,10 +38,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "shrink": BOTTOM | {"images", "metrics", "stream", "codecs", "training", "quantization"},
     "model_file": BOTTOM | {"codecs", "stream", "quantization"},
     "runtime": BOTTOM | {"codecs", "stream", "model_file", "quantization", "graphs"},
-    "library": BOTTOM | {"model_file", "runtime", "shrink", "stream"},
+    "library": BOTTOM | {"images", "model_file", "runtime", "shrink", "stream"},
     # It knows codecs by their contract (types) and opens them by name (library).
     "bench": BOTTOM | {"images", "metrics", "runtime", "library", "model_file", "shrink", ""},
     "report": BOTTOM | {"bench"},
+    "workflows": BOTTOM
+    | {"images", "codecs", "quantization", "training", "model_file", "library", "report"},
     "models": set(),
 }
 LAST = {"demo", "cli", "__main__"}

@@ -156,3 +156,16 @@ def test_a_stream_finds_its_built_in_model(tiny_codec: Codec, picture: Picture) 
         assert found.decode(stream).shape == image.shape
     with pytest.raises(WrongModelError, match="no built-in model has the stream id"):
         library.codec_of_stream(tiny_codec.encode(image))
+
+
+def test_a_model_that_ran_before_is_found_without_opening_any(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    image = np.zeros((16, 16, 3), np.uint8)
+    stream = library.load_codec("hific-s").encode(image)
+
+    def opened(path: Path) -> dict[str, object]:
+        raise AssertionError(f"{path} was opened")
+
+    monkeypatch.setattr(library, "read_manifest", opened)
+    assert library.codec_of_stream(stream).name == "hific-s"

@@ -13,6 +13,7 @@ from slimcodec.machine import (
     cpu_flags,
     cpu_name,
     memory_bytes,
+    touch_ahead,
     tune_allocator,
 )
 
@@ -79,3 +80,29 @@ def test_the_allocator_is_set_unless_told_otherwise(choice: str) -> None:
 
 def test_asking_again_is_safe() -> None:
     assert tune_allocator() == tune_allocator()
+
+
+def test_memory_that_was_touched_ahead_is_there() -> None:
+    """What a process takes next is not handed out page by page any more."""
+    code = (
+        "import resource\n"
+        "from slimcodec.machine import touch_ahead\n"
+        "thread = touch_ahead(1 << 18)\n"
+        "if thread is not None:\n"
+        "    thread.join()\n"
+        "    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "    block = bytearray(32 << 20)\n"
+        "    faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before\n"
+        "    assert faults < 1000, faults\n"
+    )
+    if not sys.platform.startswith("linux"):
+        pytest.skip("the allocator is glibc's")
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_no_more_is_touched_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("slimcodec.machine.memory_bytes", lambda: 8 << 20)
+    if (thread := touch_ahead(1 << 40)) is not None:
+        thread.join()
+    monkeypatch.setattr("slimcodec.machine.available_cores", lambda: 1)
+    assert touch_ahead(1) is None

@@ -11,7 +11,7 @@ from slimcodec import registry
 from slimcodec.errors import UnknownNameError
 from slimcodec.registry import Registry
 
-EVERY = ["codecs", "families", "metrics", "passes", "runtimes"]
+EVERY = ["codecs", "families", "metrics", "objectives", "passes", "runtimes"]
 
 
 @pytest.mark.parametrize("which", EVERY)

@@ -11,7 +11,7 @@ import torch
 from jobs import Job, read_queue
 from pack import pack
 from photographs import read_names, unpack
-from stages import Clock, Outcome, dry, run_stages, teacher_of, tensors_of
+from stages import Clock, Outcome, dry, run_stages, teacher_of
 from verdict import Measured, changes, measure, photographs_of, sentence, table
 
 from slimcodec import registry
@@ -20,8 +20,10 @@ from slimcodec.errors import TrainingError, UnknownNameError, UsageError
 from slimcodec.images import find_images
 from slimcodec.library import load_model
 from slimcodec.model_file import Model, load
-from slimcodec.training.objectives import Objective, make_objective
+from slimcodec.training.objectives import Objective
 from slimcodec.training.state import load_weights
+from slimcodec.types import FAITHFUL
+from slimcodec.workflows.training import tensors_of
 
 __all__ = ["Wanted", "run"]
 
@@ -130,8 +132,8 @@ def _prepared(job: Job, start: Model | None, where: str, tried: bool) -> tuple[A
     if start is not None:
         _fill(network, start, where, job)
     for stage in job.stages[1:]:  # a mistake in a later one should not cost the minutes before it
-        make_objective(family.objectives, shape, stage.config, teacher)
-    return network, make_objective(family.objectives, shape, config, teacher)
+        stage.config.chosen_objective(family).build(shape, teacher)
+    return network, config.chosen_objective(family).build(shape, teacher)
 
 
 def _fill(network: Any, model: Model, where: str, job: Job) -> None:
@@ -194,6 +196,7 @@ def _summary(
     for metric, change in changes(before, after).items() if before is not None else ():
         figure = "the curves do not meet" if change is None else f"{change:+.2f} %"
         lines += [f"BD-rate in {metric}: {figure}", ""]
-    natural = job.stages[-1].config.objective == "perception"
-    lines.append(sentence(before, after, natural, job.name))
+    config = job.stages[-1].config
+    look = config.chosen_objective(registry.families.get(config.family)).look
+    lines.append(sentence(before, after, look != FAITHFUL, job.name))
     return "\n".join(lines) + "\n"

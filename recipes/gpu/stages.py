@@ -10,18 +10,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import torch
 from jobs import Job
-from torch import Tensor
+from torch import nn
 
-from slimcodec.cli.train import frozen_model
 from slimcodec.errors import SlimcodecError, UsageError
 from slimcodec.library import load_model
-from slimcodec.model_file import Model, save, thaw_network
+from slimcodec.model_file import Model, save
 from slimcodec.training import Progress, Trained, TrainingConfig, train
+from slimcodec.workflows.training import frozen_model, teacher_network, tensors_of
 
-__all__ = ["Clock", "Outcome", "Ran", "dry", "run_stages", "teacher_of", "tensors_of",
-           "training_seconds"]  # fmt: skip
+__all__ = ["Clock", "Outcome", "Ran", "dry", "run_stages", "teacher_of", "training_seconds"]
 
 CHECKPOINT_MINUTES = 2.0
 """What a run that is cut off may lose, at most."""
@@ -35,8 +33,6 @@ END_S = 10.0
 looked at, weights are frozen and written. 4 on an H200, and up to 50 steps."""
 LEAST_S = 10.0
 """A stage with less to train is not worth its start."""
-NOTHING = TrainingConfig()
-"""What a recipe of no lines says."""
 MOST_BYTES = 16 << 20
 """Of a file that every way back is sure to take."""
 
@@ -218,21 +214,22 @@ def run_stages(
     return Outcome(tuple(done), tuple(left_out))
 
 
-def teacher_of(job: Job, start: Model | None) -> Any:
+def teacher_of(job: Job, start: Model | None) -> nn.Module | None:
     """Whom a distillation learns from: the queue's ``model``, of the same streams.
 
     Raises:
         UsageError: when the weights to go on from are of other streams.
     """
-    if all(stage.config.objective != "distillation" for stage in job.stages):
+    if not any(_learns_from_a_teacher(stage.config) for stage in job.stages):
         return None
-    teacher = load_model(job.model)
-    if start is not None and start.stream_id != teacher.stream_id:
-        raise UsageError(
-            f"job {job.name} learns from {job.model}, whose streams are {teacher.stream_id}, and "
-            f"goes on from weights of {start.stream_id}; name others with --from"
-        )
-    return thaw_network(teacher)
+    try:
+        return teacher_network(load_model(job.model), start)
+    except UsageError as error:
+        raise UsageError(f"job {job.name}: {error}; name others with --from") from error
+
+
+def _learns_from_a_teacher(config: TrainingConfig) -> bool:
+    return config.objective is not None and config.objective.learns_from_a_teacher
 
 
 def _too_late(number: int, left: float) -> str:
@@ -242,19 +239,12 @@ def _too_late(number: int, left: float) -> str:
     )
 
 
-def tensors_of(model: Model) -> dict[str, Tensor]:
-    """A model's weights for torch."""
-    return {name: torch.from_numpy(values) for name, values in model.weights.items()}
-
-
 def dry(config: TrainingConfig) -> TrainingConfig:
     """The same in seconds on a CPU: real networks, and next to nothing for them to do."""
-    # Only where a recipe has these: an objective that does not read them refuses them.
-    fewer = {"window": 1, "iterations": 2}
-    said = {key: n for key, n in fewer.items() if getattr(config, key) != getattr(NOTHING, key)}
+    objective = None if config.objective is None else config.objective.in_brief()
     return replace(
         config, steps=2, linear_steps=0, batch=1, crop=192, warmup_steps=1, anneal_minutes=0.0,
-        precision="32-true", **said,
+        precision="32-true", objective=objective,
     )  # fmt: skip
 
 

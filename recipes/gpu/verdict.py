@@ -11,8 +11,8 @@ from torch import nn
 
 from slimcodec.errors import UsageError
 from slimcodec.metrics import bd_rate, to_db
-from slimcodec.training.config import SMALLEST_MS_SSIM_CROP
 from slimcodec.training.objectives import Objective
+from slimcodec.training.objectives.settings import SMALLEST_MS_SSIM_CROP
 from slimcodec.training.validation import Validation
 
 __all__ = ["MEASURED", "Measured", "changes", "measure", "photographs_of", "sentence", "table"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from slimcodec import registry
+from slimcodec.atomic import write_atomically
 from slimcodec.errors import ModelFileError, UnknownNameError, UsageError, WrongModelError
 from slimcodec.model_file import (
     FAITHFUL,
@@ -23,6 +25,7 @@ from slimcodec.runtime import (
     Bundle,
     Operator,
     is_bundle,
+    known_file,
     open_bundle,
     open_codec,
     open_file,
@@ -130,10 +133,36 @@ def shrink_model(model: Model, recipe: Recipe, context: Context | None = None) -
 
         context = Context()
     recipe.check_photographs(context.photographs)
+    if context.state is not None:
+        _claim(context.state, model, recipe, context.photographs)
     network, records = recipe.apply(thaw_network(model), family, context)
     history = (*model.history, *(record.to_dict() for record in records))
     name = f"{model.name}+{recipe.name}"
     return freeze_network(network, name=name, family=model.family, history=history, look=model.look)
+
+
+_CLAIM = "recipe.json"
+
+
+def _claim(state: Path, model: Model, recipe: Recipe, photographs: Path | None) -> None:
+    """A folder is for one recipe on one model and the same photographs: what it holds of others
+    would come out as theirs.
+
+    Raises:
+        UsageError: when it is another's.
+    """
+    from slimcodec.images import find_images
+
+    names = [] if photographs is None else [path.name for path in find_images(photographs)]
+    own = {"model": model.digest, "recipe": recipe.to_dict(), "photographs": names}
+    text, path = json.dumps(own, sort_keys=True), state / _CLAIM
+    if path.is_file() and path.read_text(encoding="utf-8") != text:
+        raise UsageError(
+            f"{state} holds a run of another recipe, model or folder of photographs; take it away, "
+            "or write to another file"
+        )
+    state.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, text.encode())
 
 
 def is_outcome(path: Path, model: Model, recipe: Recipe) -> bool:
@@ -252,6 +281,15 @@ _FORMER = {
 """Stream ids of built-in models of other versions."""
 
 
+def _known_reader(stream_id: str, look: str) -> Path | None:
+    """The built-in model that reads a stream, where it was run before; opens no model file."""
+    for path in built_in_models().values():
+        known = known_file(path)
+        if known is not None and (known.stream_id, known.look) == (stream_id, look):
+            return path
+    return None
+
+
 def codec_of_stream(stream: bytes, runtime: str | None = None, look: str = FAITHFUL) -> Codec:
     """The built-in model that a stream names by its id.
 
@@ -266,6 +304,8 @@ def codec_of_stream(stream: bytes, runtime: str | None = None, look: str = FAITH
         UnknownNameError: when it was written, but there is no such look of it.
     """
     stream_id = unpack(stream).stream_id.hex()
+    if (path := _known_reader(stream_id, look)) is not None:
+        return open_file(path, runtime)
     looks = looks_of(stream_id)
     if not looks:
         if stream_id in _FORMER:

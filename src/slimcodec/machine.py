@@ -12,10 +12,18 @@ import ctypes
 import os
 import platform
 import sys
+import threading
 from functools import cache
 from pathlib import Path
 
-__all__ = ["available_cores", "cpu_flags", "cpu_name", "memory_bytes", "tune_allocator"]
+__all__ = [
+    "available_cores",
+    "cpu_flags",
+    "cpu_name",
+    "memory_bytes",
+    "touch_ahead",
+    "tune_allocator",
+]
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
 _TELLING_FLAGS = (
@@ -49,6 +57,44 @@ def tune_allocator() -> bool:
         mallopt(_M_TOP_PAD, 256 << 20),
     ]
     return all(took)
+
+
+_BYTES_PER_PIXEL, _MOST_AHEAD, _PART_AHEAD = 200, 256 << 20, 8
+"""What coding takes of fresh memory, about; no more than the second is had ahead, nor than this
+part of a machine's memory."""
+
+
+def touch_ahead(pixels: int) -> threading.Thread | None:
+    """Have the system hand out memory for a picture's coding on another core, while this one loads
+    the codec; for a process that codes one picture.
+
+    Memory is handed out page by page when it is first written to, and a network's first run waits
+    for tens of thousands of pages.
+
+    Returns:
+        The thread that does it; None where there is no other core, or the allocator could not be
+        told to keep what it has.
+    """
+    if available_cores() < 2 or not tune_allocator():
+        return None
+    there = memory_bytes() or _PART_AHEAD * _MOST_AHEAD
+    size = min(pixels * _BYTES_PER_PIXEL, _MOST_AHEAD, there // _PART_AHEAD)
+    libc = ctypes.CDLL(None)
+    libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, (ctypes.c_size_t,)
+    libc.memset.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t)
+    libc.free.argtypes = (ctypes.c_void_p,)
+    # Here, as another thread would be given memory of its own; C runs without Python's lock.
+    block = libc.malloc(size)
+    if not block:
+        return None
+
+    def touch() -> None:
+        libc.memset(block, 0, size)
+        libc.free(block)
+
+    thread = threading.Thread(target=touch, daemon=True)
+    thread.start()
+    return thread
 
 
 def available_cores() -> int:

@@ -2,8 +2,8 @@
 
 An entry is a ``"module:attribute"`` string, so listing a registry imports nothing and a codec whose
 library is missing hurts only those who ask for it. Third parties add entries through the entry
-point groups ``slimcodec.codecs``, ``slimcodec.families``, ``slimcodec.passes``,
-``slimcodec.metrics`` and ``slimcodec.runtimes``.
+point groups ``slimcodec.codecs``, ``slimcodec.families``, ``slimcodec.objectives``,
+``slimcodec.passes``, ``slimcodec.metrics`` and ``slimcodec.runtimes``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from slimcodec.errors import UnknownNameError
 
-__all__ = ["Registry", "codecs", "families", "metrics", "passes", "runtimes"]
+__all__ = ["Registry", "codecs", "families", "metrics", "objectives", "passes", "runtimes"]
 
 
 class Registry:
@@ -101,11 +101,26 @@ families = Registry(
 )
 """Learned codecs: what turns a model file's weights into a codec."""
 
+objectives = Registry(
+    "objective",
+    {
+        "rate-distortion": ("slimcodec.training.objectives.rate_distortion:RateDistortionSettings"),
+        "perception": "slimcodec.training.objectives.perception:PerceptionSettings",
+        "progressive": "slimcodec.training.objectives.progressive:ProgressiveSettings",
+        "distillation": "slimcodec.training.objectives.distillation:DistillationSettings",
+    },
+)
+"""What training can minimise: the settings of each, which build it. A family says which of them
+it can be trained for."""
+
 passes = Registry(
     "pass",
     {
         "correct-tone": "slimcodec.shrink.correct_tone:CorrectTone",
+        "distil": "slimcodec.shrink.distil:Distil",
+        "finetune": "slimcodec.shrink.finetune:Finetune",
         "prune": "slimcodec.shrink.prune:Prune",
+        "prune-channels": "slimcodec.shrink.prune_channels:PruneChannels",
         "quantize": "slimcodec.shrink.quantize:Quantize",
     },
 )

@@ -10,7 +10,19 @@ from numpy.typing import NDArray
 
 from slimcodec.errors import UsageError
 
-__all__ = ["Clock", "Codec", "Image", "Progressive", "check_image", "no_clock"]
+__all__ = [
+    "FAITHFUL",
+    "NATURAL",
+    "Clock",
+    "Codec",
+    "Image",
+    "Progressive",
+    "check_image",
+    "no_clock",
+]
+
+FAITHFUL, NATURAL = "faithful", "natural"
+"""Looks: as close to the original as the bits allow, or as a photograph would look."""
 
 Image: TypeAlias = NDArray[np.uint8]
 """Pixels, ``uint8 [h, w, 3]``, sRGB, rows from the top."""

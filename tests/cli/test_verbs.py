@@ -12,6 +12,7 @@ import pytest
 
 from slimcodec import library
 from slimcodec.cli import main
+from slimcodec.cli.app import VERBS
 from slimcodec.images import read_image, write_image
 
 DEMO = Path(library.__file__).parent / "demo"
@@ -128,3 +129,21 @@ def test_every_public_name_is_there():
         "for name in slimcodec.__all__: getattr(slimcodec, name)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_verb_makes_no_other_ready():
+    code = (
+        "import sys; from slimcodec.cli.app import app\n"
+        "app(['list'], standalone_mode=False)\n"
+        "assert 'slimcodec.cli.list_' in sys.modules and 'slimcodec.cli.train' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_every_verb_is_there(run):
+    printed = run("--help")
+    assert [line.split()[0] for line in printed.split("Commands:\n")[1].splitlines()[:14]] == [
+        *VERBS
+    ]
+    for verb in VERBS:
+        assert f"slimcodec {verb} [OPTIONS]" in run(verb, "--help")

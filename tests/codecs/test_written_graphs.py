@@ -31,6 +31,9 @@ SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
     "hific, a picture from quarter resolution": (
         "hific", {"generator_widths": (8, 8, 3), "picture_stride": 4},
     ),
+    "hific, centred norms": (
+        "hific", {"norm": "everywhere", "residual_blocks": 2, "centred": ("encoder", "generator")},
+    ),
     "hific, a stem": ("hific", {"stem_kernel": 5, "stem_width": 6, "negative_slope": 0.0}),
     "toderici-s": ("toderici", {}),
     "toderici, as published": (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -393,13 +394,29 @@ def test_a_base_that_is_no_neighbour(tmp_path: Path, path: Path, natural: Model,
     assert "base" in read_manifest(changed)
 
 
-def test_a_base_of_another_shape(tmp_path: Path, path: Path, tiny_models: Any) -> None:
-    """What only a base has cannot be taken away again."""
-    base = tmp_path / "base.slim"
+def test_a_narrower_network_names_what_it_is_without(
+    tmp_path: Path, path: Path, tiny_model: Model
+) -> None:
+    base, beside = tmp_path / "base.slim", tmp_path / "beside.slim"
     base.write_bytes(path.read_bytes())
-    with pytest.raises(UsageError, match=r"base\.slim has .*, which tiny-toderici lacks"):
-        save(tiny_models["toderici"], tmp_path / "other.slim", base)
-    assert not (tmp_path / "other.slim").exists()
+    blocks = tiny_model.config["residual_blocks"] - 1
+    last = f"generator.trunk.{blocks}."
+    weights = {n: w for n, w in tiny_model.weights.items() if not n.startswith(last)}
+    config = {**tiny_model.config, "residual_blocks": blocks}
+    narrower = dataclasses.replace(tiny_model, config=config, weights=weights, look="fast")
+    save(narrower, beside, base)
+    assert load(beside).digest == narrower.digest
+    assert load(beside).stream_id == tiny_model.stream_id
+    alone = tmp_path / "alone.slim"
+    save(narrower, alone)
+    assert file_bytes(beside) == pytest.approx(alone.stat().st_size, abs=20_000)
+
+    def change(manifest: dict[str, Any], tensors: dict[str, Any]) -> None:
+        manifest["base"]["without"] = {"weight": 3}
+
+    changed = rewritten(beside, tmp_path / "changed.slim", change)
+    with pytest.raises(ModelFileError, match="which names no tensors"):
+        load(changed)
 
 
 def test_a_look_that_is_no_name(tmp_path: Path, path: Path) -> None:

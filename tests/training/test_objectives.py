@@ -13,28 +13,31 @@ import pytest
 import torch
 from torch import nn
 
+from slimcodec import registry
 from slimcodec.codecs.hific.config import hific_s
 from slimcodec.codecs.hific.network import Decoded
 from slimcodec.codecs.latents.hyperprior import Likelihoods
 from slimcodec.codecs.toderici.config import toderici
 from slimcodec.codecs.toderici.network import Iterations
-from slimcodec.errors import MissingWeightsError, TrainingError
+from slimcodec.errors import ConfigError, MissingWeightsError, TrainingError
 from slimcodec.metrics import Lpips
 from slimcodec.metrics.ssim import MsSsim
 from slimcodec.model_file import Model, thaw_network
-from slimcodec.training import TrainingConfig
 from slimcodec.training.objectives import (
     Distillation,
+    DistillationSettings,
     Draw,
+    Objective,
     Perception,
     Progressive,
+    ProgressiveSettings,
     RateDistortion,
-    make_objective,
+    objective_of,
 )
 from slimcodec.training.objectives.ms_ssim import MsSsimLoss
 from slimcodec.training.objectives.progressive import Distortion
 from slimcodec.training.objectives.rate_distortion import draw_qualities
-from slimcodec.types import Image
+from slimcodec.types import FAITHFUL, NATURAL, Image
 
 
 class Fixed(nn.Module):
@@ -44,7 +47,7 @@ class Fixed(nn.Module):
         super().__init__()
         self.off, self.symbols = off, symbols
 
-    def forward(self, image: torch.Tensor, quality: torch.Tensor, learned: bool) -> Decoded:
+    def forward(self, image: torch.Tensor, quality: torch.Tensor) -> Decoded:
         halves = torch.full((len(image), 1, 1, self.symbols), 0.5)
         return Decoded(image + self.off, Likelihoods(halves, halves), halves)
 
@@ -140,11 +143,12 @@ def test_distillation_adds_up_and_teaches_one_alone() -> None:
 
 
 def test_a_distillation_needs_a_teacher() -> None:
-    config = TrainingConfig(objective="distillation", parts=("generator",))
+    settings = DistillationSettings(teacher_weight=0.5)
+    assert settings.learns_from_a_teacher
     with pytest.raises(TrainingError, match="name one with --teacher"):
-        make_objective(("distillation",), hific_s(), config)
-    made = make_objective(("distillation",), hific_s(), config, Painter(0.0))
-    assert "to the teacher's picture" in made.describe()
+        settings.build(hific_s())
+    made = settings.build(hific_s(), Painter(0.0))
+    assert "0.5 of it to the teacher's picture" in made.describe()
 
 
 # Perception
@@ -163,7 +167,7 @@ class Coded(nn.Module):
         super().__init__()
         self.off = nn.Parameter(torch.tensor(0.1))
 
-    def forward(self, image: torch.Tensor, quality: torch.Tensor, learned: bool) -> Decoded:
+    def forward(self, image: torch.Tensor, quality: torch.Tensor) -> Decoded:
         features = torch.ones(len(image), 4, image.shape[2] // 16, image.shape[3] // 16)
         halves = torch.full((len(image), 1, 1, 64), 0.5)
         return Decoded(image + self.off, Likelihoods(halves, halves), features)
@@ -408,7 +412,7 @@ def test_qualities_are_cumulative_rates_and_what_a_decoder_shows(filtered: float
     image = torch.rand(1, 3, 16, 16)
     for deepest, most, asked in ((12, None, 12), (12, 8, 8), (3, 8, 3)):
         network = Halving(filtered)
-        coded = Progressive(LAMBDAS, deepest, 3).coded(network, image, True, most)
+        coded = Progressive(LAMBDAS, deepest, 3).coded(network, image, most)
         assert network.asked == [(0, asked, 0.0)]
         assert [float(bpp) for bpp, _ in coded] == [n * (n + 1) / 2 for n in range(1, asked + 1)]
         for n, (_, picture) in enumerate(coded, 1):
@@ -419,8 +423,8 @@ def test_one_picture_for_each_quality(lpips_weights: Path, monkeypatch: pytest.M
     """Neither clamped nor rounded, beside bits per pixel."""
 
     class Brighter(Fixed):
-        def forward(self, image: torch.Tensor, quality: torch.Tensor, learned: bool) -> Decoded:
-            decoded = super().forward(image, quality, learned)
+        def forward(self, image: torch.Tensor, quality: torch.Tensor) -> Decoded:
+            decoded = super().forward(image, quality)
             return decoded._replace(image=image + 1 + quality[:, None, None, None])
 
     image, network = torch.rand(1, 3, 64, 64), Brighter(0.0, 4096)
@@ -429,20 +433,14 @@ def test_one_picture_for_each_quality(lpips_weights: Path, monkeypatch: pytest.M
         assert [float(bpp) for bpp, _ in coded] == [2, 2]
         for quality, (_, picture) in enumerate(coded):
             torch.testing.assert_close(picture, image + 1 + quality)
-        assert len(objective.coded(network, image, True, 1)) == 1
-
-
-def test_a_progressive_codec_has_no_linear_stage() -> None:
-    with pytest.raises(TrainingError, match="no linear stage; set linear_steps = 0"):
-        Progressive(LAMBDAS, 3, 2).training_loss(
-            Halving(), torch.rand(1, 3, 16, 16), drawn(0, 0, 1), learned=False
-        )
+        assert len(objective.coded(network, image, 1)) == 1
 
 
 def test_objectives_by_name(lpips_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def made(**values: Any) -> Progressive:
-        config = TrainingConfig.from_dict(values, "test")
-        objective = make_objective(["progressive"], toderici(), config)
+        settings = objective_of({"name": "progressive", **values}, "test")
+        assert settings == ProgressiveSettings(**values)
+        objective = settings.build(toderici())
         assert isinstance(objective, Progressive)
         return objective
 
@@ -469,25 +467,61 @@ def test_objectives_by_name(lpips_weights: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("SLIMCODEC_LPIPS_WEIGHTS", str(lpips_weights.with_name("none")))
     with pytest.raises(MissingWeightsError):
         made(lpips_weight=0.5)
-    with pytest.raises(TrainingError, match="toderici has no objective 'perception'; it has progr"):
-        made(family="toderici", objective="perception", parts=["generator"])
+
+
+@pytest.mark.parametrize("name", registry.objectives)
+def test_settings_have_a_table(name: str, lpips_weights: Path) -> None:
+    """Every objective has defaults, says what it aims at, and builds what trains."""
+    settings = objective_of({"name": name}, "test")
+    assert settings == registry.objectives.get(name)() == settings.in_brief().from_settings({})
+    assert settings.look == (NATURAL if name == "perception" else FAITHFUL)
+    assert settings.has_rate == (name in ("rate-distortion", "progressive"))
+    shape = toderici() if name == "progressive" else hific_s()
+    teacher = Painter(0.0) if settings.learns_from_a_teacher else None
+    objective = settings.build(shape, teacher)
+    assert isinstance(objective, Objective)
+    assert objective.describe()
+
+
+def test_every_family_names_objectives_that_there_are() -> None:
+    for name in registry.families:
+        for objective in registry.families.get(name).objectives:
+            assert objective in registry.objectives
+
+
+def test_in_brief_every_term_is_there() -> None:
+    brief = ProgressiveSettings(window=8, iterations=16, lpips_weight=0.5).in_brief()
+    assert brief == ProgressiveSettings(window=1, iterations=2, lpips_weight=0.5)
 
 
 @pytest.mark.parametrize(
-    ("objective", "key", "value"),
+    ("table", "says"),
     [
-        ("progressive", "adversarial_weight", 0.5),
-        ("rate-distortion", "lpips_weight", 0.5),
-        ("rate-distortion", "absolute_weight", 0.1),
-        ("rate-distortion", "window", 8),
-        ("perception", "ms_ssim_weight", 0.1),
+        ("perception", r"written as an \[objective\] table, got 'perception'"),
+        ({}, r"the \[objective\] table says no name"),
+        ({"name": 3}, r"says no name"),
+        ({"name": "distilation"}, "unknown objective 'distilation'; did you mean distillation"),
+        (
+            {"name": "distillation", "teacher_wait": 1.0},
+            "unknown setting of the objective distillation 'teacher_wait'; did you mean teacher_w",
+        ),
+        ({"name": "progressive", "adversarial_weight": 0.5}, "objective progressive 'adversarial"),
+        ({"name": "rate-distortion", "lpips_weight": 0.5}, "did you mean ms_ssim_weight"),
+        ({"name": "rate-distortion", "window": 8}, "rate-distortion 'window'; known: ms_ssim_w"),
+        ({"name": "rate-distortion", "ms_ssim_weight": -0.5}, "ms_ssim_weight must be 0 or above"),
+        ({"name": "perception", "lpips_weight": "1"}, "lpips_weight must be float, got str '1'"),
+        ({"name": "perception", "lpips_weight": True}, "lpips_weight must be float, got bool"),
+        ({"name": "progressive", "window": 1.5}, "window must be int, got float 1.5"),
+        ({"name": "progressive", "window": 0}, "window must be above 0, got 0"),
+        ({"name": "progressive", "iterations": -1}, "iterations must be 0 or above, got -1"),
+        ({"name": "distillation", "teacher_weight": -1}, "teacher_weight must be 0 or above"),
     ],
 )
-def test_a_setting_that_an_objective_does_not_read(objective: str, key: str, value: Any) -> None:
-    values = {"objective": objective, key: value, "parts": ["generator"]}
-    config = TrainingConfig.from_dict(values, "test")
-    with pytest.raises(TrainingError, match=f"{objective} does not read {key}; take it out"):
-        make_objective([objective], toderici(), config)
+def test_a_table_that_is_no_objective(table: Any, says: str) -> None:
+    with pytest.raises(ConfigError, match=says) as error:
+        objective_of(table, "run.toml")
+    assert str(error.value).startswith("run.toml: ")
+    assert "\n" not in str(error.value)
 
 
 def gradients(tiny_models: dict[str, Model], objective: Progressive, seed: int) -> dict[str, Any]:

@@ -21,7 +21,7 @@ class Squares:
     def __init__(self, adversary: nn.Module | None = None) -> None:
         self.adversary = adversary
 
-    def training_loss(self, network: Any, image: Any, draw: Any, learned: bool) -> Loss:
+    def training_loss(self, network: Any, image: Any, draw: Any) -> Loss:
         decoded = image
         for _ in range(draw.control.get("times", 1)):
             decoded = network(decoded)
@@ -61,7 +61,7 @@ def step_of(adversary: bool, device: str = "cpu") -> tuple[Step, nn.Module, Squa
 def test_steps_descend(adversary: bool) -> None:
     step, _, objective = step_of(adversary)
     image, draw = torch.rand(2, 3, 8, 8), Draw({"shift": torch.tensor([0.1, -0.1])})
-    found = torch.stack([step(image, draw, True) for _ in range(60)])
+    found = torch.stack([step(image, draw) for _ in range(60)])
     assert found[-1, 0] < 0.2 * found[0, 0]
     torch.testing.assert_close(found[:, 1:], found[:, :1] * torch.tensor([2.0, 3.0]))
     if adversary:
@@ -72,14 +72,15 @@ class Noted(Recorded):
     """Says what would be run as it is, recorded and replayed; it needs no GPU."""
 
     def __init__(self) -> None:
-        super().__init__(step=None)  # type: ignore[arg-type]
+        self.linear = False
+        super().__init__(None, lambda: self.linear)  # type: ignore[arg-type]
         self.done: list[tuple[str, dict[str, int]]] = []
 
-    def _aside(self, image: torch.Tensor, draw: Draw, learned: bool) -> torch.Tensor:
+    def _aside(self, image: torch.Tensor, draw: Draw) -> torch.Tensor:
         self.done.append(("run", dict(draw.control)))
         return torch.zeros(3)
 
-    def _record(self, image: torch.Tensor, draw: Draw, learned: bool) -> Any:
+    def _record(self, image: torch.Tensor, draw: Draw) -> Any:
         made = dict(draw.control)
         self.done.append(("record", made))
 
@@ -90,10 +91,10 @@ class Noted(Recorded):
 
         return replay
 
-    def take(self, image: torch.Tensor, skip: int, learned: bool = True) -> list[str]:
+    def take(self, image: torch.Tensor, skip: int, linear: bool = False) -> list[str]:
         """What one step did."""
-        before = len(self.done)
-        self(image, Draw({}, {"skip": skip}), learned)
+        before, self.linear = len(self.done), linear
+        self(image, Draw({}, {"skip": skip}))
         return [what for what, _ in self.done[before:]]
 
 
@@ -110,12 +111,12 @@ def test_each_control_value_is_recorded_once() -> None:
         assert run.take(image, skip) == ["replay"]
 
 
-def test_another_shape_or_stage_warms_up_again() -> None:
+def test_another_shape_or_mode_warms_up_again() -> None:
     run, image = Noted(), torch.zeros(2, 3, 8, 8)
     for other in (image, image[:1]):
-        for learned in (False, True):
-            assert [run.take(other, 0, learned) for _ in range(5)] == [["run"]] * 5
-            assert run.take(other, 0, learned) == ["record", "replay"]
+        for linear in (True, False):
+            assert [run.take(other, 0, linear) for _ in range(5)] == [["run"]] * 5
+            assert run.take(other, 0, linear) == ["record", "replay"]
     assert run.take(image, 0) == ["replay"]
 
 
@@ -134,7 +135,7 @@ def test_a_recorded_step_is_the_step(adversary: bool, ways: int) -> None:
             image = torch.rand(2, 3, 8, 8).cuda()
             control = {"times": 1 + number * number % 7 % ways} if ways > 1 else {}
             data = {"shift": torch.full((2,), number / 60).cuda()}
-            losses.append(run(image, Draw(data, control), True).cpu())
+            losses.append(run(image, Draw(data, control)).cpu())
         if isinstance(run, Recorded):
             assert len(run._recordings) == len(run._met) == (3 if ways > 1 else 1)
         runs.append([torch.stack(losses), *(p.detach().cpu() for p in network.parameters())])

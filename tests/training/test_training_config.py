@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from slimcodec import registry
-from slimcodec.errors import ConfigError, UsageError
-from slimcodec.training import TrainingConfig
+from slimcodec.errors import ConfigError, TrainingError, UsageError
+from slimcodec.training import Schedule, TrainingConfig
+from slimcodec.training.objectives import PerceptionSettings, ProgressiveSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -46,15 +47,15 @@ def test_values_are_taken_in_their_types(tmp_path: Path) -> None:
         ("learning_rate = 0", "learning_rate must be above 0"),
         ("crop = 100", "crop must be a multiple of 64 from 128 on, got 100"),
         ("crop = 64", "crop must be a multiple of 64 from 128 on, got 64"),
-        ("iterations = -1", "iterations must be 0 or above, got -1"),
-        ("ms_ssim_weight = -0.5", "ms_ssim_weight must be 0 or above, got -0.5"),
-        ("absolute_weight = -0.5", "absolute_weight must be 0 or above, got -0.5"),
-        ("lpips_weight = -0.5", "lpips_weight must be 0 or above, got -0.5"),
-        ("rate_weight = -1", "rate_weight must be 0 or above, got -1"),
-        ("ms_ssim_weight = 0.1\ncrop = 128", "ms_ssim_weight needs a crop of 192 or more, got 128"),
-        ('objective = "perception"', r"has no rate in it; it goes with parts = .*got \[\]"),
-        ('objective = "distillation"', r"has no rate in it; it goes with parts = .*got \[\]"),
-        ("teacher_weight = -1", "teacher_weight must be 0 or above, got -1"),
+        ("ms_ssim_weight = 0.1", "unknown key 'ms_ssim_weight'; known: "),
+        ('objective = "perception"', r"written as an \[objective\] table, got 'perception'"),
+        ('[objective]\nname = "perceptual"', "unknown objective 'perceptual'; did you mean perc"),
+        (
+            'crop = 128\n[objective]\nname = "rate-distortion"\nms_ssim_weight = 0.1',
+            "ms_ssim_weight needs a crop of 192 or more, got 128",
+        ),
+        ('[objective]\nname = "perception"', r"has no rate in it; it goes with parts = .*got \[\]"),
+        ('[objective]\nname = "distillation"', r"has no rate in it; it goes with .*got \[\]"),
         ("shape = 3", "shape must be dict, got int 3"),
         ("anneal_minutes = -1", "anneal_minutes must be 0 or above, got -1"),
         ('precision = "fp8"', "precision must be auto, 32-true or bf16-mixed, got 'fp8'"),
@@ -68,6 +69,25 @@ def test_errors_name_the_file_and_the_key(tmp_path: Path, text: str, words: str)
         TrainingConfig.read(path)
     assert str(error.value).startswith(str(path))
     assert "\n" not in str(error.value)
+
+
+def test_the_objective_of_a_run() -> None:
+    """The one it names, or its family's usual one; which a family may use, it says itself."""
+    hific, toderici = (registry.families.get(name) for name in ("hific", "toderici"))
+    assert TrainingConfig().chosen_objective(hific).name == "rate-distortion"
+    assert TrainingConfig(family="toderici").chosen_objective(toderici) == ProgressiveSettings()
+    table = {"name": "perception", "lpips_weight": 1}
+    config = TrainingConfig.from_dict({"objective": table, "parts": ["generator"]}, "x")
+    assert config.objective == PerceptionSettings(lpips_weight=1.0)
+    assert config.chosen_objective(hific) is config.objective
+    with pytest.raises(TrainingError, match="toderici has no objective 'perception'; it has progr"):
+        config.chosen_objective(toderici)
+
+
+def test_a_schedule_is_checked_when_it_is_made() -> None:
+    assert Schedule(steps=10, first_step=5).last_step == 15
+    with pytest.raises(UsageError, match="steps must be above 0, got 0"):
+        Schedule(steps=0)
 
 
 def test_a_missing_file(tmp_path: Path) -> None:

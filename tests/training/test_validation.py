@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from slimcodec.errors import TrainingError
 from slimcodec.images import write_image
 from slimcodec.metrics import MsSsim, Psnr
-from slimcodec.training.config import SMALLEST_MS_SSIM_CROP
+from slimcodec.training.objectives.settings import SMALLEST_MS_SSIM_CROP
 from slimcodec.training.validation import Validation
 from slimcodec.types import Image
 
@@ -26,7 +26,7 @@ class Levels:
     lifts it above white all over at the last of ten."""
 
     def coded(
-        self, network: nn.Module, image: Tensor, learned: bool, most: int | None = None
+        self, network: nn.Module, image: Tensor, most: int | None = None
     ) -> Sequence[tuple[Tensor, Tensor]]:
         assert not network.training
         found = [(torch.tensor(0.1 * n), self.picture(image, n)) for n in range(1, 10)]
@@ -69,7 +69,7 @@ def test_means_over_photographs(picture: Callable[..., Image], held_out: list[Pa
     # What lies beyond white counts for the squared error, and a picture shows it as white.
     assert measured[9].psnr_db == pytest.approx(-20 * np.log10(2), abs=1e-3)
     assert 0 < measured[9].ms_ssim < 1
-    points = validation.points(network, objective, True, CPU)
+    points = validation.points(network, objective, CPU)
     assert points == [(figures.bpp, figures.psnr_db) for figures in measured[:8]]
 
 
@@ -84,7 +84,7 @@ def test_a_picture_that_lacks_nothing(held_out: list[Path]) -> None:
 
 def test_nothing_is_held_out() -> None:
     objective: Any = Levels()
-    assert Validation([]).points(nn.Identity(), objective, True, CPU) == []
+    assert Validation([]).points(nn.Identity(), objective, CPU) == []
     assert Validation([]).measured(nn.Identity(), objective, CPU) == []
 
 

@@ -4,5 +4,6 @@ Nothing heavy is imported until a verb runs, so ``--help`` answers at once.
 """
 
 from slimcodec.cli.app import main
+from slimcodec.cli.leaving import run
 
-__all__ = ["main"]
+__all__ = ["main", "run"]

@@ -54,6 +54,7 @@ def encode(
     from slimcodec.cli.console import note, print_json
     from slimcodec.errors import UsageError
     from slimcodec.images import read_image
+    from slimcodec.machine import touch_ahead
     from slimcodec.metrics import bits_per_pixel
     from slimcodec.types import Progressive
 
@@ -66,6 +67,9 @@ def encode(
             f"--background takes a colour name or #rrggbb, got {background!r}"
         ) from None
     read = read_image(image, background=(colour[0], colour[1], colour[2]))
+    height, width, _ = read.pixels.shape
+    if library.runtime_of(codec, runtime):
+        touch_ahead(height * width)
     opened = library.load_codec(codec, runtime)
     if iterations is not None:
         if not isinstance(opened, Progressive):
@@ -80,7 +84,6 @@ def encode(
         raise UsageError(f"{target} is the picture itself; name another stream with -o")
     stream = opened.encode(read.pixels, quality)
     write_atomically(target, stream)
-    height, width, _ = read.pixels.shape
     bpp = bits_per_pixel(len(stream), height, width)
     for sentence in read.notes:
         note(f"{image}: {sentence}")

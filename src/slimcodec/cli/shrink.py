@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +20,8 @@ def shrink(
 ) -> None:
     """Apply a recipe to a model: print the plan, apply it, save a model file.
 
-    Says in words what it means for streams that exist already.
+    Says in words what it means for streams that exist already. Where a pass learns, it keeps how
+    far it is in OUTPUT.state: kill it at any moment, and the same command goes on.
 
     Example: slimcodec shrink hific-s --recipe recipes/prune-generator.toml -o small.slim
 
@@ -37,12 +39,23 @@ def shrink(
     parsed.check_photographs(calibration)
     for line in parsed.plan(thaw_network(before), family):
         note(f"plan: {line}")
+    # Hours of learning outlive a kill: the same command goes on from here.
+    state = output.with_name(output.name + ".state") if parsed.learns() else None
     with progress_bar("shrinking") as progress:
-        after = library.shrink_model(before, parsed, Context(calibration, progress))
+        context = Context(calibration, progress, state=state)
+        after = library.shrink_model(before, parsed, context)
     save(after, output)
+    if state is not None:
+        shutil.rmtree(state)
     words = library.stream_change(before, after, parsed)
+    whole = before.parameters()
     counts = {
-        part: {"parameters": total, "nonzero": kept, "nonzero_before": before.parameters()[part][1]}
+        part: {
+            "parameters": total,
+            "parameters_before": whole[part][0],
+            "nonzero": kept,
+            "nonzero_before": whole[part][1],
+        }
         for part, (total, kept) in after.parameters().items()
     }
     size = output.stat().st_size
@@ -59,9 +72,9 @@ def shrink(
         )
         return
     for part, count in counts.items():
-        share = count["nonzero"] / count["parameters"]
+        share = count["nonzero"] / count["parameters_before"]
         print(
-            f"{part:12} {count['nonzero']:>12,} of {count['parameters']:,} weights left "
+            f"{part:12} {count['nonzero']:>12,} of {count['parameters_before']:,} weights left "
             f"({share:.1%})"
         )
     print(words)

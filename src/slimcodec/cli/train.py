@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 import os
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from slimcodec.cli.console import readable_bytes
 from slimcodec.cli.options import Images, Out
 
 if TYPE_CHECKING:
-    from slimcodec.model_file import Model
-    from slimcodec.training import Progress, Trained, TrainingConfig
+    from slimcodec.training import Progress, TrainingConfig
 
 
 def train(
@@ -61,129 +59,34 @@ def train(
     Example: slimcodec train recipes/train-hific-s.toml --images photos --out runs/hific-s
     """
     from slimcodec import library
-    from slimcodec.errors import MissingExtraError, UsageError
+    from slimcodec.errors import MissingExtraError
     from slimcodec.images import find_images
 
     try:
         import torch
 
-        from slimcodec.model_file import thaw_network
         from slimcodec.training import TrainingConfig
-        from slimcodec.training import train as run_training
+        from slimcodec.workflows.training import train_model
     except ImportError as error:
         raise MissingExtraError("training", "train") from error
 
     run = TrainingConfig.read(config)
     photos = find_images(images)
-    if not resume and (out / "state.ckpt").exists():
-        raise UsageError(f"{out} holds a run already; go on with --resume or name another --out")
-    weights, start = None, None
-    history: tuple[Mapping[str, Any], ...] = ()
-    if init is not None:
-        start = library.load_model(init)
-        weights = {k: torch.from_numpy(v) for k, v in start.weights.items()}
-        history = start.history
-    taught_by = None
-    if teacher is not None:
-        wise = library.load_model(teacher)
-        if start is not None and wise.stream_id != start.stream_id:
-            raise UsageError(f"--teacher {teacher} and --init {init} do not read the same streams")
-        taught_by = thaw_network(wise)
+    start, wise = (None if name is None else library.load_model(name) for name in (init, teacher))
     if threads is not None:
         # Of every process: those that are started later take it from the environment.
         os.environ["OMP_NUM_THREADS"] = str(threads)
         torch.set_num_threads(threads)
     with _shown(run) as on_progress:
-        trained = run_training(
+        written = train_model(
             run, photos, out,
-            init=weights, history=history, resume=resume, minutes=minutes,
-            teacher=taught_by, devices=devices,
+            start=start, teacher=wise, resume=resume, minutes=minutes, devices=devices,
             on_progress=on_progress,
         )  # fmt: skip
-    if trained.leads:
-        used = [photo for photo in photos if photo.name not in run.holdout]
-        _save(run, frozen_model(run, trained, used, start), trained, out)
-
-
-_SETTLED_ON = 12
-"""Photographs that a new probability model is settled on."""
-
-
-def frozen_model(
-    run: TrainingConfig, trained: Trained, photos: Sequence[Path], start: Model | None = None
-) -> Model:
-    """What a run comes to, with its record.
-
-    Args:
-        run: as it was told.
-        trained: its outcome.
-        photos: those that were trained on.
-        start: what it started from. Where the layers that coding runs in integers did not move,
-            they stay as they were settled, and so do the streams.
-    """
-    from slimcodec import registry
-    from slimcodec.codecs.settled import coded_layers, settle_as
-    from slimcodec.images import read_image
-    from slimcodec.model_file import FAITHFUL, NATURAL, freeze_network
-
-    record = {
-        "train": run.name,
-        "steps": trained.step,
-        "hours": round(trained.train_seconds / 3600, 3),
-        "photographs": len(photos),
-        "objective": trained.objective,
-        **({"parts": list(run.parts)} if run.parts else {}),
-        "hardware": trained.hardware,
-        "validation_bpp_db": [[round(b, 4), round(d, 3)] for b, d in trained.validation],
-    }
-    history = (*trained.history, record)
-    look = NATURAL if run.objective == "perception" else FAITHFUL
-    family, network, few = registry.families.get(run.family), trained.network, []
-    state = network.state_dict()
-    names = [f"{layer}.weight" for layer in coded_layers(family, network.config)]
-    if start is not None and all((state[n].cpu().numpy() == start.weights[n]).all() for n in names):
-        network = copy.deepcopy(network)
-        settle_as(network, family, start.quantization)
-    else:
-        step = max(1, len(photos) // _SETTLED_ON)
-        few = [read_image(path).pixels for path in photos[::step][:_SETTLED_ON]]
-    return freeze_network(
-        network,
-        name=run.name,
-        family=run.family,
-        history=history,
-        look=look,
-        photographs=few,
-    )
-
-
-def _save(run: TrainingConfig, model: Model, trained: Trained, out: Path) -> None:
-    from slimcodec.atomic import write_atomically
-    from slimcodec.cli.console import readable_bytes
-    from slimcodec.model_file import save
-
-    path = out / f"{run.name}.slim"
-    out.mkdir(parents=True, exist_ok=True)
-    save(model, path)
-    size = path.stat().st_size
-    write_atomically(path.with_suffix(".md"), _card(model, size).encode())
-    card = path.with_suffix(".md").name
-    print(f"{path}: {readable_bytes(size)} after {trained.step:,} steps; its card is {card}")
-
-
-def _card(model: Model, size: int) -> str:
-    """What is known of a model that was just trained; a bench knows more."""
-    from slimcodec.report import CardFacts, head_section, network_section, training_section
-
-    facts = CardFacts.of(model, size)
-    sections = [
-        head_section(facts, "Written by `slimcodec train`; real streams are measured by "
-                     f"`slimcodec bench {model.name}.slim jpeg webp --images DIR --out DIR`."),
-        network_section(facts),
-        training_section(facts, "Whoever passes the model on says here what the photographs were "
-                         "and under which licences."),
-    ]  # fmt: skip
-    return "\n\n".join(sections) + "\n"
+    if written is not None:
+        size = readable_bytes(written.path.stat().st_size)
+        steps = f"{written.trained.step:,} steps"
+        print(f"{written.path}: {size} after {steps}; its card is {written.card.name}")
 
 
 def _shown(run: TrainingConfig) -> Any:
@@ -225,7 +128,7 @@ def _shown(run: TrainingConfig) -> Any:
             TextColumn("{task.fields[text]}"),
         )  # fmt: skip
         with Bar(*columns, console=console) as shown:
-            task = shown.add_task("", total=run.first_step + run.steps, text="preparing")
+            task = shown.add_task("", total=run.last_step, text="preparing")
 
             def show(p: Progress) -> None:
                 shown.update(task, completed=p.step, text=text(p))

@@ -3,7 +3,7 @@ need not know which one it is."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -16,6 +16,7 @@ from slimcodec.quantization import IntegerSum, Quantization
 from slimcodec.types import Codec
 
 if TYPE_CHECKING:
+    from slimcodec.codecs.layers import Layer
     from slimcodec.graphs.ir import Model as GraphModel
 
 __all__ = [
@@ -125,7 +126,7 @@ class Family(Protocol):
     checkpoint_files: tuple[str, ...]
     """The role of each file of a published checkpoint, in the order they are given in."""
     objectives: tuple[str, ...]
-    """What training can minimise, names in ``training.objectives``; the usual one first."""
+    """What training can minimise, names in ``registry.objectives``; the usual one first."""
 
     def preset(self, name: str) -> Any:
         """A named config, or ``UnknownNameError``."""
@@ -147,6 +148,12 @@ class Family(Protocol):
         """Run the network as training does, image [1, 3, h, w] in [0, 1], at every quality: the
         only way to let those layers see something that coding runs in integers."""
 
+    def costs(self, network: Any, image: Any) -> Iterator[Any]:
+        """What coding an image [1, 3, h, w] in [0, 1] costs, as tensors with a gradient to the
+        network in training mode: bits per pixel and λ · 255² · squared error, one after another for
+        every quality, so weighted that each says about as much; or the sum for all that depend on
+        each other."""
+
     def graphs(self, network: Any) -> dict[str, Callable[..., Any]]:
         """What a runtime executes, by the name the glue calls it: tensors in, a tensor or a tuple
         of them out. What a recurrent part remembers is among them, so a graph is a pure function.
@@ -162,8 +169,36 @@ class Family(Protocol):
     def wide_layers(self, config: Any) -> Mapping[str, Wide]:
         """Layers that the bits of others cannot hold, and by how much: see the family for why."""
 
+    def layers(self, config: Any) -> Sequence[Layer]:
+        """The table of a network's layers: what each reads and makes (``codecs.layers``)."""
+
+    def residual_blocks(self, config: Any) -> Sequence[str]:
+        """Modules, numbered at the end, that add to what they are given, so that each may go by
+        itself; in order."""
+
+    def narrowed(
+        self,
+        config: Any,
+        widths: Mapping[str, int],
+        blocks: Sequence[int] | None = None,
+        full_norms: bool = True,
+    ) -> Any:
+        """The config of the same network with fewer channels.
+
+        Args:
+            config: what it is now.
+            widths: group of channels to the units that it shall have.
+            blocks: numbers of the residual blocks that stay; all when not given.
+            full_norms: whether norms of narrowed groups go on dividing for as many channels as
+                before.
+        """
+
     def rescalings(self, config: Any) -> Sequence[Rescaling]:
         """Where quantization may choose the units of channels."""
+
+    def centre(self, network: Any, part: str) -> None:
+        """Rewrite a part's weights, in place, so that norms have less to do; what the network
+        computes stays. Where weights may have been set to zero on purpose, they are not touched."""
 
     def picture_layers(self, config: Any) -> PictureLayers:
         """What a decoder makes its pictures with, last of all."""

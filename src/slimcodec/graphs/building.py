@@ -103,22 +103,30 @@ class Builder:
             output_padding=(extra, extra),
         )
 
-    def channel_norm(self, layer: str, x: Value) -> Value:
-        """Each position normalised over its channels: unbiased variance, eps 1e-3.
+    def channel_norm(
+        self, layer: str, x: Value, counted: int | None = None, centred: bool = False
+    ) -> Value:
+        """Each position normalised over its channels, whose mean is zero if they are ``centred``:
+        unbiased variance, eps 1e-3. Where more are counted than there are, the others are zeros.
 
         The squared distances from the mean are the squares less those of the mean: ReduceL2 reads
         the tensor once and writes one channel, where the distances squared would be written out
         (int8 generator on OpenVINO: 481 ms for 523).
         """
-        channels = _channels(x)
+        channels = _channels(x) if counted is None else counted
         axes = self.numbers([1])
         single = (1, *_sides(x))
-        mean = self._made("ReduceMean", [x, axes], single, keepdims=1)
         length = self._made("ReduceL2", [x, axes], single, keepdims=1)
-        squares = self.sub(self.mul(length, length), self.mul(self.mul(mean, mean), channels))
+        squares = self.mul(length, length)
+        if not centred:
+            mean = self._made("ReduceMean", [x, axes], single, keepdims=1)
+            if channels != _channels(x):
+                mean = self.mul(mean, _channels(x) / channels)
+            squares = self.sub(squares, self.mul(self.mul(mean, mean), channels))
+            x = self.sub(x, mean)
         variance = self.mul(squares, 1 / (channels - 1))
         spread = self._made("Sqrt", [self.add(variance, 1e-3)], single)
-        out = self.div(self.sub(x, mean), spread)
+        out = self.div(x, spread)
         return self.add(self.mul(out, self.weight(f"{layer}.gamma")), self.weight(f"{layer}.beta"))
 
     def row(self, table: str, number: Value) -> Value:

@@ -16,10 +16,14 @@ Pillow does not apply them either.
 from __future__ import annotations
 
 import io
+from typing import TYPE_CHECKING
 
 import numpy as np
 import PIL.Image
-from PIL import ImageCms, features
+from PIL import features
+
+if TYPE_CHECKING:
+    from PIL import ImageCms
 
 __all__ = ["to_srgb"]
 
@@ -45,6 +49,9 @@ def to_srgb(picture: PIL.Image.Image, profile: bytes | None) -> tuple[PIL.Image.
         return picture.convert("RGB"), None
     if not features.check("littlecms2"):
         return picture.convert("RGB"), "the colour profile was ignored: Pillow lacks LittleCMS"
+    # LittleCMS takes as long to load as a small picture to read.
+    from PIL import ImageCms
+
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         space = source.profile.xcolor_space.strip()

@@ -60,9 +60,11 @@ def write_image(path: str | os.PathLike[str], image: Image) -> None:
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
         raise ValueError(f"an image must be uint8 [h, w, 3], got {image.dtype} {image.shape}")
     name, options = _FORMATS[suffix]
+    # From a name Pillow loads the format's own plugin, from a format all common ones first.
     coded = io.BytesIO()
+    coded.name = f"picture{suffix}"
     try:
-        PIL.Image.fromarray(np.ascontiguousarray(image)).save(coded, format=name, **options)
+        PIL.Image.fromarray(np.ascontiguousarray(image)).save(coded, **options)
     except (OSError, ValueError) as error:
         height, width = image.shape[:2]
         reason = " ".join(str(error).split())

@@ -70,16 +70,17 @@ class IntegerLayer:
     highest: int
 
     def __post_init__(self) -> None:
-        weights = np.abs(self.weights.astype(np.int64))
         bias, multiplier = (a.astype(np.int64) for a in (self.bias, self.multiplier))
-        reach = BYTE * weights.sum(axis=0)
-        if weights.max(initial=0) > WEIGHT_LIMIT or multiplier.min(initial=0) < 0:
+        lowest, highest = self.weights.min(initial=0), self.weights.max(initial=0)
+        if not -WEIGHT_LIMIT <= lowest <= highest <= WEIGHT_LIMIT or multiplier.min(initial=0) < 0:
             raise ModelFileError(
                 f"the probability model's weights do not lie within ±{WEIGHT_LIMIT}, or a "
                 "multiplier is negative"
             )
         if not 1 <= self.shift <= _MOST_SHIFT or self.lowest > self.highest:
             raise ModelFileError("the probability model's shifts or limits are damaged")
+        # Of bytes, which have their magnitude in bytes, as the weights lie within the limit.
+        reach = BYTE * np.abs(self.weights).sum(axis=0, dtype=np.int64)
         largest = (reach + np.abs(bias)).max(initial=0)
         # In Python's integers: a forged multiplier must not overflow the proof itself.
         product = int(largest) * int(multiplier.max(initial=0)) + (1 << (self.shift - 1))
@@ -243,7 +244,9 @@ def integer_layer(
     taken_off = np.zeros(len(unit), np.int64)
     for part in parts:
         zeros = np.broadcast_to(np.asarray(part.zero, np.int64), part.integers.shape[:1])
-        taken_off += zeros @ part.integers.astype(np.int64)
+        # Few are told apart, and weights in 64 bits would be eight times as much memory.
+        for zero in set(zeros.tolist()) - {0}:
+            taken_off += zero * part.integers[zeros == zero].sum(axis=0, dtype=np.int64)
     # A bias beyond what a sum can be would clip whatever is added to it.
     limit = float(1 << (_SUM_BITS - 1))
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):

@@ -58,10 +58,11 @@ def save(model: Model, path: Path, base: Path | None = None) -> None:
     Args:
         model: what to write.
         path: the file.
-        base: a model file in the same folder; tensors that it has are left out.
+        base: a model file in the same folder; tensors that it has are left out, and those that
+            the model lacks are named.
 
     Raises:
-        UsageError: when the base lies elsewhere, has a base itself or is of another shape.
+        UsageError: when the base lies elsewhere or has a base itself.
         ModelFileError: when the base cannot be read, or a weight is not what its file would say.
     """
     manifest = {**model.manifest(), "format": FORMAT, "digest": model.digest}
@@ -76,9 +77,8 @@ def save(model: Model, path: Path, base: Path | None = None) -> None:
         whole = _contents(base_model)
         # Steps that the model lacks are no harm: its manifest says which weights have any.
         extra = {name for name in set(whole.names()) - set(names) if not name.startswith(STEP)}
-        if extra:
-            raise UsageError(f"{base} has {min(extra)}, which {model.name} lacks; save it whole")
         manifest["base"] = {"file": base.name, "digest": base_model.digest}
+        manifest["base"] |= {"without": sorted(extra)} if extra else {}
     shared = set(whole.names()) if whole else set()
     tensors, packed = {}, {}
     for name in sorted(names):
@@ -152,10 +152,10 @@ def files_of(path: Path) -> list[Path]:
 
 
 def taken(path: Path, manifest: Mapping[str, Any], own: set[str], base: Any) -> list[str]:
-    """The tensors that a file takes from its base: all it lacks but steps of what it does not
-    quantize."""
+    """The tensors that a file takes from its base: all it lacks but those that it says it is
+    without, and steps of what it does not quantize."""
     steps = {STEP + name for name in grids_of(path, manifest)}
-    lacking = sorted(set(base.keys()) - own)
+    lacking = sorted(set(base.keys()) - own - _without(path, manifest["base"]))
     return [name for name in lacking if name in steps or not name.startswith(STEP)]
 
 
@@ -228,8 +228,18 @@ def _base_tensors(path: Path, base: Any) -> dict[str, NDArray[Any]]:
             f"{path} builds on another {found.name} than the one beside it: its digest begins with "
             f"{str(base.get('digest'))[:8]}, that one's with {whole.digest[:8]}"
         )
-    contents = _contents(whole)
-    return {name: contents.tensor(name) for name in contents.names()}
+    contents, without = _contents(whole), _without(path, base)
+    return {name: contents.tensor(name) for name in contents.names() if name not in without}
+
+
+def _without(path: Path, base: Mapping[str, Any]) -> set[str]:
+    """What a narrower network lacks of the file that it builds on."""
+    names = base.get("without", [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ModelFileError(
+            f"{path} says that it is without {names!r:.80}, which names no tensors"
+        )
+    return set(names)
 
 
 def _stream_id(model: Model, path: Path) -> str:

@@ -9,7 +9,7 @@ How many bits a layer's integers have, and along which axis its steps lie, is sa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,16 +86,40 @@ class Contents:
             if integers is None or steps is None or steps.dtype != np.float32:
                 raise ModelFileError(f"the integers of {name} are missing, or their steps")
             grids[name] = WeightGrid(integers, steps, axis, bits)
-        weights, frozen = {}, {}
+        stored, frozen = {}, {}
         for name in sorted(tensors):
             array = tensors.pop(name)
             key = name.partition("/")[2]
             if name.startswith(WEIGHT):
-                grid = grids.get(key)
-                weights[key] = array.astype(np.float32) if grid is None else grid.weights()
+                stored[key] = grids.get(key, array)
             elif name.startswith(FROZEN):
                 frozen[key] = array
-        return cls(weights, grids, frozen)
+        return cls(_Weights(stored), grids, frozen)
+
+
+class _Weights(Mapping[str, "NDArray[np.float32]"]):
+    """Weights in float32, each made when it is first asked for: whoever codes needs few of them.
+
+    Args:
+        stored: half floats, or a grid.
+    """
+
+    def __init__(self, stored: dict[str, WeightGrid | NDArray[Any]]) -> None:
+        self._stored = stored
+
+    def __getitem__(self, name: str) -> NDArray[np.float32]:
+        own = self._stored[name]
+        if isinstance(own, WeightGrid):
+            own = own.weights()
+        made: NDArray[np.float32] = own.astype(np.float32, copy=False)
+        self._stored[name] = made
+        return made
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._stored)
+
+    def __len__(self) -> int:
+        return len(self._stored)
 
 
 def same(one: NDArray[Any], other: NDArray[Any]) -> bool:

@@ -17,12 +17,9 @@ from numpy.typing import NDArray
 from slimcodec import registry
 from slimcodec.errors import ModelFileError
 from slimcodec.quantization import Quantization
-from slimcodec.types import Image
+from slimcodec.types import FAITHFUL, NATURAL, Image
 
 __all__ = ["FAITHFUL", "NATURAL", "Model", "freeze_network", "thaw_network"]
-
-FAITHFUL, NATURAL = "faithful", "natural"
-"""Looks: as close to the original as the bits allow, or as a photograph would look."""
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ graph exported with the same grids (``runtime.graphs``) runs the numbers that we
 
     weight      a parametrization of ``layer.weight``: whoever reads the weight gets it rounded
     activation  a module in the slot ``layer.input_grid``, run before the layer
+    mask        another parametrization of ``layer.weight``: what is zero stays so
 
-Both round with a straight-through gradient: one inside the grid, zero beyond its ends, where a
+Both roundings have a straight-through gradient: one inside the grid, zero beyond its ends, where a
 value clips (Jacob et al. 2018). Parameters keep their full precision underneath, so the one
 training loop can go on with a quantized network as with any other.
 """
@@ -35,14 +36,18 @@ from slimcodec.quantization.grids import (
 __all__ = [
     "Convolution",
     "InputGrid",
+    "Mask",
     "attach_activations",
+    "attach_mask",
     "attach_weights",
     "clear_slots",
     "convolutions",
     "convolved",
     "fill_slot",
+    "hold_zeros",
     "is_quantized",
     "is_settled",
+    "let_go_of_zeros",
     "masked",
     "output_axis",
     "pads_zeros",
@@ -51,6 +56,7 @@ __all__ = [
     "quantization_of",
     "seen_by",
     "set_weights",
+    "underneath",
     "weight_grids",
 ]
 
@@ -136,6 +142,26 @@ class InputGrid(nn.Module):
         return _rounded(x.float() + half, step, lowest + 0.5, highest + 0.5) - half
 
 
+class Mask(nn.Module):
+    """The parametrization of weights of which some are pruned, and stay so while others learn.
+
+    Zeros lie underneath as well, and get no gradient: a model file, a moving average and a state
+    that a run goes on from see what the layer sees.
+
+    Args:
+        mask: zeros and ones, of the weights' shape or broadcast to it.
+    """
+
+    mask: Tensor
+
+    def __init__(self, mask: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("mask", mask, persistent=False)
+
+    def forward(self, weight: Tensor) -> Tensor:
+        return weight * self.mask
+
+
 def fill_slot(layer: nn.Module, module: nn.Module) -> None:
     """Put a module before a layer: it is given the layer's input and returns what the layer sees.
 
@@ -179,24 +205,66 @@ def attach_weights(
     that is there makes way in its place: torch's own removal would take the weight from every copy
     of the layer too."""
     rounding = WeightRounding(steps, axis, bits, layer.weight.dim(), coded=coded)
-    if _rounding(layer) is None:
-        parametrize.register_parametrization(layer, "weight", rounding)
-    else:
-        layer.get_submodule("parametrizations.weight")[0] = rounding  # type: ignore[operator]
+    _parametrize(layer, rounding)
+
+
+@torch.no_grad()
+def attach_mask(layer: Convolution, mask: Tensor) -> None:
+    """Set a layer's weights, rounded or not, to zero where a mask has zeros, now and while they
+    learn. A mask that is there makes way."""
+    underneath(layer).mul_(mask)
+    _parametrize(layer, Mask(mask.to(layer.weight)))
+
+
+def hold_zeros(network: nn.Module) -> None:
+    """Let every weight of a convolution that is zero stay so while the network learns. A layer of
+    nothing else is one that says nothing yet, not one that was pruned: it may learn to."""
+    for layer in convolutions(network).values():
+        kept = underneath(layer).detach() != 0
+        if kept.any() and not kept.all():
+            attach_mask(layer, kept)
+
+
+def let_go_of_zeros(network: nn.Module) -> None:
+    """The inverse of ``hold_zeros`` for layers that do not round: weights without a mask, zeros
+    where they are."""
+    for layer in convolutions(network).values():
+        if parametrize.is_parametrized(layer, "weight"):
+            chain: Any = layer.get_submodule("parametrizations.weight")
+            if all(isinstance(each, Mask) for each in chain):
+                parametrize.remove_parametrizations(layer, "weight")
+
+
+def underneath(layer: Convolution) -> Tensor:
+    """A layer's weights as they learn: before a mask and before rounding."""
+    if not parametrize.is_parametrized(layer, "weight"):
+        return layer.weight
+    ours: Any = layer.get_submodule("parametrizations.weight")
+    found: Tensor = ours.original
+    return found
+
+
+def _parametrize(layer: Convolution, new: nn.Module) -> None:
+    if parametrize.is_parametrized(layer, "weight"):
+        chain: Any = layer.get_submodule("parametrizations.weight")
+        for place, each in enumerate(chain):
+            if type(each) is type(new):
+                chain[place] = new
+                return
+    parametrize.register_parametrization(layer, "weight", new)
 
 
 @torch.no_grad()
 def set_weights(layer: Convolution, weight: Tensor) -> None:
     """Change a layer's weights, underneath their rounding where they have one."""
-    found = _rounding(layer)
-    (layer.weight if found is None else found[1]).copy_(weight)
+    underneath(layer).copy_(weight)
 
 
 @torch.no_grad()
 def masked(layer: Convolution, mask: Tensor) -> None:
-    """Multiply a layer's weights, rounded or not, by zeros and ones, in place."""
-    found = _rounding(layer)
-    (layer.weight if found is None else found[1]).mul_(mask)
+    """Multiply a layer's weights, rounded or not, by zeros and ones, in place; ``attach_mask``
+    keeps them so."""
+    underneath(layer).mul_(mask)
 
 
 def weight_grids(network: nn.Module) -> dict[str, WeightGrid]:
@@ -260,8 +328,11 @@ def _rounding(layer: nn.Module) -> tuple[WeightRounding, Tensor] | None:
     """What rounds a layer's weights, and those weights as they are underneath."""
     if not parametrize.is_parametrized(layer, "weight"):
         return None
-    ours: Any = layer.get_submodule("parametrizations.weight")
-    return (ours[0], ours.original) if isinstance(ours[0], WeightRounding) else None
+    chain: Any = layer.get_submodule("parametrizations.weight")
+    for each in chain:
+        if isinstance(each, WeightRounding):
+            return each, chain.original
+    return None
 
 
 def convolved(layer: Convolution, x: Tensor, weight: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from slimcodec.runtime.base import DEFAULT, Operator, Runtime, open_codec, open_file
 from slimcodec.runtime.bundle import Bundle, is_bundle, open_bundle
+from slimcodec.runtime.cache import known_file
 
 __all__ = [
     "DEFAULT",
@@ -9,6 +10,7 @@ __all__ = [
     "Operator",
     "Runtime",
     "is_bundle",
+    "known_file",
     "open_bundle",
     "open_codec",
     "open_file",

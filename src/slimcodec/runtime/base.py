@@ -119,7 +119,8 @@ def open_file(path: Path, runtime: str | None = None) -> Codec:
     source: Source | None = None if known is None else own.kept(known.digest)
     if known is None or source is None:
         model = load(path)
-        known, source = KnownFile(model.digest, file_bytes(path)), model
+        known = KnownFile(model.digest, file_bytes(path), model.stream_id, model.look)
+        source = model
         remember_file(path, files_of(path), known)
     return glue(source, own.graphs(source), known.bytes)
 

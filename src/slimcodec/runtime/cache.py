@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cache
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from slimcodec.atomic import write_atomically
 from slimcodec.errors import BundleError, SlimcodecError
 from slimcodec.runtime.bundle import Bundle, open_bundle
 
-__all__ = ["cache_folder", "keep_bundle", "kept_bundle", "kept_folder"]
+__all__ = ["KnownFile", "cache_folder", "keep_bundle", "kept_bundle", "kept_folder", "known_file"]
 
 _VERSION = 10
 """Of what export writes; raised when the same model comes to give other graphs."""
@@ -43,10 +43,17 @@ class KnownFile:
     Attributes:
         digest: of its model, in hex.
         bytes: what ``model_file.file_bytes`` says of it.
+        stream_id: of its streams, in hex.
+        look: what its pictures aim at.
     """
 
     digest: str
     bytes: int
+    stream_id: str
+    look: str
+
+
+_FACTS = tuple(field.name for field in fields(KnownFile))
 
 
 def known_file(path: Path) -> KnownFile | None:
@@ -55,7 +62,7 @@ def known_file(path: Path) -> KnownFile | None:
         record = json.loads(_record(path).read_text(encoding="utf-8"))
         if any(_state(Path(file)) != state for file, state in record["files"].items()):
             return None
-        return KnownFile(record["digest"], record["bytes"])
+        return KnownFile(**{key: record[key] for key in _FACTS})
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
 
@@ -63,7 +70,7 @@ def known_file(path: Path) -> KnownFile | None:
 def remember_file(path: Path, files: Sequence[Path], known: KnownFile) -> None:
     """Remember a model file that was checked, with the files that it is made of."""
     states = {str(file.resolve()): _state(file) for file in files}
-    record = {"files": states, "digest": known.digest, "bytes": known.bytes}
+    record = {"files": states, **asdict(known)}
     settled = time.time_ns() - max(changed for _, changed in states.values()) > _SETTLED_NS
     if settled and kept_folder("models") is not None:
         with suppress(SlimcodecError):

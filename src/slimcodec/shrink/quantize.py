@@ -234,6 +234,8 @@ class Quantize:
         quantized = copy.deepcopy(network)
         bits, coded = self.bits(quantized, family), coded_layers(family, network.config)
         others = [name for name in convolutions(network) if name not in coded]
+        for part in {name.split(".")[0] for name, own in bits.items() if own.activations}:
+            family.centre(quantized, part)
         path: calibration.CodedPath | None = None
         notes: dict[str, Seen] = {}
         if self.needs_photographs():

@@ -68,11 +68,14 @@ class Context:
         reference: the network before the recipe, which passes only look at. ``Recipe.apply`` says
             so where nobody has: whoever goes on with a network that was shrunk before may name the
             one from before that.
+        state: a folder in which passes that learn keep how far they are, to go on from there when
+            they are applied again; nothing is kept without one.
     """
 
     photographs: Path | None = None
     on_progress: Callable[[int, int, str], None] = lambda done, total, what: None
     reference: nn.Module | None = None
+    state: Path | None = None
 
     def folder(self, what: str) -> Path:
         """The photographs.
@@ -183,6 +186,12 @@ class Recipe:
         """Parts whose weights change."""
         return frozenset().union(*(step.touches(family) for step in self.passes))
 
+    def learns(self) -> bool:
+        """Whether any pass trains."""
+        from slimcodec.shrink.learning import Learning
+
+        return any(isinstance(step, Learning) for step in self.passes)
+
     def check_photographs(self, photographs: Path | None) -> None:
         """Raise before anything is loaded when a pass needs photographs and has none.
 
@@ -203,9 +212,10 @@ class Recipe:
         if context.reference is None:
             context = replace(context, reference=network)
         records = []
-        for step in self.passes:
+        for number, step in enumerate(self.passes, 1):
             started = time.perf_counter()
-            network, layers = step.apply(network, family, context)
+            own = context.state and context.state / f"{number}-{step.name}"
+            network, layers = step.apply(network, family, replace(context, state=own))
             seconds = time.perf_counter() - started
             records.append(Record(step.name, step.settings(), layers, seconds))
         return network, records

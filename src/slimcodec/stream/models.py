@@ -71,12 +71,13 @@ _POPULATION = np.array([byte.bit_count() for byte in range(1 << FLAGS)])
 
 def flag_frequencies(misses: int) -> NDArray[np.int64]:
     """Frequencies of eight flags at once, [256], each of which is set ``misses`` times in 2**24."""
-    of_population = []
+    of_population, set_ones = [], TOTAL - (1 << FLAGS)
     for ones in range(FLAGS + 1):
-        share = TOTAL - (1 << FLAGS)
-        for flag in range(FLAGS):
-            share = share * (misses if flag < ones else TOTAL - misses) >> 24
+        share = set_ones
+        for _ in range(FLAGS - ones):
+            share = share * (TOTAL - misses) >> 24
         of_population.append(share + 1)
+        set_ones = set_ones * misses >> 24
     frequencies: NDArray[np.int64] = np.array(of_population, np.int64)[_POPULATION]
     frequencies[0] += TOTAL - frequencies.sum()
     return frequencies

@@ -41,8 +41,10 @@ class Tables:
             and bool((self.reaches >= 0).all())
             and int(sizes.sum()) == len(self.frequencies)
             and bool((self.frequencies > 0).all())
-            and all(int(self[i].sum(dtype=np.int64)) == TOTAL for i in range(len(self)))
         )
+        if sound and len(sizes):
+            sums = np.add.reduceat(self.frequencies, sizes.cumsum() - sizes, dtype=np.int64)
+            sound = bool((sums == TOTAL).all())
         if not sound:
             raise ModelFileError("the model's probability tables are damaged")
 

@@ -1,7 +1,18 @@
 """Training: crops, losses and the only training loop."""
 
 from slimcodec.training.config import TrainingConfig
-from slimcodec.training.loop import Trained, train
+from slimcodec.training.data import Photographs
+from slimcodec.training.run import train
+from slimcodec.training.schedule import Schedule
+from slimcodec.training.trainer import Trained, Trainer
 from slimcodec.training.watch import Progress
 
-__all__ = ["Progress", "Trained", "TrainingConfig", "train"]
+__all__ = [
+    "Photographs",
+    "Progress",
+    "Schedule",
+    "Trained",
+    "Trainer",
+    "TrainingConfig",
+    "train",
+]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from multiprocessing import get_all_start_methods
 from pathlib import Path
 
@@ -23,9 +24,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from slimcodec.errors import TrainingError
 from slimcodec.images import read_image
+from slimcodec.training.validation import Validation
 from slimcodec.types import Image
 
-__all__ = ["Crops", "batches", "sample_blocks"]
+__all__ = ["Crops", "Photographs", "batches", "sample_blocks"]
 
 
 class Crops:
@@ -101,6 +103,45 @@ class Crops:
         if rng.random() < 0.5:
             piece = piece[:, ::-1]
         return np.ascontiguousarray(piece)
+
+
+@dataclass(frozen=True)
+class Photographs:
+    """What a run is given: crops of most photographs to train on, and the others to look at.
+
+    Attributes:
+        crops: samples without end.
+        validation: the centres of some that are held out, or of none.
+    """
+
+    crops: Crops
+    validation: Validation
+
+    @classmethod
+    def of(
+        cls,
+        paths: Sequence[Path],
+        *,
+        crop: int,
+        seed: int,
+        largest_scale: float = 2.0,
+        holdout: Sequence[str] = (),
+    ) -> Photographs:
+        """From files.
+
+        Args:
+            paths: every photograph at hand.
+            crop: pixels a side.
+            seed: of every sample.
+            largest_scale: see ``Crops``.
+            holdout: file names that are not trained on; the first few are the validation set.
+
+        Raises:
+            TrainingError: when none is left to train on, or a held-out one is too small.
+        """
+        held_out = [path for path in paths if path.name in holdout]
+        kept = [path for path in paths if path.name not in holdout]
+        return cls(Crops(kept, crop, seed, largest_scale), Validation(held_out))
 
 
 class _Batches(Dataset[Tensor]):

@@ -12,7 +12,7 @@ import torch
 
 from slimcodec.errors import MissingExtraError, TrainingError
 from slimcodec.machine import cpu_flags, cpu_name
-from slimcodec.training.config import TrainingConfig
+from slimcodec.training.schedule import Schedule
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -21,7 +21,7 @@ __all__ = ["hardware", "place"]
 
 
 def place(
-    config: TrainingConfig, devices: int | None, always_all: bool
+    schedule: Schedule, devices: int | None, always_all: bool
 ) -> tuple[Fabric, Callable[[], AbstractContextManager[Any]]]:
     """Where the network runs, and the context of its mixed precision.
 
@@ -29,7 +29,7 @@ def place(
     several processes, the script that called is run again in each of the others.
 
     Args:
-        config: says the precision.
+        schedule: says the precision.
         devices: processes; all GPUs, or one CPU process, when None.
         always_all: every step gives every weight that learns a gradient.
 
@@ -41,13 +41,13 @@ def place(
         from lightning_fabric import Fabric
     except ImportError as error:
         raise MissingExtraError("training", "train") from error
-    precision = config.precision
+    precision = schedule.precision
     if precision == "auto":
         fast_bf16 = torch.cuda.is_available() or {"amx_bf16", "avx512_bf16"} & set(cpu_flags())
         precision = "bf16-mixed" if fast_bf16 else "32-true"
     if torch.cuda.is_available():
         # Where full precision is asked for it is usually meant: latents span three decades.
-        torch.backends.cudnn.allow_tf32 = config.tf32
+        torch.backends.cudnn.allow_tf32 = schedule.tf32
         torch.backends.cudnn.benchmark = True
     there = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if there and devices and devices > there:

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from slimcodec.atomic import atomic_path
 from slimcodec.errors import TrainingError
 
-__all__ = ["load_into", "load_weights", "read_state", "write_state"]
+__all__ = ["STATE_FILE", "load_into", "load_weights", "read_state", "write_state"]
 
+STATE_FILE = "state.ckpt"
 _KEYS = ("network", "average", "optimizer", "step", "seconds")
 
 

@@ -61,13 +61,11 @@ class Step:
         self.optimizer, self.adversary_optimizer = optimizer, adversary_optimizer
         self.fabric, self.mixed, self.clip_norm = fabric, mixed, clip_norm
 
-    def __call__(
-        self, image: Float[Tensor, "b 3 h w"], draw: Draw, learned: bool
-    ) -> Float[Tensor, " 3"]:
+    def __call__(self, image: Float[Tensor, "b 3 h w"], draw: Draw) -> Float[Tensor, " 3"]:
         """Loss, bits per pixel and dB, where the network is; a loss that is not finite is the
         caller's to see."""
         with self.mixed():
-            loss = self.objective.training_loss(self.network, image, draw, learned)
+            loss = self.objective.training_loss(self.network, image, draw)
         self._descend(loss.total, self.network, self.optimizer)
         if self.objective.adversary is not None:
             with self.mixed():
@@ -91,20 +89,17 @@ class Recording:
         step: what is recorded.
         image: of the step.
         draw: of the step; a replay takes other data and the same control.
-        learned: of the step.
         pool: memory that the graph computes in.
     """
 
-    def __init__(
-        self, step: Step, image: Float[Tensor, "b 3 h w"], draw: Draw, learned: bool, pool: Any
-    ) -> None:
+    def __init__(self, step: Step, image: Float[Tensor, "b 3 h w"], draw: Draw, pool: Any) -> None:
         self.image = image.clone(memory_format=torch.preserve_format)
         self.data = {name: value.clone() for name, value in draw.data.items()}
         self.graph = torch.cuda.CUDAGraph()
         torch.cuda.synchronize()
         # The loader's thread may pin memory meanwhile.
         with torch.cuda.graph(self.graph, pool=pool, capture_error_mode="thread_local"):
-            self.found = step(self.image, Draw(self.data, draw.control), learned)
+            self.found = step(self.image, Draw(self.data, draw.control))
 
     def __call__(self, image: Float[Tensor, "b 3 h w"], draw: Draw) -> Float[Tensor, " 3"]:
         self.image.copy_(image)
@@ -118,47 +113,50 @@ class Recorded:
     """A step that is launched whole: one graph for each way that control flow can take.
 
     Learning rates must be tensors on the device, noise comes from the device's generator.
+
+    Args:
+        step: what is launched.
+        mode: what else than ``Draw.control`` decides which computation a step is, such as a switch
+            of the network. Another answer warms up and records anew.
     """
 
     WARM_UPS = 5
     """Steps that run as they are before any is recorded, of one image shape."""
 
-    def __init__(self, step: Step) -> None:
-        self.step = step
+    def __init__(self, step: Step, mode: Callable[[], Hashable] = lambda: None) -> None:
+        self.step, self.mode = step, mode
         self._runs: Counter[Hashable] = Counter()
         self._met: set[Hashable] = set()
         self._recordings: dict[Hashable, Recording] = {}
         self._pool: Any = None
 
-    def __call__(
-        self, image: Float[Tensor, "b 3 h w"], draw: Draw, learned: bool
-    ) -> Float[Tensor, " 3"]:
+    def __call__(self, image: Float[Tensor, "b 3 h w"], draw: Draw) -> Float[Tensor, " 3"]:
         """As ``Step``."""
-        kind = (image.shape, learned)
+        kind = (image.shape, self.mode())
         way = (kind, *sorted(draw.control.items()))
         # Each way runs as it is once: what is made at a first time, such as an optimizer's moments
         # of a weight that no other way reaches, or the choice of a kernel, must not be recorded.
         if self._runs[kind] < self.WARM_UPS or way not in self._met:
             self._runs[kind] += 1
             self._met.add(way)
-            return self._aside(image, draw, learned)
+            return self._aside(image, draw)
         if way not in self._recordings:
-            self._recordings[way] = self._record(image, draw, learned)
+            self._recordings[way] = self._record(image, draw)
         return self._recordings[way](image, draw)
 
-    def _aside(self, image: Tensor, draw: Draw, learned: bool) -> Tensor:
+    def _aside(self, image: Tensor, draw: Draw) -> Tensor:
         """On a stream of its own, as recording asks for."""
         stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
-            found = self.step(image, draw, learned)
+            found = self.step(image, draw)
         torch.cuda.current_stream().wait_stream(stream)
         return found
 
-    def _record(self, image: Tensor, draw: Draw, learned: bool) -> Recording:
+    def _record(self, image: Tensor, draw: Draw) -> Recording:
         # All graphs compute in the same memory, or each would hold a step's worth of its own. They
         # run one after another and none reads what another left there: images, weights and the
         # optimizer's state lie outside, and what a step found is copied before the next begins.
         if self._pool is None:
             self._pool = torch.cuda.graph_pool_handle()
-        return Recording(self.step, image, draw, learned, self._pool)
+        return Recording(self.step, image, draw, self._pool)

@@ -12,13 +12,14 @@ from torch import Tensor, nn
 
 from slimcodec.errors import TrainingError
 from slimcodec.images import read_image
-from slimcodec.training.config import SMALLEST_CROP
 from slimcodec.training.objectives import Objective
 from slimcodec.training.objectives.contract import psnr_db
 from slimcodec.training.objectives.ms_ssim import MsSsimLoss
 
 __all__ = ["Figures", "Validation"]
 
+SMALLEST_SIDE = 128
+"""Reflection padding inside a hyperprior needs eight latents on a side."""
 PHOTOS = 8
 SIDE = 512
 POINTS = 8
@@ -46,18 +47,18 @@ class Validation:
     """
 
     def __init__(
-        self, held_out: Sequence[Path], photos: int = PHOTOS, smallest: int = SMALLEST_CROP
+        self, held_out: Sequence[Path], photos: int = PHOTOS, smallest: int = SMALLEST_SIDE
     ) -> None:
         self.images = [_centre(path, smallest) for path in held_out[:photos]]
 
     def points(
-        self, network: nn.Module, objective: Objective, learned: bool, device: torch.device
+        self, network: nn.Module, objective: Objective, device: torch.device
     ) -> list[tuple[float, float]]:
         """(estimated bpp, dB) at each quality, the first eight where there are more; means
         over the photographs, none without any."""
         found = [
             [(float(bpp), float(psnr_db(picture - image))) for bpp, picture in coded]
-            for image, coded in self._coded(network, objective, learned, device, POINTS)
+            for image, coded in self._coded(network, objective, device, POINTS)
         ]
         return [(float(b), float(d)) for b, d in np.mean(found, axis=0)] if found else []
 
@@ -65,7 +66,7 @@ class Validation:
         self, network: nn.Module, objective: Objective, device: torch.device
     ) -> list[Figures]:
         """A trained network's figures at every quality; photographs must be large enough for
-        MS-SSIM, which ``SMALLEST_MS_SSIM_CROP`` is."""
+        MS-SSIM, which ``objectives.settings.SMALLEST_MS_SSIM_CROP`` is."""
         unlike = MsSsimLoss().to(device)
         found = [
             [
@@ -77,7 +78,7 @@ class Validation:
                 )
                 for bpp, picture in coded
             ]
-            for image, coded in self._coded(network, objective, True, device, None)
+            for image, coded in self._coded(network, objective, device, None)
         ]
         return [Figures(*map(float, one)) for one in np.mean(found, axis=0)] if found else []
 
@@ -86,7 +87,6 @@ class Validation:
         self,
         network: nn.Module,
         objective: Objective,
-        learned: bool,
         device: torch.device,
         most: int | None,
     ) -> Iterator[tuple[Tensor, Sequence[tuple[Tensor, Tensor]]]]:
@@ -94,7 +94,7 @@ class Validation:
         network.eval()
         for pixels in self.images:
             image = pixels.to(device, memory_format=torch.channels_last)
-            yield image, objective.coded(network, image, learned, most)
+            yield image, objective.coded(network, image, most)
         network.train()
 
 

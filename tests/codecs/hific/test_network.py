@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+from slimcodec import registry
 from slimcodec.codecs.hific.checkpoint import from_published
 from slimcodec.codecs.hific.config import HificConfig, hific, hific_s
 from slimcodec.codecs.hific.network import ChannelNorm, HificNetwork
@@ -82,6 +83,34 @@ def test_structures(tiny_config: HificConfig) -> None:
             assert decoded.max() <= 1
 
 
+@pytest.mark.parametrize("norm", ["everywhere", "trunk"])
+def test_a_centred_network_computes_what_it_did(tiny_config: HificConfig, norm: Any) -> None:
+    """And is told by its config; pruned weights stay as they are."""
+    torch.manual_seed(1)
+    config = replace(tiny_config, norm=norm, residual_blocks=2, stem_kernel=5, stem_width=6,
+                     generator_widths=(8, 8, 8, 6))  # fmt: skip
+    network = HificNetwork(config).eval()
+    image = torch.rand(1, 3, 128, 128)
+    family = registry.families.get("hific")
+    with torch.no_grad():
+        before = network(image).image
+        for part in family.parts:
+            family.centre(network, part)
+        torch.testing.assert_close(network(image).image, before, atol=1e-4, rtol=1e-4)
+    wanted = ("encoder", "generator") if norm == "everywhere" else ("generator",)
+    assert network.config.centred == wanted
+    again = HificNetwork(network.config).eval()
+    again.load_state_dict(network.state_dict())
+    with torch.no_grad():
+        torch.testing.assert_close(again(image).image, before, atol=1e-4, rtol=1e-4)
+    pruned = HificNetwork(config)
+    with torch.no_grad():
+        pruned.generator.trunk[0].conv1.weight[:, :3] = 0
+    family.centre(pruned, "generator")
+    assert pruned.config.centred == ()
+    assert (pruned.generator.trunk[0].conv1.weight[:, :3] == 0).all()
+
+
 def test_configurations_go_through_plain_values() -> None:
     for config in (hific("logistic"), hific_s()):
         values = config.to_dict()
@@ -94,6 +123,8 @@ def test_configurations_go_through_plain_values() -> None:
         replace(hific(), encoder_widths=(1, 2, 3))
     with pytest.raises(UsageError, match="go up by 32"):
         replace(hific_s(), picture_stride=4)
+    with pytest.raises(UsageError, match="centred takes encoder and generator, got 'prior'"):
+        replace(hific_s(), centred=("prior",))
     with pytest.raises(UsageError, match="goes with stem_kernel None"):
         replace(hific(), generator_widths=(4, 4, 3), picture_stride=4)
     with pytest.raises(UsageError, match="at most 768 latent channels, got 769"):

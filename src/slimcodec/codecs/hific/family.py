@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from slimcodec.codecs.family import PictureLayers, Rescaling, Signature, Wide, by_role
 from slimcodec.codecs.hific.config import HificConfig, hific, hific_s
+from slimcodec.codecs.hific.layers import layers, narrowed, residual_blocks
 from slimcodec.codecs.latents import Coding, MeanScaleCodec, integer_sums
+from slimcodec.codecs.layers import Layer, rescalings
 from slimcodec.errors import CheckpointError, UnknownNameError
 from slimcodec.quantization import IntegerSum, Quantization
 
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from slimcodec.graphs.ir import Model as GraphModel
 
 __all__ = ["HificFamily"]
+
+_USUAL_LAMBDA = 0.005
+"""The middle of ``hific-s``'s."""
 
 _PRESETS = {"hific": hific, "hific-s": hific_s}
 
@@ -34,7 +39,11 @@ class HificFamily:
     encoding_parts = frozenset({"encoder"})
     shared_parts: frozenset[str] = frozenset()
     changes_streams = frozenset({"probability"})
-    coding_weights = ("probability.", "log_gain", "log_degain")
+    coding_weights = (
+        *(f"probability.{part}" for part in ("scale.", "context.", "mean.", "latent_scale")),
+        "log_gain",
+        "log_degain",
+    )
     checkpoint_files = ("checkpoint",)
     objectives = ("rate-distortion", "perception", "distillation")
 
@@ -65,6 +74,15 @@ class HificFamily:
         gains = network.log_gain
         for quality in range(len(gains)):
             network(image, gains.new_full((1,), quality))
+
+    def costs(self, network: HificNetwork, image: Tensor) -> Iterator[Tensor]:
+        # A network of one quality does not say for which λ it was trained.
+        lambdas = [own or _USUAL_LAMBDA for own in network.config.lambdas]
+        for quality, own in enumerate(lambdas):
+            out = network(image, image.new_full((1,), quality))
+            bpp = out.likelihoods.bits().mean() / (image.shape[2] * image.shape[3])
+            error = (out.image - image).square().mean()
+            yield (bpp + own * 255**2 * error) * (_USUAL_LAMBDA / own) ** 0.5
 
     def graphs(self, network: HificNetwork) -> dict[str, Callable[[Any], Any]]:
         return {
@@ -116,39 +134,29 @@ class HificFamily:
             "generator.out": picture,
         }
 
+    def layers(self, config: HificConfig) -> list[Layer]:
+        return layers(config)
+
+    def residual_blocks(self, config: HificConfig) -> tuple[str, ...]:
+        return residual_blocks(config)
+
+    def narrowed(
+        self,
+        config: HificConfig,
+        widths: Mapping[str, int],
+        blocks: Sequence[int] | None = None,
+        full_norms: bool = True,
+    ) -> HificConfig:
+        return narrowed(config, widths, blocks, full_norms)
+
     def rescalings(self, config: HificConfig) -> list[Rescaling]:
-        normed = config.norm == "everywhere"
+        return rescalings(layers(config))
 
-        def layer(name: str, axis: int, norm: str | None = None) -> tuple[tuple[str, int], ...]:
-            if norm is not None:
-                return ((f"{norm}.gamma", 1), (f"{norm}.beta", 1))
-            return ((f"{name}.weight", axis), (f"{name}.bias", 0))
+    def centre(self, network: HificNetwork, part: str) -> None:
+        from slimcodec.codecs.hific.network import centre
 
-        def chain(names: list[str], axis: int, last: str, own: bool = False) -> list[Rescaling]:
-            norms = [n.removesuffix(".conv") + ".norm" if n.endswith(".conv") else n + "_norm"
-                     for n in names]  # fmt: skip
-            return [
-                Rescaling(layer(name, axis, norm if normed and own else None), reader)
-                for name, norm, reader in zip(names, norms, [*names[1:], last], strict=True)
-            ]
-
-        downs = [f"encoder.stages.{i}.conv" for i in range(len(config.encoder_widths))]
-        ups = [f"generator.stages.{i}.conv" for i in range(len(config.generator_widths))]
-        if config.stem_kernel is not None:
-            downs.insert(0, "encoder.stem")
-        else:
-            ups.pop()
-        blocks = [f"generator.trunk.{i}" for i in range(config.residual_blocks)]
-        analysis, mean = (
-            [f"probability.{net}.layers.{i}" for i in range(3)] for net in ("analysis", "mean")
-        )
-        return [
-            *chain(downs, 0, "encoder.head", own=True),
-            *(Rescaling(layer("", 1, f"{block}.norm1"), f"{block}.conv2") for block in blocks),
-            *chain(ups, 1, "generator.out", own=True),
-            *chain(analysis[:2], 0, analysis[2]),
-            *chain(mean[:2], 1, mean[2]),
-        ]
+        if part in ("encoder", "generator") and part not in network.config.centred:
+            centre(network, part)
 
     def picture_layers(self, config: HificConfig) -> PictureLayers:
         if config.bounded_output:

@@ -38,20 +38,21 @@ def _encoder(build: Builder, config: HificConfig) -> Value:
     linear = build.conv("encoder.linear", x, stride=config.stride) if config.linear_path else None
     normed = config.norm == "everywhere"
 
-    def activated(x: Value, norm: str) -> Value:
-        x = build.channel_norm(norm, x) if normed else x
+    def activated(x: Value, norm: str, group: str) -> Value:
+        centred = "encoder" in config.centred
+        x = build.channel_norm(norm, x, config.counted(group), centred) if normed else x
         return build.relu(x, config.negative_slope)
 
     if config.stem_kernel is not None:
         x = build.conv("encoder.stem", _around(build, x, config.stem_kernel // 2))
-        x = activated(x, "encoder.stem_norm")
+        x = activated(x, "encoder.stem_norm", "encoder.stem")
     room = config.stage_kernel - 2
     small, large = room // 2, room - room // 2
     for number in range(len(config.encoder_widths)):
         stage = f"encoder.stages.{number}"
         # So that stride 2 halves an even side.
         x = build.reflected(x, left=small, right=large, top=large, bottom=small)
-        x = activated(build.conv(f"{stage}.conv", x, stride=2), f"{stage}.norm")
+        x = activated(build.conv(f"{stage}.conv", x, stride=2), f"{stage}.norm", stage)
     y = build.conv("encoder.head", _around(build, x, 1))
     return y if linear is None else build.add(linear, y)
 
@@ -60,8 +61,9 @@ def _generator(build: Builder, config: HificConfig) -> Value:
     latents = build["latents"]
     normed, slope = config.norm == "everywhere", config.negative_slope
 
-    def norm(x: Value, name: str) -> Value:
-        return build.channel_norm(f"generator.{name}", x) if normed else x
+    def norm(x: Value, name: str, group: str) -> Value:
+        centred = "generator" in config.centred
+        return build.channel_norm(f"generator.{name}", x, config.counted(group), centred)
 
     def up(layer: str, x: Value, kernel: int = config.stage_kernel, stride: int = 2) -> Value:
         padding = (kernel - stride + 1) // 2
@@ -70,20 +72,22 @@ def _generator(build: Builder, config: HificConfig) -> Value:
         return build.transposed(name, x, stride=stride, padding=padding, extra=extra)
 
     features = build.div(latents, build.weight("generator.latent_scale"))
-    x = _around(build, norm(features, "norm_in"), 1)
-    x = head = norm(build.conv("generator.head", x), "norm_head")
+    x = build.channel_norm("generator.norm_in", features) if normed else features
+    x = build.conv("generator.head", _around(build, x, 1))
+    x = head = norm(x, "norm_head", "generator.trunk") if normed else x
     for number in range(config.residual_blocks):
-        block = f"generator.trunk.{number}"
-        inner = build.conv(f"{block}.conv1", _around(build, x, 1))
-        inner = build.relu(build.channel_norm(f"{block}.norm1", inner), slope)
-        inner = build.conv(f"{block}.conv2", _around(build, inner, 1))
-        x = build.add(x, build.channel_norm(f"{block}.norm2", inner))
+        block = f"trunk.{number}"
+        inner = build.conv(f"generator.{block}.conv1", _around(build, x, 1))
+        inner = norm(inner, f"{block}.norm1", f"generator.blocks.{number}")
+        inner = build.relu(inner, slope)
+        inner = build.conv(f"generator.{block}.conv2", _around(build, inner, 1))
+        x = build.add(x, norm(inner, f"{block}.norm2", "generator.trunk"))
     x = build.add(x, head)
-    # Without the full-resolution layer, the last transposed convolution makes the picture.
-    count = len(config.generator_widths) - (config.stem_kernel is None)
-    for number in range(count):
+    for number in range(config.up_stages):
         stage = f"stages.{number}"
-        x = build.relu(norm(up(f"{stage}.conv", x), f"{stage}.norm"), slope)
+        x = up(f"{stage}.conv", x)
+        x = norm(x, f"{stage}.norm", f"generator.{stage}") if normed else x
+        x = build.relu(x, slope)
     if config.stem_kernel is None:
         out = up("out", x, config.picture_kernel, config.picture_stride)
     else:

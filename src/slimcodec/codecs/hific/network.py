@@ -10,6 +10,8 @@ graphs.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -19,22 +21,47 @@ from torch.nn import functional as F
 
 from slimcodec.codecs.hific.config import HificConfig
 from slimcodec.codecs.latents.hyperprior import Hyperprior, Likelihoods
+from slimcodec.quantization.simulation import output_axis
 
-__all__ = ["ChannelNorm", "Decoded", "Encoder", "Generator", "HificNetwork", "ResidualBlock"]
+__all__ = [
+    "ChannelNorm",
+    "Decoded",
+    "Encoder",
+    "Generator",
+    "HificNetwork",
+    "ResidualBlock",
+    "centre",
+]
 
 
 class ChannelNorm(nn.Module):
-    """Normalise each position over its channels: unbiased variance, eps 1e-3."""
+    """Normalise each position over its channels: unbiased variance, eps 1e-3.
 
-    def __init__(self, channels: int) -> None:
+    Args:
+        channels: there are.
+        counted: as many as sums are divided for; what is not there counts as zeros.
+        centred: whether what it is given has a mean of zero.
+    """
+
+    def __init__(self, channels: int, counted: int | None = None, centred: bool = False) -> None:
         super().__init__()
+        self.counted = channels if counted is None else counted
+        self.centred = centred
         self.gamma = nn.Parameter(torch.ones(1, channels, 1, 1))
         self.beta = nn.Parameter(torch.zeros(1, channels, 1, 1))
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        mean = x.mean(dim=1, keepdim=True)
-        centred = x - mean
-        variance = centred.square().sum(dim=1, keepdim=True) / (x.shape[1] - 1)
+        missing = self.counted - x.shape[1]
+        centred = x
+        if not self.centred:
+            mean = x.mean(dim=1, keepdim=True)
+            if missing:
+                mean = mean * (x.shape[1] / self.counted)
+            centred = x - mean
+        squares = centred.square().sum(dim=1, keepdim=True)
+        if missing and not self.centred:
+            squares = squares + missing * mean.square()
+        variance = squares / (self.counted - 1)
         out: Tensor = centred * torch.rsqrt(variance + 1e-3) * self.gamma + self.beta
         return out
 
@@ -47,8 +74,12 @@ def in_float32(module: nn.Module, x: Tensor) -> Tensor:
         return module(x.float())  # type: ignore[no-any-return]
 
 
-def _norm(channels: int, present: bool) -> nn.Module:
-    return ChannelNorm(channels) if present else nn.Identity()
+def _norm(config: HificConfig, group: str) -> nn.Module:
+    """What a group is normalised by, where it is."""
+    if group not in config.norms:
+        return nn.Identity()
+    centred = group.split(".")[0] in config.centred
+    return ChannelNorm(config.norms[group], config.counted(group), centred)
 
 
 def up_convolution(inputs: int, outputs: int, kernel: int, stride: int) -> nn.ConvTranspose2d:
@@ -69,13 +100,14 @@ def _down_padding(kernel: int) -> tuple[int, int, int, int]:
 class ResidualBlock(nn.Module):
     """conv, norm, relu, conv, norm; identity added. Reflection-padded 3x3."""
 
-    def __init__(self, width: int, slope: float) -> None:
+    def __init__(self, config: HificConfig, number: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(width, width, 3, padding=1, padding_mode="reflect")
-        self.norm1 = ChannelNorm(width)
-        self.conv2 = nn.Conv2d(width, width, 3, padding=1, padding_mode="reflect")
-        self.norm2 = ChannelNorm(width)
-        self.slope = slope
+        width, inner = config.trunk_width, config.inner_widths[number]
+        self.conv1 = nn.Conv2d(width, inner, 3, padding=1, padding_mode="reflect")
+        self.norm1 = _norm(config, f"generator.blocks.{number}")
+        self.conv2 = nn.Conv2d(inner, width, 3, padding=1, padding_mode="reflect")
+        self.norm2 = _norm(config, "generator.trunk")
+        self.slope = config.negative_slope
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         inner = F.leaky_relu(self.norm1(self.conv1(x)), self.slope)
@@ -86,12 +118,12 @@ class ResidualBlock(nn.Module):
 class DownStage(nn.Module):
     """Reflection padding, a strided convolution, norm, rectifier."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, norm: bool, slope: float) -> None:
+    def __init__(self, config: HificConfig, inputs: int, outputs: int, norm: nn.Module) -> None:
         super().__init__()
-        self.padding = _down_padding(kernel)
-        self.conv = nn.Conv2d(inputs, outputs, kernel, stride=2)
-        self.norm = _norm(outputs, norm)
-        self.slope = slope
+        self.padding = _down_padding(config.stage_kernel)
+        self.conv = nn.Conv2d(inputs, outputs, config.stage_kernel, stride=2)
+        self.norm = norm
+        self.slope = config.negative_slope
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h2 w2"]:
         x = self.conv(F.pad(x, self.padding, mode="reflect"))
@@ -102,11 +134,11 @@ class DownStage(nn.Module):
 class UpStage(nn.Module):
     """A transposed convolution of stride 2, norm, rectifier."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, norm: bool, slope: float) -> None:
+    def __init__(self, config: HificConfig, inputs: int, outputs: int, norm: nn.Module) -> None:
         super().__init__()
-        self.conv = up_convolution(inputs, outputs, kernel, 2)
-        self.norm = _norm(outputs, norm)
-        self.slope = slope
+        self.conv = up_convolution(inputs, outputs, config.stage_kernel, 2)
+        self.norm = norm
+        self.slope = config.negative_slope
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h2 w2"]:
         out: Tensor = F.leaky_relu(self.norm(self.conv(x)), self.slope)
@@ -118,20 +150,19 @@ class Encoder(nn.Module):
 
     def __init__(self, config: HificConfig) -> None:
         super().__init__()
-        norm = config.norm == "everywhere"
-        slope = config.negative_slope
         self.offset, self.scale = config.input_offset, config.input_scale
-        self.slope = slope
+        self.slope = config.negative_slope
         width = 3
         if config.stem_kernel is not None:
             width = config.stem_width
             pad = config.stem_kernel // 2
             self.stem = nn.Conv2d(3, width, config.stem_kernel, padding=pad, padding_mode="reflect")
-            self.stem_norm = _norm(width, norm)
+            self.stem_norm = _norm(config, "encoder.stem")
         self.has_stem = config.stem_kernel is not None
         self.stages = nn.ModuleList()
-        for outputs in config.encoder_widths:
-            self.stages.append(DownStage(width, outputs, config.stage_kernel, norm, slope))
+        for number, outputs in enumerate(config.encoder_widths):
+            norm = _norm(config, f"encoder.stages.{number}")
+            self.stages.append(DownStage(config, width, outputs, norm))
             width = outputs
         self.head = nn.Conv2d(width, config.latent_channels, 3, padding=1, padding_mode="reflect")
         self.linear = (
@@ -150,6 +181,13 @@ class Encoder(nn.Module):
         y = in_float32(self.linear, x)
         return y + self.learned(x) if learned else y
 
+    def normed(self) -> Iterator[tuple[Any, Any]]:
+        """Convolutions, each with the norm that reads it."""
+        if self.has_stem:
+            yield self.stem, self.stem_norm
+        for stage in self.stages:
+            yield stage.conv, stage.norm
+
     def learned(self, x: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b m h16 w16"]:
         """The network beside the linear path, on the scaled image."""
         if self.has_stem:
@@ -167,24 +205,21 @@ class Generator(nn.Module):
 
     def __init__(self, config: HificConfig) -> None:
         super().__init__()
-        norm = config.norm == "everywhere"
-        slope = config.negative_slope
+        everywhere = config.norm == "everywhere"
         self.offset, self.scale = config.input_offset, config.input_scale
-        self.bounded, self.slope = config.bounded_output, slope
+        self.bounded, self.slope = config.bounded_output, config.negative_slope
         latents, width = config.latent_channels, config.trunk_width
         self.register_buffer("latent_scale", torch.ones(1, latents, 1, 1))
-        self.norm_in = _norm(latents, norm)
+        self.norm_in: nn.Module = ChannelNorm(latents) if everywhere else nn.Identity()
         self.head = nn.Conv2d(latents, width, 3, padding=1, padding_mode="reflect")
-        self.norm_head = _norm(width, norm)
+        self.norm_head = _norm(config, "generator.trunk") if everywhere else nn.Identity()
         self.trunk = nn.ModuleList(
-            ResidualBlock(width, slope) for _ in range(config.residual_blocks)
+            ResidualBlock(config, number) for number in range(config.residual_blocks)
         )
         self.stages = nn.ModuleList()
-        widths = list(config.generator_widths)
-        # Without the full-resolution layer, the last transposed convolution makes the picture.
-        inner = widths if config.stem_kernel is not None else widths[:-1]
-        for outputs in inner:
-            self.stages.append(UpStage(width, outputs, config.stage_kernel, norm, slope))
+        for number, outputs in enumerate(config.generator_widths[: config.up_stages]):
+            norm = _norm(config, f"generator.stages.{number}")
+            self.stages.append(UpStage(config, width, outputs, norm))
             width = outputs
         self.out: nn.Module
         if config.stem_kernel is not None:
@@ -212,6 +247,15 @@ class Generator(nn.Module):
             out = torch.tanh(out)
         return out / self.scale + self.offset
 
+    def normed(self) -> Iterator[tuple[Any, Any]]:
+        """Convolutions, each with the norm that reads it."""
+        yield self.head, self.norm_head
+        for block in self.trunk:
+            yield block.conv1, block.norm1
+            yield block.conv2, block.norm2
+        for stage in self.stages:
+            yield stage.conv, stage.norm
+
     def learned(self, features: Float[Tensor, "b m h16 w16"]) -> Float[Tensor, "b 3 h w"]:
         """The network beside the linear path, on latents in units of their usual spread."""
         head = self.norm_head(self.head(self.norm_in(features)))
@@ -223,6 +267,25 @@ class Generator(nn.Module):
             x = stage(x)
         out: Tensor = self.out(x)
         return out
+
+
+@torch.no_grad()
+def centre(network: HificNetwork, part: str) -> None:
+    """Take off the weights in front of a part's norms what these take off what the layers make, in
+    place; the network computes what it did, and its config says so. Pruned weights stay."""
+    normed = network.get_submodule(part).normed()  # type: ignore[operator]
+    found = [(layer, norm) for layer, norm in normed if isinstance(norm, ChannelNorm)]
+    # Trained weights that half precision holds as zero are few.
+    pruned = any(float((layer.weight == 0).float().mean()) > 0.01 for layer, _ in found)
+    # A norm that counts channels that are gone takes off less than their mean.
+    narrowed = any(norm.counted != norm.gamma.shape[1] for _, norm in found)
+    if pruned or narrowed or not found:
+        return
+    for layer, norm in found:
+        layer.weight -= layer.weight.mean(dim=output_axis(layer), keepdim=True)
+        layer.bias -= layer.bias.mean()
+        norm.centred = True
+    network.config = replace(network.config, centred=(*network.config.centred, part))
 
 
 class Decoded(NamedTuple):
@@ -242,11 +305,15 @@ class HificNetwork(nn.Module):
 
     ``log_gain`` and ``log_degain`` [qualities, m] scale the latents before rounding and after:
     a quality with small gains rounds coarsely.
+
+    While ``linear_only`` is set, the linear path and the probability model run alone: a cheap first
+    stage of training.
     """
 
     def __init__(self, config: HificConfig) -> None:
         super().__init__()
         self.config = config
+        self.linear_only = False
         self.encoder = Encoder(config)
         self.generator = Generator(config)
         self.probability = Hyperprior(config)
@@ -258,23 +325,20 @@ class HificNetwork(nn.Module):
         self,
         image: Float[Tensor, "b 3 h w"],
         quality: Float[Tensor, " b"] | None = None,
-        learned: bool = True,
     ) -> Decoded:
         """Reconstruction, likelihoods and latents as in training.
 
         Args:
             image: values in [0, 1]; sides are multiples of four latent strides.
             quality: index into the trained qualities, 0 first; fractions interpolate.
-            learned: False trains the linear path and the probability model alone, a cheap first
-                stage.
         """
         if quality is None:
             quality = torch.zeros(image.shape[0], device=image.device)
-        y = self.encoder(image, learned)
+        y = self.encoder(image, not self.linear_only)
         gain = self.gain(self.log_gain, quality)
         y_hat, likelihoods = self.probability(y, gain)
         y_hat = y_hat * self.gain(self.log_degain, quality)
-        picture = self.generator(y_hat, learned)
+        picture = self.generator(y_hat, not self.linear_only)
         return Decoded(picture, likelihoods, y_hat / self.generator.latent_scale)
 
     def picture(self, features: Float[Tensor, "b m h16 w16"]) -> Float[Tensor, "b 3 h w"]:

@@ -6,9 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from slimcodec.codecs.fields import later
 from slimcodec.errors import UsageError
 
-__all__ = ["LatentsConfig"]
+__all__ = ["LatentsConfig", "check_widths"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,14 @@ class LatentsConfig:
     as published. Trained for ten minutes beside a finished codec, real bytes on Kodak fell by 20 %
     (quality 1) to 12 % (quality 5)."""
     context_channels: int = 96
+    analysis_widths: tuple[int, ...] = later(())
+    mean_widths: tuple[int, ...] = later(())
+    scale_widths: tuple[int, ...] = later(())
+    """Channels behind the first and the second layer of each of the hyperprior's nets;
+    ``hyper_channels`` both, as published, where nothing is said."""
+    context_widths: tuple[int, ...] = later(())
+    """Hidden channels of each group of the context, two groups a slice; ``context_channels`` all,
+    where nothing is said."""
     rate_weight: float = 0.0
     """Bits against squared rounding error when the encoder rounds (``codec.MeanScaleCodec``);
     0 is plain rounding, as published. On six held-out photographs, the trained network, BD-rate
@@ -48,6 +57,31 @@ class LatentsConfig:
                 f"context_slices must add up to the {self.latent_channels} latent channels, got "
                 f"{self.context_slices}"
             )
+        for name, count in (
+            ("analysis_widths", 2), ("mean_widths", 2), ("scale_widths", 2),
+            ("context_widths", 2 * len(self.context_slices)),
+        ):  # fmt: skip
+            check_widths(name, getattr(self, name), count)
+
+    @property
+    def inner_analysis(self) -> tuple[int, ...]:
+        """``analysis_widths``, said or not."""
+        return self.analysis_widths or (self.hyper_channels,) * 2
+
+    @property
+    def inner_mean(self) -> tuple[int, ...]:
+        """``mean_widths``, said or not."""
+        return self.mean_widths or (self.hyper_channels,) * 2
+
+    @property
+    def inner_scale(self) -> tuple[int, ...]:
+        """``scale_widths``, said or not."""
+        return self.scale_widths or (self.hyper_channels,) * 2
+
+    @property
+    def inner_context(self) -> tuple[int, ...]:
+        """``context_widths``, said or not."""
+        return self.context_widths or (self.context_channels,) * (2 * len(self.context_slices))
 
     @property
     def stride(self) -> int:
@@ -71,3 +105,13 @@ class LatentsConfig:
         if len(self.lambdas) == 1:
             return (0.0,)
         return tuple(0.5 * math.log(value / middle) for value in self.lambdas)
+
+
+def check_widths(name: str, widths: tuple[int, ...], count: int) -> None:
+    """Refuse a field of optional widths that is neither empty nor ``count`` whole numbers from 1.
+
+    Raises:
+        UsageError: naming the field.
+    """
+    if widths and (len(widths) != count or not all(type(w) is int and w > 0 for w in widths)):
+        raise UsageError(f"{name} must be {count} whole numbers above 0 or none, got {widths!r}")

@@ -34,10 +34,14 @@ class Context(nn.Module):
         self.slices, width = config.context_slices, config.context_channels
         self.hyper = nn.Conv2d(config.latent_channels, width, 1)
         starts = [sum(self.slices[:i]) for i in range(len(self.slices))]
-        self.groups = nn.ModuleList(
-            GroupNet(2 * (start + (size if second else 0)), width, width, 2 * size)
+        sizes = [
+            (start + (size if second else 0), size)
             for start, size in zip(starts, self.slices, strict=True)
             for second in (False, True)
+        ]
+        self.groups = nn.ModuleList(
+            GroupNet(2 * known, width, hidden, 2 * size)
+            for (known, size), hidden in zip(sizes, config.inner_context, strict=True)
         )
 
     def forward(

@@ -85,13 +85,14 @@ def _noise(x: Tensor) -> Tensor:
 class Synthesis(nn.Module):
     """Three transposed convolutions from hyper-latents to one value per latent."""
 
-    def __init__(self, hyper: int, latents: int) -> None:
+    def __init__(self, hyper: int, inner: tuple[int, ...], latents: int) -> None:
         super().__init__()
+        one, two = inner
         self.layers = nn.ModuleList(
             [
-                nn.ConvTranspose2d(hyper, hyper, 5, stride=2, padding=2, output_padding=1),
-                nn.ConvTranspose2d(hyper, hyper, 5, stride=2, padding=2, output_padding=1),
-                nn.ConvTranspose2d(hyper, latents, 3, stride=1, padding=1),
+                nn.ConvTranspose2d(hyper, one, 5, stride=2, padding=2, output_padding=1),
+                nn.ConvTranspose2d(one, two, 5, stride=2, padding=2, output_padding=1),
+                nn.ConvTranspose2d(two, latents, 3, stride=1, padding=1),
             ]
         )
 
@@ -104,13 +105,14 @@ class Synthesis(nn.Module):
 class Analysis(nn.Module):
     """Latents to hyper-latents, four times smaller on a side."""
 
-    def __init__(self, inputs: int, hyper: int) -> None:
+    def __init__(self, inputs: int, inner: tuple[int, ...], hyper: int) -> None:
         super().__init__()
+        one, two = inner
         self.layers = nn.ModuleList(
             [
-                nn.Conv2d(inputs, hyper, 3, padding=1),
-                nn.Conv2d(hyper, hyper, 5, stride=2, padding=2, padding_mode="reflect"),
-                nn.Conv2d(hyper, hyper, 5, stride=2, padding=2, padding_mode="reflect"),
+                nn.Conv2d(inputs, one, 3, padding=1),
+                nn.Conv2d(one, two, 5, stride=2, padding=2, padding_mode="reflect"),
+                nn.Conv2d(two, hyper, 5, stride=2, padding=2, padding_mode="reflect"),
             ]
         )
 
@@ -133,9 +135,11 @@ class Hyperprior(nn.Module):
         self.rate_weight = config.rate_weight
         self.softplus_scale = config.scale_activation == "softplus"
         self.register_buffer("latent_scale", torch.ones(1, latents, 1, 1))
-        self.analysis = Analysis(latents * (2 if self.log_input else 1), hyper)
-        self.mean = Synthesis(hyper, latents)
-        self.scale = Synthesis(hyper, latents)
+        self.analysis = Analysis(
+            latents * (2 if self.log_input else 1), config.inner_analysis, hyper
+        )
+        self.mean = Synthesis(hyper, config.inner_mean, latents)
+        self.scale = Synthesis(hyper, config.inner_scale, latents)
         self.density = FactorizedDensity(hyper)
         self.context = Context(config) if config.context_slices else None
 

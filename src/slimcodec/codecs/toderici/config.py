@@ -7,12 +7,12 @@ of the width that trains on two cores. The bit model, which the port lacks, is o
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from slimcodec.codecs.fields import from_plain, later, to_plain
 from slimcodec.errors import UsageError
 from slimcodec.stream import MAX_SECTIONS
 
@@ -27,7 +27,7 @@ _COUNTS = (
     "bits", "iterations", "default_iterations", "stem_width", "head_width", "memory_channels",
     "context_channels", "hidden_channels", "slices",
 )  # fmt: skip
-_COUNTS_FROM_0 = ("linear_components", "linear_rounds", "filter_width")
+_COUNTS_FROM_0 = ("linear_components", "linear_rounds", "filter_width", "filter_second_width")
 _CHOICES = ("bounded_output", "gate_bias", "significance")
 _LISTS = {"encoder_widths": 3, "decoder_widths": 4, "decoder_hidden_kernels": 4}
 """What must be a whole number above 0, and how many of them a field must be."""
@@ -82,6 +82,8 @@ class TodericiConfig:
     """Channels of a filter behind the last iteration, which sees the picture and what the decoder
     remembers and takes away what is left of edges; 0 for none. Outside the loop: streams do not
     depend on it."""
+    filter_second_width: int = later(0)
+    """Channels behind the filter's second layer; 0 for as many as behind its first."""
     memory_channels: int = 48
     """What the bit model keeps of earlier iterations: a learned sum of their bits."""
     context_channels: int = 64
@@ -144,11 +146,20 @@ class TodericiConfig:
                     raise UsageError(f"{name} is of components; set linear_components")
             if self.significance:
                 raise UsageError("significance bits are of components; set linear_components")
+        if self.filter_second_width and not self.filter_width:
+            raise UsageError("filter_second_width is of a filter; set filter_width")
         if self.significance and self.bits % (2 * self.slices):
             raise UsageError(
                 "with significance bits, a slice must have a sign for each of its own; "
                 f"{self.bits} bits in {self.slices} slices have not"
             )
+
+    @property
+    def filter_widths(self) -> tuple[int, ...]:
+        """Channels between the filter's layers; none where there is no filter."""
+        if not self.filter_width:
+            return ()
+        return self.filter_width, self.filter_second_width or self.filter_width
 
     @property
     def stride(self) -> int:
@@ -202,7 +213,7 @@ class TodericiConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for a manifest."""
-        return dataclasses.asdict(self)
+        return to_plain(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TodericiConfig:
@@ -211,13 +222,7 @@ class TodericiConfig:
         Raises:
             UsageError: on a key that is not a field.
         """
-        unknown = sorted(set(values) - {field.name for field in dataclasses.fields(cls)})
-        if unknown:
-            raise UsageError(f"unknown recurrent codec configuration key {', '.join(unknown)}")
-        settings: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
-        }
-        return cls(**settings)
+        return from_plain(cls, values, "recurrent codec")
 
 
 def last_hidden(state: Sequence[T]) -> T:

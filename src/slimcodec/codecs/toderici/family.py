@@ -3,8 +3,7 @@ asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slimcodec.codecs.family import PictureLayers, Rescaling, Signature, Wide
+from slimcodec.codecs.layers import Layer, rescalings
 from slimcodec.codecs.toderici.coding import TodericiCodec
 from slimcodec.codecs.toderici.config import TodericiConfig, toderici, toderici_s
+from slimcodec.codecs.toderici.layers import layers, narrowed
 from slimcodec.codecs.toderici.prior import Coding, integer_sums
 from slimcodec.errors import UnknownNameError
 from slimcodec.quantization import IntegerSum, Quantization
@@ -69,6 +70,16 @@ class TodericiFamily:
     def expect(self, network: TodericiNetwork, image: Tensor) -> None:
         network(image, skip=0, count=network.config.iterations)
 
+    def costs(self, network: TodericiNetwork, image: Tensor) -> Iterator[Tensor]:
+        config = network.config
+        count = len(config.qualities)
+        # What bits cost reaches the encoder through the bits themselves.
+        out = network(image, skip=0, count=count, rate_share=1.0)
+        bpp = out.bits.mean(dim=1).cumsum(dim=0) / (image.shape[2] * image.shape[3])
+        own = image.new_tensor(config.lambdas[:count])
+        errors = out.errors.square().mean(dim=(1, 2, 3, 4))
+        yield ((bpp + own * 255**2 * errors) / own.sqrt()).sum()
+
     def graphs(self, network: TodericiNetwork) -> dict[str, Callable[..., Any]]:
         graphs: dict[str, Callable[..., Any]] = {
             "encoder": network.encoder,
@@ -120,20 +131,26 @@ class TodericiFamily:
         # windows overlapped: decoder.linear -1.24 dB and 28 % more bits, others at most 0.01 dB.
         return {"decoder.linear": Wide(weights=4, inputs=8)} if config.linear_components else {}
 
+    def centre(self, network: TodericiNetwork, part: str) -> None:
+        """It has no norms."""
+
+    def layers(self, config: TodericiConfig) -> list[Layer]:
+        return layers(config)
+
+    def residual_blocks(self, config: TodericiConfig) -> tuple[str, ...]:
+        return ()
+
+    def narrowed(
+        self,
+        config: TodericiConfig,
+        widths: Mapping[str, int],
+        blocks: Sequence[int] | None = None,
+        full_norms: bool = True,
+    ) -> TodericiConfig:
+        return narrowed(config, widths, blocks, full_norms)
+
     def rescalings(self, config: TodericiConfig) -> list[Rescaling]:
-        # What a ConvLSTM gives is a state, in units that its gates know.
-        own = ("weight", "bias") if config.gate_bias else ("weight",)
-        pairs = [
-            ("encoder.stem", "encoder.cells.0.conv_ih", own),
-            ("decoder.head", "decoder.cells.0.conv_ih", own),
-        ]
-        if config.filter_width:
-            layers = [f"decoder.filter.layers.{number}" for number in range(3)]
-            pairs += [(made, read, ("weight", "bias")) for made, read in pairwise(layers)]
-        return [
-            Rescaling(tuple((f"{made}.{kind}", 0) for kind in kinds), reader)
-            for made, reader, kinds in pairs
-        ]
+        return rescalings(layers(config))
 
     def picture_layers(self, config: TodericiConfig) -> PictureLayers:
         # A constant would be added as often as there are iterations, and the filter hands the

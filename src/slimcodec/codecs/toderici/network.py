@@ -193,8 +193,7 @@ class Filter(nn.Module):
     def __init__(self, config: TodericiConfig) -> None:
         super().__init__()
         self.scale = config.input_scale
-        width = config.filter_width
-        sizes = (12 + config.decoder_widths[-1], width, width, 12)
+        sizes = (12 + config.decoder_widths[-1], *config.filter_widths, 12)
         self.layers = nn.ModuleList(
             nn.Conv2d(inputs, outputs, 3, padding=1) for inputs, outputs in pairwise(sizes)
         )

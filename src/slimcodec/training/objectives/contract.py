@@ -52,29 +52,27 @@ class Objective(Protocol):
     def draw(self, count: int, rng: torch.Generator) -> Draw:
         """Everything that chance decides about a step on ``count`` images, but for noise."""
 
-    def training_loss(self, network: nn.Module, image: Tensor, draw: Draw, learned: bool) -> Loss:
+    def training_loss(self, network: nn.Module, image: Tensor, draw: Draw) -> Loss:
         """One forward pass and its loss.
 
         Args:
-            network: as the family builds it.
+            network: as the objective calls it.
             image: [b, 3, h, w], values in [0, 1].
             draw: of this step and process.
-            learned: False while only a linear path trains.
         """
 
     def adversary_loss(self, pictures: tuple[Tensor, ...]) -> Tensor:
         """What the adversary minimises, given ``Loss.pictures``."""
 
     def coded(
-        self, network: nn.Module, image: Tensor, learned: bool, most: int | None = None
+        self, network: nn.Module, image: Tensor, most: int | None = None
     ) -> Sequence[tuple[Tensor, Tensor]]:
         """One image at each quality: estimated bits per pixel, a scalar, and the decoded picture,
         [1, 3, h, w], unclamped.
 
         Args:
-            network: as the family builds it.
+            network: as the objective calls it.
             image: [1, 3, h, w], values in [0, 1].
-            learned: False while only a linear path trains.
             most: of the qualities, so many first ones; all when None.
         """
 

@@ -8,14 +8,41 @@ in it. A photograph says what cannot be known from the latents too; the teacher 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from slimcodec.errors import TrainingError
 from slimcodec.training.objectives.contract import Draw, Loss, psnr_db
 from slimcodec.training.objectives.rate_distortion import RateDistortion
+from slimcodec.training.objectives.settings import ObjectiveSettings
 
-__all__ = ["Distillation"]
+__all__ = ["Distillation", "DistillationSettings"]
+
+
+@dataclass(frozen=True)
+class DistillationSettings(ObjectiveSettings):
+    """``distillation``.
+
+    Attributes:
+        teacher_weight: of the squared error to the teacher's picture.
+        ms_ssim_weight: of 1 - MS-SSIM to the photograph.
+    """
+
+    name: ClassVar[str] = "distillation"
+    has_rate: ClassVar[bool] = False
+    learns_from_a_teacher: ClassVar[bool] = True
+    teacher_weight: float = 1.0
+    ms_ssim_weight: float = 0.0
+
+    def build(self, shape: Any, teacher: nn.Module | None = None) -> Distillation:
+        """See ``ObjectiveSettings``; a shape has ``lambdas``."""
+        if teacher is None:
+            raise TrainingError("a distillation needs a teacher; name one with --teacher")
+        return Distillation(shape.lambdas, teacher, self.teacher_weight, self.ms_ssim_weight)
 
 
 class Distillation(RateDistortion):
@@ -54,7 +81,7 @@ class Distillation(RateDistortion):
         )
 
     def training_loss(
-        self, network: nn.Module, image: Float[Tensor, "b 3 h w"], draw: Draw, learned: bool = True
+        self, network: nn.Module, image: Float[Tensor, "b 3 h w"], draw: Draw
     ) -> Loss:
         """See ``Objective``; ``network.picture(features)`` is what learns."""
         quality = draw.data["quality"]

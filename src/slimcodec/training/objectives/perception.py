@@ -13,8 +13,9 @@ the stream does not carry, so what is fine in such a picture is invented.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -25,8 +26,40 @@ from torch.nn.utils.parametrizations import spectral_norm
 from slimcodec.metrics import Lpips
 from slimcodec.training.objectives.contract import Draw, Loss, psnr_db
 from slimcodec.training.objectives.rate_distortion import coded_at, draw_qualities
+from slimcodec.training.objectives.settings import ObjectiveSettings
+from slimcodec.types import NATURAL
 
-__all__ = ["Discriminator", "Perception"]
+__all__ = ["Discriminator", "Perception", "PerceptionSettings"]
+
+
+@dataclass(frozen=True)
+class PerceptionSettings(ObjectiveSettings):
+    """``perception``.
+
+    Attributes:
+        distortion_weight: of the mean squared error, values in [0, 1].
+        lpips_weight: of LPIPS.
+        adversarial_weight: of a discriminator's verdict; 0 trains none.
+    """
+
+    name: ClassVar[str] = "perception"
+    look: ClassVar[str] = NATURAL
+    has_rate: ClassVar[bool] = False
+    distortion_weight: float = 150.0
+    lpips_weight: float = 0.0
+    adversarial_weight: float = 0.15
+
+    def build(self, shape: Any, teacher: nn.Module | None = None) -> Perception:
+        """See ``ObjectiveSettings``; a shape has ``lambdas``, ``latent_channels`` and
+        ``stride``."""
+        return Perception(
+            len(shape.lambdas),
+            shape.latent_channels,
+            shape.stride,
+            distortion_weight=self.distortion_weight,
+            lpips_weight=self.lpips_weight,
+            adversarial_weight=self.adversarial_weight,
+        )
 
 
 class Discriminator(nn.Module):
@@ -129,11 +162,11 @@ class Perception:
         return Draw({"quality": draw_qualities(count, self.qualities, rng)})
 
     def training_loss(
-        self, network: nn.Module, image: Float[Tensor, "b 3 h w"], draw: Draw, learned: bool = True
+        self, network: nn.Module, image: Float[Tensor, "b 3 h w"], draw: Draw
     ) -> Loss:
-        """See ``Objective``; ``network(image, quality, learned)`` has ``image``, ``likelihoods``
-        and ``features`` (latents for the adversary)."""
-        decoded = network(image, draw.data["quality"], learned)
+        """See ``Objective``; ``network(image, quality)`` has ``image``, ``likelihoods`` and
+        ``features`` (latents for the adversary)."""
+        decoded = network(image, draw.data["quality"])
         picture = decoded.image.float()
         error = picture - image
         for_distortion, for_lpips, for_adversary = self.weights
@@ -163,8 +196,7 @@ class Perception:
         self,
         network: nn.Module,
         image: Float[Tensor, "1 3 h w"],
-        learned: bool = True,
         most: int | None = None,
     ) -> Sequence[tuple[Tensor, Tensor]]:
         """See ``Objective``."""
-        return coded_at(network, image, range(self.qualities)[:most], learned)
+        return coded_at(network, image, range(self.qualities)[:most])

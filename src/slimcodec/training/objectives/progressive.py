@@ -18,19 +18,21 @@ from the rate; as far as the rate has a weight, the codec learns to write what t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from slimcodec.errors import TrainingError
+from slimcodec.errors import UsageError
 from slimcodec.metrics import Lpips
 from slimcodec.training.objectives.contract import Alone, Draw, Loss, psnr_db
 from slimcodec.training.objectives.ms_ssim import MsSsimLoss
+from slimcodec.training.objectives.settings import ObjectiveSettings
 
-__all__ = ["Distortion", "Progressive"]
+__all__ = ["Distortion", "Progressive", "ProgressiveSettings"]
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,43 @@ class Distortion:
         names |= {"LPIPS": self.lpips, "squared residual in the loop": self.in_loop}
         terms = [f"{weight:g} {name}" for name, weight in names.items() if weight]
         return " + ".join(["mean squared error", *terms])
+
+
+@dataclass(frozen=True)
+class ProgressiveSettings(ObjectiveSettings):
+    """``progressive``.
+
+    Attributes:
+        iterations: the last one trained; all when 0.
+        window: iterations with a gradient in one step.
+        absolute_weight: of the mean absolute error beside the squared one.
+        ms_ssim_weight: of 1 - MS-SSIM.
+        lpips_weight: of LPIPS.
+        rate_weight: how much of the rate's gradient reaches the codec.
+    """
+
+    name: ClassVar[str] = "progressive"
+    iterations: int = 0
+    window: int = 3
+    absolute_weight: float = 0.0
+    ms_ssim_weight: float = 0.0
+    lpips_weight: float = 0.0
+    rate_weight: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.window:
+            raise UsageError("window must be above 0, got 0")
+
+    def in_brief(self) -> ProgressiveSettings:
+        """One of two iterations has a gradient."""
+        return replace(self, iterations=2, window=1)
+
+    def build(self, shape: Any, teacher: nn.Module | None = None) -> Progressive:
+        """See ``ObjectiveSettings``; a shape has ``lambdas`` and ``iterations``."""
+        deepest = min(self.iterations or shape.iterations, shape.iterations)
+        distortion = Distortion(self.absolute_weight, self.ms_ssim_weight, self.lpips_weight)
+        return Progressive(shape.lambdas, deepest, self.window, distortion, self.rate_weight)
 
 
 class Progressive(Alone):
@@ -134,11 +173,9 @@ class Progressive(Alone):
         return Draw({"judged": judged}, {"skip": skip})
 
     def training_loss(
-        self, network: nn.Module, image: Float[Tensor, "b 3 h w"], draw: Draw, learned: bool = True
+        self, network: nn.Module, image: Float[Tensor, "b 3 h w"], draw: Draw
     ) -> Loss:
         """See ``Objective``; ``network(image, skip, count, rate_share) -> Iterations``."""
-        if not learned:
-            raise TrainingError("a progressive codec has no linear stage; set linear_steps = 0")
         skip = draw.control["skip"]
         residuals, errors, bits = network(image, skip, self.window, self.rate_weight)
         pixels = image[:, 0].numel()
@@ -182,7 +219,6 @@ class Progressive(Alone):
         self,
         network: nn.Module,
         image: Float[Tensor, "1 3 h w"],
-        learned: bool = True,
         most: int | None = None,
     ) -> Sequence[tuple[Tensor, Tensor]]:
         """See ``Objective``: one quality per iteration, as far as they are trained."""

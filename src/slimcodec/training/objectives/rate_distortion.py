@@ -8,6 +8,8 @@ Each image of a batch is at a quality of its own. D is the mean squared error an
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -15,8 +17,9 @@ from torch import Tensor, nn
 
 from slimcodec.training.objectives.contract import Alone, Draw, Loss, psnr_db
 from slimcodec.training.objectives.ms_ssim import MsSsimLoss
+from slimcodec.training.objectives.settings import ObjectiveSettings
 
-__all__ = ["RateDistortion", "coded_at", "draw_qualities"]
+__all__ = ["RateDistortion", "RateDistortionSettings", "coded_at", "draw_qualities"]
 
 
 def draw_qualities(count: int, qualities: int, rng: torch.Generator) -> Float[Tensor, " b"]:
@@ -26,16 +29,32 @@ def draw_qualities(count: int, qualities: int, rng: torch.Generator) -> Float[Te
 
 
 def coded_at(
-    network: nn.Module, image: Float[Tensor, "1 3 h w"], qualities: Sequence[int], learned: bool
+    network: nn.Module, image: Float[Tensor, "1 3 h w"], qualities: Sequence[int]
 ) -> list[tuple[Tensor, Tensor]]:
     """``Objective.coded`` of a network that is told a quality: one forward pass for each."""
     found = []
     for quality in qualities:
         index = torch.full((len(image),), float(quality), device=image.device)
-        decoded = network(image, index, learned)
+        decoded = network(image, index)
         bpp = decoded.likelihoods.bits().mean() / image[0, 0].numel()
         found.append((bpp, decoded.image.float()))
     return found
+
+
+@dataclass(frozen=True)
+class RateDistortionSettings(ObjectiveSettings):
+    """``rate-distortion``.
+
+    Attributes:
+        ms_ssim_weight: of 1 - MS-SSIM beside the mean squared error; they are equals at about 0.02.
+    """
+
+    name: ClassVar[str] = "rate-distortion"
+    ms_ssim_weight: float = 0.0
+
+    def build(self, shape: Any, teacher: nn.Module | None = None) -> RateDistortion:
+        """See ``ObjectiveSettings``; a shape has ``lambdas``."""
+        return RateDistortion(shape.lambdas, self.ms_ssim_weight)
 
 
 class RateDistortion(Alone):
@@ -69,37 +88,34 @@ class RateDistortion(Alone):
         return Draw({"quality": draw_qualities(count, len(self.lambdas), rng)})
 
     def training_loss(
-        self, network: nn.Module, image: Float[Tensor, "b 3 h w"], draw: Draw, learned: bool = True
+        self, network: nn.Module, image: Float[Tensor, "b 3 h w"], draw: Draw
     ) -> Loss:
         """See ``Objective``."""
-        return self(network, image, draw.data["quality"], learned)
+        return self(network, image, draw.data["quality"])
 
     def coded(
         self,
         network: nn.Module,
         image: Float[Tensor, "1 3 h w"],
-        learned: bool = True,
         most: int | None = None,
     ) -> Sequence[tuple[Tensor, Tensor]]:
         """See ``Objective``."""
-        return coded_at(network, image, range(len(self.lambdas))[:most], learned)
+        return coded_at(network, image, range(len(self.lambdas))[:most])
 
     def __call__(
         self,
         network: nn.Module,
         image: Float[Tensor, "b 3 h w"],
         quality: Float[Tensor, " b"],
-        learned: bool = True,
     ) -> Loss:
         """One forward pass and its loss.
 
         Args:
-            network: ``network(image, quality, learned)`` has an ``image`` and ``likelihoods``.
+            network: ``network(image, quality)`` has an ``image`` and ``likelihoods``.
             image: values in [0, 1].
             quality: index of each image's λ.
-            learned: False while only the linear path trains.
         """
-        decoded = network(image, quality, learned)
+        decoded = network(image, quality)
         bpp = decoded.likelihoods.bits() / image[0, 0].numel()
         error = decoded.image.float() - image
         distortion = error.square().flatten(1).mean(dim=1)

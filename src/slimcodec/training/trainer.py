@@ -1,14 +1,19 @@
-"""The one training loop.
+"""The one training loop: any network as it stands, brought to do better by an objective.
 
-Lightning Fabric places the network (one CPU, one GPU, or many processes by the same command) and
-sets the precision; the loop itself is plain: draw crops, loss, step, moving average. Everything it
-needs to go on lies in one file, ``state.ckpt``, written aside and renamed every few minutes, so a
-run can be killed at any moment and resumed with at most that much lost. Sample order and qualities
-are functions of (seed, step), not of a generator's history.
+Whoever calls brings the network: new, loaded, narrowed, masked (``quantization.simulation.Mask``),
+with layers that round (the same module), with parts that do not learn (``requires_grad``). The loop
+builds none and knows none: what lies between a parameter and a weight, such as a mask or a grid,
+stays in place while it learns, and the moving average is one of the parameters underneath.
+
+Lightning Fabric places the network and sets the precision; the loop itself is plain: draw crops,
+loss, step, moving average. What it needs to go on lies in one file, ``state.ckpt``, written aside
+and renamed, so a run can be killed at any moment. Sample order and qualities are functions of
+(seed, step), not of a generator's history.
 """
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,22 +24,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from slimcodec import registry
-from slimcodec.errors import TrainingError, UnknownNameError
+from slimcodec.errors import TrainingError
 from slimcodec.machine import available_cores, tune_allocator
-from slimcodec.training.config import TrainingConfig
-from slimcodec.training.data import Crops, batches, sample_blocks
-from slimcodec.training.objectives import make_objective
+from slimcodec.training.data import Photographs, batches
+from slimcodec.training.objectives import Objective
 from slimcodec.training.place import hardware, place
-from slimcodec.training.state import load_into, load_weights, read_state, write_state
+from slimcodec.training.schedule import Schedule
+from slimcodec.training.state import STATE_FILE, load_into, load_weights, read_state, write_state
 from slimcodec.training.step import Recorded, Step, average_weights
-from slimcodec.training.validation import Validation
 from slimcodec.training.watch import Progress, Watch, open_scalars, tell
 
-__all__ = ["Trained", "train"]
+__all__ = ["Trained", "Trainer"]
 
-STATE_FILE = "state.ckpt"
-PCA_BLOCKS = 60_000
 MOST_WORKERS = 12
 """Processes that cut crops for a GPU."""
 
@@ -57,97 +58,62 @@ class Trained:
     """Of processes that train together, the one that writes what comes out."""
 
 
-def train(
-    config: TrainingConfig,
-    photos: Sequence[Path],
-    out: Path,
-    *,
-    init: Mapping[str, Tensor] | None = None,
-    history: Sequence[Mapping[str, Any]] = (),
-    resume: bool = False,
-    minutes: float | None = None,
-    anneal_by: float | None = None,
-    teacher: nn.Module | None = None,
-    devices: int | None = None,
-    on_progress: Callable[[Progress], None] = lambda progress: None,
-    on_saved: Callable[[Trained], None] | None = None,
-) -> Trained:
-    """Train, or go on training, and return the averaged network.
+class Trainer:
+    """Trains a network, in place.
 
     Args:
-        config: the run.
-        photos: every photograph at hand; held-out ones are left out by name.
-        out: folder of the run's state and scalars; made when missing.
-        init: weights to start from instead of nothing.
-        history: of those weights; it is kept with the run.
-        resume: go on from the state in ``out``.
-        minutes: stop, with the state saved, after so long; 0 only loads.
-        anneal_by: ``time.monotonic()`` by which the run ends, annealed, however long it took to
-            begin; ``anneal_minutes`` is then what is left at the first step.
-        teacher: whom a distillation learns from.
+        network: as the objective calls it. ``parameter_groups(learning_rate)``, where it has one,
+            says how fast its parameters learn; ``linear_only``, where it has one, is set for
+            ``schedule.linear_steps``.
+        objective: what is minimised (``registry.objectives``); it holds the teacher, if any.
+        data: what is trained on, and what is held out.
+        schedule: how long, how fast, how often.
+        folder: of the run's state and scalars; made when missing. Nothing is kept without one.
+        resume: go on from the state in ``folder``, if there is one: the network gets its weights.
+        history: of the model that the weights are from; it is kept with the run.
         devices: processes that train together, each with ``batch`` crops of its own; every GPU
             there is, or one CPU process, when not given.
-        on_progress: called every few seconds.
-        on_saved: called whenever the state was written, with averaged weights that are its own.
 
     Raises:
-        TrainingError: on a state that does not fit, an objective that the family does not know, or
-            a loss or weight that is no longer finite or a loss that diverges (the last good state
-            stays).
-        UnknownNameError: on a part that the family does not have.
+        TrainingError: on a state that does not fit, a network of which nothing learns, or linear
+            steps of a network that has no switch for them.
         MissingExtraError: when something that training needs is not installed.
     """
-    tune_allocator()
-    run = _Run(config, photos, out, init, tuple(history), resume, devices, teacher)
-    run.on_saved, run.anneal_by = on_saved, anneal_by
-    return run.go(minutes, on_progress)
 
-
-class _Run:
     def __init__(
         self,
-        config: TrainingConfig,
-        photos: Sequence[Path],
-        out: Path,
-        init: Mapping[str, Tensor] | None,
-        history: tuple[Mapping[str, Any], ...],
-        resume: bool,
-        devices: int | None,
-        teacher: nn.Module | None,
+        network: nn.Module,
+        objective: Objective,
+        data: Photographs,
+        schedule: Schedule,
+        *,
+        folder: Path | None = None,
+        resume: bool = False,
+        history: Sequence[Mapping[str, Any]] = (),
+        devices: int | None = None,
     ) -> None:
-        self.config, self.out = config, out
-        self.on_saved: Callable[[Trained], None] | None = None
-        self.anneal_by: float | None = None
+        tune_allocator()
+        torch.manual_seed(schedule.seed)
         # Everything that can be wrong is found before other processes are started.
-        held_out = [path for path in photos if path.name in config.holdout]
-        kept = [path for path in photos if path.name not in config.holdout]
-        self.crops = Crops(kept, config.crop, config.seed, config.largest_scale)
-        self.validation = Validation(held_out)
-        self.family = registry.families.get(config.family)
-        self.shape = shape = config.network_config(self.family)
-        torch.manual_seed(config.seed)
-        self.objective = make_objective(self.family.objectives, shape, config, teacher)
-        network = self.family.build(shape)
-        self.state_path = out / STATE_FILE
-        state = read_state(self.state_path) if resume else None
+        self.objective, self.data, self.schedule, self.folder = objective, data, schedule, folder
+        if schedule.linear_steps and not hasattr(network, "linear_only"):
+            raise TrainingError("this network has no linear path alone; set linear_steps = 0")
+        if not any(p.requires_grad for p in network.parameters()):
+            raise TrainingError("nothing of this network learns; let a part of it")
+        self.state_path = None if folder is None else folder / STATE_FILE
+        state = read_state(self.state_path) if resume and self.state_path is not None else None
         if state is not None:
             load_weights(network, state["network"], str(self.state_path))
-        elif init is not None:
-            load_weights(network, init, "the initial weights")
-        else:
-            count = PCA_BLOCKS * shape.stride**2 // shape.block_size**2  # as many pixels
-            blocks = sample_blocks(self.crops, count, shape.block_size)
-            self.family.initialise(network, blocks)
-        network = network.to(memory_format=torch.channels_last)
-        _leave_alone(network, self.family.parts, config.parts)
-        self.plain = network
-        # Networks that are trained already must not be left out of the first steps.
-        self.linear_steps = config.linear_steps if init is None else 0
-        self.step, self.stretch_s, self.history = config.first_step, 0.0, history
+        # Wherever the other one goes and whoever wraps it, averages come out as this one.
+        self._apart = copy.deepcopy(network).cpu()
+        self.plain = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.linear_steps = schedule.linear_steps
+        self.step, self.stretch_s, self.history = schedule.first_step, 0.0, tuple(history)
         self.spent_s: dict[str, float] = {}
-        probe = self.objective.draw(config.batch, torch.Generator())
+        self.on_saved: Callable[[Trained], None] | None = None
+        probe = objective.draw(schedule.batch, torch.Generator())
         self.fabric, self.mixed = place(
-            config, devices, always_all=not probe.control and not config.linear_steps
+            schedule, devices, always_all=not probe.control and not schedule.linear_steps
         )
         self.hardware = hardware(self.fabric)
         self.watch = Watch(self._advice)
@@ -157,13 +123,13 @@ class _Run:
             self._go_on_from(state)
 
     def _go_on_from(self, state: Mapping[str, Any]) -> None:
-        self.linear_steps = int(state.get("linear_steps", self.config.linear_steps))
+        self.linear_steps = int(state.get("linear_steps", self.schedule.linear_steps))
         for name, tensor in state["average"].items():
             if name in self.average:
                 self.average[name].copy_(tensor)
         self.step = int(state["step"])
         # A stretch that began elsewhere has its own clock.
-        if state.get("first_step") == self.config.first_step:
+        if state.get("first_step") == self.schedule.first_step:
             self.stretch_s = float(state.get("stretch_s", 0.0))
         before = {"a machine not recorded": float(state["seconds"])}
         self.spent_s = {k: float(v) for k, v in state.get("spent_s", before).items()}
@@ -173,11 +139,11 @@ class _Run:
 
     def _set_up(self, state: Mapping[str, Any] | None) -> None:
         """Network, adversary and their optimizers to where they run, with what a state holds."""
-        config, fabric = self.config, self.fabric
+        schedule, fabric = self.schedule, self.fabric
         on_gpu = fabric.device.type == "cuda"
         made: dict[str, torch.optim.Optimizer] = {
             "optimizer": torch.optim.Adam(
-                self.plain.parameter_groups(config.learning_rate), fused=True, capturable=on_gpu
+                _groups(self.plain, schedule.learning_rate), fused=True, capturable=on_gpu
             )
         }
         self.network, optimizer = fabric.setup(self.plain, made["optimizer"])
@@ -188,7 +154,7 @@ class _Run:
             if state is not None and "adversary" in state:
                 load_into(adversary, state["adversary"], str(self.state_path))
             made["adversary_optimizer"] = torch.optim.Adam(
-                adversary.parameters(), config.learning_rate, fused=True, capturable=on_gpu
+                adversary.parameters(), schedule.learning_rate, fused=True, capturable=on_gpu
             )
             self.objective.adversary, adversary_optimizer = fabric.setup(
                 adversary, made["adversary_optimizer"]
@@ -207,16 +173,38 @@ class _Run:
                 group["lr"] = torch.zeros((), device=fabric.device) if on_gpu else 0.0
         step = Step(
             self.network, self.objective, optimizer, adversary_optimizer,
-            fabric=fabric, mixed=self.mixed, clip_norm=config.clip_norm,
+            fabric=fabric, mixed=self.mixed, clip_norm=schedule.clip_norm,
         )  # fmt: skip
-        alone = on_gpu and fabric.world_size == 1 and config.record_steps
-        self.one_step: Step | Recorded = Recorded(step) if alone else step
+        alone = on_gpu and fabric.world_size == 1 and schedule.record_steps
+        self.one_step: Step | Recorded = Recorded(step, self._mode) if alone else step
 
-    def go(self, minutes: float | None, on_progress: Callable[[Progress], None]) -> Trained:
-        config = self.config
-        last_step = config.first_step + config.steps
+    def run(
+        self,
+        *,
+        minutes: float | None = None,
+        anneal_by: float | None = None,
+        on_progress: Callable[[Progress], None] = lambda progress: None,
+        on_saved: Callable[[Trained], None] | None = None,
+    ) -> Trained:
+        """Train to the end of the schedule; the given network then has the averaged weights.
+
+        Args:
+            minutes: stop, with the state saved, after so long; 0 only loads.
+            anneal_by: ``time.monotonic()`` by which the run ends, annealed, however long it took to
+                begin; ``anneal_minutes`` is then what is left at the first step.
+            on_progress: called every few seconds.
+            on_saved: called whenever the state was written, with averaged weights that are its own.
+
+        Raises:
+            TrainingError: on a loss or weight that is no longer finite, or a loss that diverges
+                (the last good state stays).
+        """
+        schedule, self.on_saved = self.schedule, on_saved
+        last_step = schedule.last_step
         leads = not self.fabric.global_rank
-        writer = open_scalars(self.out / "tensorboard") if leads else None
+        writer = None
+        if leads and self.folder is not None:
+            writer = open_scalars(self.folder / "tensorboard")
         self._tell = partial(tell, writer, on_progress if leads else lambda progress: None)
         self.plain.train()
         started = shown = saved = validated = ticked = 0.0
@@ -224,22 +212,22 @@ class _Run:
             if not started:  # photographs were decoded, loaders have begun
                 self.watch.start()
                 started = shown = saved = validated = ticked = time.monotonic()
-                if self.anneal_by is not None:
-                    left = max(self.anneal_by - started, 1e-3)  # 0 would be no clock at all
+                if anneal_by is not None:
+                    left = max(anneal_by - started, 1e-3)  # 0 would be no clock at all
                     left = self.fabric.broadcast(left + self.stretch_s)  # one rate for all
-                    self.config = config = replace(config, anneal_minutes=left / 60)
+                    self.schedule = schedule = replace(schedule, anneal_minutes=left / 60)
             over = minutes is not None and ticked - started >= 60 * minutes
-            if self._agreed(over or config.done(self.step, self.stretch_s) >= 1):
+            if self._agreed(over or schedule.done(self.step, self.stretch_s) >= 1):
                 break
             self.watch.add(self.step, self._one_step(pixels))
             self.step += 1
             now = time.monotonic()
             self._spend(now - ticked)
             ticked = now
-            if now - saved >= 60 * config.checkpoint_minutes:
+            if now - saved >= 60 * schedule.checkpoint_minutes:
                 self._write_state()
                 saved = time.monotonic()
-            if now - validated >= 60 * config.validate_minutes:
+            if now - validated >= 60 * schedule.validate_minutes:
                 self._tell(self._report(last_step, self._points()))
                 shown = validated = time.monotonic()
             elif now - shown >= 5:
@@ -252,6 +240,7 @@ class _Run:
             validation = self._points()
             self._tell(self._report(last_step, validation))
         self.plain.load_state_dict(self.average)
+        self._switch(False)
         return self._trained(self.plain.cpu(), validation)
 
     def _trained(self, network: nn.Module, points: Sequence[tuple[float, float]] = ()) -> Trained:
@@ -293,23 +282,23 @@ class _Run:
 
     def _batches(self, last_step: int) -> Iterator[Tensor]:
         """From the next step on; process i of n takes every n-th batch."""
-        count, world = self.config.batch, self.fabric.world_size
+        count, world = self.schedule.batch, self.fabric.world_size
         first, last = (
             (step * world + self.fabric.global_rank) * count for step in (self.step, last_step)
         )
         on_gpu = self.fabric.device.type == "cuda"
         workers = min(MOST_WORKERS, available_cores() - 1) if on_gpu else 0
-        return batches(self.crops, range(first, last, world * count), count, workers)
+        return batches(self.data.crops, range(first, last, world * count), count, workers)
 
     def _report(self, last_step: int, validation: Sequence[tuple[float, float]] = ()) -> Progress:
         progress = self.watch.report(self.step, last_step, validation)
-        if not self.config.anneal_minutes:
+        if not self.schedule.anneal_minutes:
             return progress
-        by_clock = max(0.0, 60 * self.config.anneal_minutes - self.stretch_s)
+        by_clock = max(0.0, 60 * self.schedule.anneal_minutes - self.stretch_s)
         return replace(progress, seconds_left=min(by_clock, progress.seconds_left))
 
     def _advice(self) -> str:
-        if not self.state_path.exists():
+        if self.state_path is None or not self.state_path.exists():
             return "start again with a lower learning_rate"
         return (
             f"the last good state is kept in {self.state_path}: resume from it with a lower "
@@ -318,25 +307,26 @@ class _Run:
 
     def _one_step(self, pixels: Tensor) -> Tensor:
         """Loss, bits per pixel and dB, [3]."""
-        config, fabric = self.config, self.fabric
+        schedule, fabric = self.schedule, self.fabric
         image = fabric.to_device(pixels).float() / 255
         image = image.to(memory_format=torch.channels_last)
         rng = torch.Generator().manual_seed(
-            (config.seed * 1_000_003 + self.step) * 4_099 + fabric.global_rank
+            (schedule.seed * 1_000_003 + self.step) * 4_099 + fabric.global_rank
         )
         drawn = self.objective.draw(len(image), rng)
         draw = replace(drawn, data={k: fabric.to_device(v) for k, v in drawn.data.items()})
         if isinstance(self.one_step, Step):
             # Rounding noise comes from torch's own generator. A recorded step goes on with it.
             torch.manual_seed(int(torch.randint(2**31, (1,), generator=rng)))
-        factor = config.learning_rate_factor(self.step, self.stretch_s)
+        factor = schedule.learning_rate_factor(self.step, self.stretch_s)
         for name, optimizer in self.optimizers.items():
             for group, rate in zip(optimizer.param_groups, self.base_rates[name], strict=True):
                 if isinstance(group["lr"], Tensor):
                     group["lr"].fill_(rate * factor)
                 else:
                     group["lr"] = rate * factor
-        found = self.one_step(image, draw, self.step >= self.linear_steps)
+        self._switch(self.step < self.linear_steps)
+        found = self.one_step(image, draw)
         average_weights(self.average, self.plain, self._decay())
         # Every process sees the same loss, so all stop where one would.
         if fabric.world_size > 1:
@@ -345,16 +335,15 @@ class _Run:
 
     def _decay(self) -> float:
         # A young average follows fast, or it would remember the initial weights for long.
-        age = self.step - self.config.first_step
-        return min(self.config.ema_decay, (1 + age) / (10 + age))
+        age = self.step - self.schedule.first_step
+        return min(self.schedule.ema_decay, (1 + age) / (10 + age))
 
     def _points(self) -> list[tuple[float, float]]:
         """(estimated bpp, dB) of the averaged weights at each quality."""
         kept = {k: v.detach().clone() for k, v in self.plain.state_dict().items()}
         self.plain.load_state_dict(self.average)
-        found = self.validation.points(
-            self.plain, self.objective, self.step > self.linear_steps, self.fabric.device
-        )
+        self._switch(self.step <= self.linear_steps)
+        found = self.data.validation.points(self.plain, self.objective, self.fabric.device)
         self.plain.load_state_dict(kept)
         return found
 
@@ -373,7 +362,7 @@ class _Run:
             **{name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
             **adversary,
             "step": self.step,
-            "first_step": self.config.first_step,
+            "first_step": self.schedule.first_step,
             "linear_steps": self.linear_steps,
             "seconds": sum(self.spent_s.values()),
             "stretch_s": self.stretch_s,
@@ -381,22 +370,30 @@ class _Run:
             "watch": self.watch.state(),
             "history": [dict(entry) for entry in self.history],
         }
-        write_state(self.state_path, state)
+        if self.state_path is not None:
+            write_state(self.state_path, state)
         if self.on_saved is not None:
             self.on_saved(self._trained(self._averaged()))
 
     def _averaged(self) -> nn.Module:
         """A network apart from the one that goes on learning."""
-        with torch.random.fork_rng(devices=()):  # a new network draws its first weights
-            network: nn.Module = self.family.build(self.shape)
+        network = copy.deepcopy(self._apart)
         network.load_state_dict(self.average)
         return network
 
+    def _switch(self, linear_only: bool) -> None:
+        """Of a network with a linear path that can be trained alone; others know nothing of it."""
+        if hasattr(self.plain, "linear_only"):
+            self.plain.linear_only = linear_only
 
-def _leave_alone(network: nn.Module, parts: Sequence[str], chosen: Sequence[str]) -> None:
-    """Only the chosen parts learn; all when none is chosen."""
-    for name in chosen:
-        if name not in parts:
-            raise UnknownNameError("part", name, parts)
-    for name, parameter in network.named_parameters():
-        parameter.requires_grad_(not chosen or name.split(".")[0] in chosen)
+    def _mode(self) -> bool:
+        """Which computation a step is, as far as the network's switch decides."""
+        return bool(getattr(self.plain, "linear_only", False))
+
+
+def _groups(network: Any, learning_rate: float) -> list[dict[str, Any]]:
+    """Of the optimizer: the network's own, or all of it at one rate."""
+    if hasattr(network, "parameter_groups"):
+        groups: list[dict[str, Any]] = network.parameter_groups(learning_rate)
+        return groups
+    return [{"params": list(network.parameters()), "lr": learning_rate}]

@@ -24,7 +24,17 @@ from slimcodec.library import load_model
 from slimcodec.model_file import NATURAL, Model, freeze_network, thaw_network
 from slimcodec.quantization.simulation import plain_state
 from slimcodec.runtime import open_codec
-from slimcodec.training import Progress, Trained, TrainingConfig, loop, train
+from slimcodec.training import (
+    Progress,
+    Schedule,
+    Trained,
+    Trainer,
+    TrainingConfig,
+    train,
+    trainer,
+)
+from slimcodec.training import run as run_module
+from slimcodec.training.data import Crops
 from slimcodec.training.step import average_weights
 from slimcodec.types import Image
 
@@ -33,7 +43,11 @@ Run = Callable[..., Trained]
 
 FAMILIES = {
     "hific": {"linear_steps": 2},
-    "toderici": {"family": "toderici", "linear_steps": 0, "window": 2},
+    "toderici": {
+        "family": "toderici",
+        "linear_steps": 0,
+        "objective": {"name": "progressive", "window": 2},
+    },
 }
 """What a run of each family is told."""
 each_family = pytest.mark.parametrize("name", FAMILIES)
@@ -49,7 +63,7 @@ def run(
         family = registry.families.get(name)
         shape = family.config(model.config)
         monkeypatch.setattr(family, "preset", lambda name, shape=shape: shape)
-    monkeypatch.setattr(loop, "PCA_BLOCKS", 600)
+    monkeypatch.setattr(run_module, "PCA_BLOCKS", 600)
 
     def go(out: Path, steps: int, resume: bool = False, **more: Any) -> Trained:
         names = TrainingConfig.__dataclass_fields__
@@ -104,7 +118,7 @@ def test_a_killed_run_goes_on_from_its_state(
     """What was done since the state was written is done again, on the same crops."""
     settings = FAMILIES[name]
     drawn: list[int] = []
-    batch = loop.Crops.batch
+    batch = Crops.batch
 
     def watched(self: Any, start: int, count: int) -> Any:
         drawn.append(start)
@@ -114,7 +128,7 @@ def test_a_killed_run_goes_on_from_its_state(
         if progress.step == 4:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(loop.Crops, "batch", watched)
+    monkeypatch.setattr(Crops, "batch", watched)
     whole = run(tmp_path / "whole", 5, **settings)
     assert drawn[-5:] == [0, 2, 4, 6, 8]
     run(tmp_path / "killed", 2, **settings)
@@ -232,7 +246,8 @@ def test_the_bit_model_alone(
     network = registry.families.get("toderici").build(settled.config).eval()
     network.load_state_dict(plain_state(settled))
     given = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    settings = {**FAMILIES["toderici"], "parts": ["probability"], "iterations": 2}
+    settings = {**FAMILIES["toderici"], "parts": ["probability"]}
+    settings["objective"] = {"name": "progressive", "window": 2, "iterations": 2}
     trained = run(tmp_path, 25, init=given, learning_rate=3e-3, **settings)
     raw = torch.load(tmp_path / "state.ckpt", weights_only=True)["network"]
     for state in (state_of(trained), raw):
@@ -271,9 +286,8 @@ def test_a_natural_look(
     monkeypatch.setenv("SLIMCODEC_LPIPS_WEIGHTS", str(lpips_weights))
     given = {name: torch.from_numpy(array) for name, array in tiny_model.weights.items()}
     settings: dict[str, Any] = {
-        "objective": "perception",
+        "objective": {"name": "perception", "lpips_weight": 1.0},
         "parts": ["generator"],
-        "lpips_weight": 1.0,
         "linear_steps": 0,
         "init": given,
     }
@@ -321,7 +335,7 @@ def test_a_run_ends_by_a_time_however_late_it_begins(
     asked = count()
     clock = SimpleNamespace(monotonic=lambda: 0.25 * next(asked))
     monkeypatch.setattr(TrainingConfig, "learning_rate_factor", told)
-    monkeypatch.setattr(loop, "time", clock)
+    monkeypatch.setattr(trainer, "time", clock)
     trained = run(tmp_path / "a", 10**6, anneal_by=5.0, anneal_minutes=60.0, anneal_from=0.0)
     assert 2 < trained.step < 30
     assert 4 <= trained.train_seconds <= 6
@@ -351,13 +365,15 @@ def test_processes_share_the_crops(monkeypatch: pytest.MonkeyPatch) -> None:
         seen.append((count, starts))
         return iter(())
 
-    monkeypatch.setattr(loop, "batches", stop)
+    monkeypatch.setattr(trainer, "batches", stop)
     for rank in range(3):
         share = SimpleNamespace(
             world_size=3, global_rank=rank, device=torch.device("cpu"), broadcast=lambda x: x
         )
-        here = SimpleNamespace(config=SimpleNamespace(batch=2), fabric=share, step=5, crops=None)
-        list(loop._Run._batches(here, 9))  # type: ignore[arg-type]
+        here = SimpleNamespace(
+            schedule=Schedule(batch=2), fabric=share, step=5, data=SimpleNamespace(crops=None)
+        )
+        list(Trainer._batches(here, 9))  # type: ignore[arg-type]
     samples = [i + j for count, starts in seen for i in starts for j in range(count)]
     assert sorted(samples) == list(range(5 * 6, 9 * 6))
 
@@ -397,10 +413,13 @@ def test_a_progressive_codec_learns_to_look_well(
     monkeypatch.setenv("SLIMCODEC_LPIPS_WEIGHTS", str(lpips_weights))
     settings: dict[str, Any] = {
         **FAMILIES["toderici"],
-        "window": 4,
-        "absolute_weight": 0.02,
-        "lpips_weight": 0.002,
-        "rate_weight": 0.5,
+        "objective": {
+            "name": "progressive",
+            "window": 4,
+            "absolute_weight": 0.02,
+            "lpips_weight": 0.002,
+            "rate_weight": 0.5,
+        },
     }
     trained = run(tmp_path, 3, **settings)
     for words in ("mean absolute error", "LPIPS", "the codec sees 0.5", "windows of 4 of 5"):

@@ -1,0 +1,60 @@
+"""Fine-tuning: what was pruned, narrowed or rounded learns on under the codec's own loss.
+
+    minimise what training minimised (rate-distortion, or another objective of the family)
+
+over the parts that are named; masks and grids stay in place. Parts that streams depend on stay as
+they are unless they are named, so old streams are read as before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from slimcodec import registry
+from slimcodec.errors import UnknownNameError, UsageError
+from slimcodec.shrink.learning import Learning, objective_settings
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from slimcodec.codecs.family import Family
+    from slimcodec.training.objectives import Objective
+
+__all__ = ["Finetune"]
+
+
+@dataclass(frozen=True)
+class Finetune(Learning):
+    """Learn on under an objective of the family.
+
+    Attributes:
+        loss: ``name`` of the objective and its settings; the family's usual one, with its defaults,
+            when empty.
+    """
+
+    name: ClassVar[str] = "finetune"
+
+    loss: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.loss, Mapping) or (self.loss and "name" not in self.loss):
+            raise UsageError(
+                f'loss is a table with a name, such as "rate-distortion", got {self.loss!r}'
+            )
+
+    def check(self, family: Family) -> None:
+        """Parts and objective must be the family's, and no teacher is needed."""
+        super().check(family)
+        name = self.loss.get("name")
+        if name is not None and name not in family.objectives:
+            raise UnknownNameError(f"objective of {family.name}", str(name), family.objectives)
+        if self.loss and registry.objectives.get(str(name)).learns_from_a_teacher:
+            raise UsageError(f"{name} learns from a teacher; that is the pass distil")
+
+    def objective(self, network: Any, family: Family, reference: nn.Module) -> Objective:
+        """See ``Learning``."""
+        given = self.loss or {"name": family.objectives[0]}
+        return objective_settings(given).build(network.config)

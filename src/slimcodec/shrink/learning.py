@@ -1,0 +1,229 @@
+"""What passes that learn have in common: which parts, how long, on what; and where a run that was
+killed goes on.
+
+A pass takes the network of the recipe as it stands, narrowed, masked or rounding, and hands it to
+the one training loop; nothing is undone on the way. Where ``Context.state`` names a folder the loop
+keeps its state there, so whoever applies the same recipe to the same model again goes on from the
+last one, to the same weights.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from slimcodec.errors import MissingExtraError, UnknownNameError, UsageError
+from slimcodec.images import find_images
+from slimcodec.shrink.judges import refuse_judges
+from slimcodec.shrink.recipe import Context
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from slimcodec.codecs.family import Family
+    from slimcodec.training import Progress, Schedule
+    from slimcodec.training.objectives import Objective
+    from slimcodec.training.objectives.settings import ObjectiveSettings
+
+__all__ = ["Learning", "objective_settings"]
+
+CHECKPOINT_MINUTES = 1.0
+"""What a kill may cost."""
+
+
+def objective_settings(table: Mapping[str, Any]) -> ObjectiveSettings:
+    """An objective's settings from a table with its name, checked.
+
+    Raises:
+        ConfigError: naming what is wrong.
+        MissingExtraError: when training is not installed.
+    """
+    try:
+        from slimcodec.training.objectives.settings import objective_of
+    except ImportError as error:
+        raise MissingExtraError("learning", "train") from error
+    return objective_of(table, "objective")
+
+
+@dataclass(frozen=True)
+class Learning:
+    """Settings of a pass that learns; a pass adds its name and what is minimised.
+
+    Attributes:
+        parts: that learn; when empty, all that streams do not depend on.
+        steps: updates of the optimizer.
+        batch: crops of a step.
+        crop: pixels a side.
+        learning_rate: before it is annealed, from two fifths of the steps on.
+        holdout: file names of photographs that are left out.
+        seed: of everything that chance decides.
+    """
+
+    name: ClassVar[str]
+
+    parts: tuple[str, ...] = ()
+    steps: int = 2000
+    batch: int = 8
+    crop: int = 192
+    learning_rate: float = 5e-4
+    holdout: tuple[str, ...] = ()
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        for key in ("steps", "batch", "crop", "seed"):
+            value = getattr(self, key)
+            if type(value) is not int or value < (0 if key == "seed" else 1):
+                raise UsageError(f"{key} must be a whole number above 0, got {value!r}")
+        if self.crop % 64 or self.crop < 128:
+            raise UsageError(f"crop must be a multiple of 64 from 128 on, got {self.crop}")
+        if isinstance(self.learning_rate, bool) or not isinstance(self.learning_rate, int | float):
+            raise UsageError(f"learning_rate must be a number, got {self.learning_rate!r}")
+        if not self.learning_rate > 0:
+            raise UsageError(f"learning_rate must be above 0, got {self.learning_rate}")
+        for key in ("parts", "holdout"):
+            if not all(isinstance(name, str) for name in getattr(self, key)):
+                raise UsageError(f"{key} takes a list of names, got {list(getattr(self, key))!r}")
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> Learning:
+        """From a recipe's table."""
+        known = [field.name for field in fields(cls)]
+        if unknown := sorted(set(settings) - set(known)):
+            raise UnknownNameError(f"setting of {cls.name}", unknown[0], known)
+        values = dict(settings)
+        for key in ("parts", "holdout"):
+            if key in values:
+                if not isinstance(values[key], list | tuple):
+                    raise UsageError(f"{key} takes a list of names, got {values[key]!r}")
+                values[key] = tuple(values[key])
+        return cls(**values)
+
+    def settings(self) -> dict[str, Any]:
+        """The inverse of ``from_settings``."""
+        usual, given = type(self)(), {}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value != getattr(usual, field.name):
+                given[field.name] = list(value) if isinstance(value, tuple) else value
+        return given
+
+    def check(self, family: Family) -> None:
+        """Every named part must be one of the family's."""
+        for part in self.parts:
+            if part not in family.parts:
+                raise UnknownNameError(f"part of {family.name}", part, family.parts)
+
+    def learns(self, family: Family) -> tuple[str, ...]:
+        """The parts that change."""
+        kept = [part for part in family.parts if part not in family.changes_streams]
+        return self.parts or tuple(kept)
+
+    def touches(self, family: Family) -> frozenset[str]:
+        """Parts that learn."""
+        return frozenset(self.learns(family))
+
+    def needs_photographs(self) -> bool:
+        """Always."""
+        return True
+
+    def plan(self, network: nn.Module, family: Family) -> list[str]:
+        """What learns, for how many steps, and about how long that takes here: two steps of the
+        network as it was given are tried. What earlier passes narrow takes less."""
+        minutes = self._seconds_a_step(network, family) * self.steps / 60
+        about = f"about {minutes:.0f} minutes" if minutes >= 1.5 else "about a minute"
+        return [
+            f"{self.name} {' and '.join(self.learns(family))}: {self.steps:,} steps of "
+            f"{self.batch} crops of {self.crop}, {about} here at the width it has now"
+        ]
+
+    def objective(self, network: Any, family: Family, reference: nn.Module) -> Objective:
+        """What is minimised."""
+        raise NotImplementedError
+
+    def apply(
+        self, network: nn.Module, family: Family, context: Context | None = None
+    ) -> tuple[nn.Module, list[dict[str, Any]]]:
+        """A copy that has learned, and what the run came to."""
+        from slimcodec.quantization.simulation import hold_zeros, let_go_of_zeros
+
+        self.check(family)
+        context = context or Context()
+        paths = self._photographs(context)
+        learned = copy.deepcopy(network)
+        hold_zeros(learned)
+        reference = network if context.reference is None else context.reference
+        trainer = self._trainer(learned, family, reference, paths, context.state)
+        stage = context.stage(self.name)
+
+        def tell(progress: Progress) -> None:
+            stage(progress.step, self.steps)
+
+        stage(0, self.steps)
+        trained = trainer.run(on_progress=tell)
+        for parameter in learned.parameters():
+            parameter.requires_grad_(True)
+        let_go_of_zeros(learned)
+        return learned, [
+            {
+                "steps": trained.step,
+                "photographs": len(paths),
+                "objective": trained.objective,
+                "parts": list(self.learns(family)),
+                "hardware": trained.hardware,
+            }
+        ]
+
+    def _photographs(self, context: Context) -> list[Path]:
+        found = find_images(context.folder(self.name))
+        paths = [path for path in found if path.name not in self.holdout]
+        refuse_judges(paths)
+        return paths
+
+    def _trainer(
+        self,
+        network: Any,
+        family: Family,
+        reference: nn.Module,
+        paths: Sequence[Path],
+        state: Path | None,
+    ) -> Any:
+        try:
+            from slimcodec.training import Photographs, Trainer
+        except ImportError as error:
+            raise MissingExtraError(f"the pass {self.name}", "train") from error
+        self._let_learn(network, family)
+        data = Photographs.of(paths, crop=self.crop, seed=self.seed)
+        objective = self.objective(network, family, reference)
+        return Trainer(
+            network, objective, data, self._schedule(), folder=state, resume=state is not None
+        )
+
+    def _schedule(self) -> Schedule:
+        from slimcodec.training import Schedule
+
+        return Schedule(
+            steps=self.steps,
+            batch=self.batch,
+            learning_rate=float(self.learning_rate),
+            warmup_steps=min(100, self.steps // 10),
+            anneal_from=0.4,
+            seed=self.seed,
+            checkpoint_minutes=CHECKPOINT_MINUTES,
+            validate_minutes=1e9,
+        )
+
+    def _seconds_a_step(self, network: nn.Module, family: Family) -> float:
+        from slimcodec.training.pace import seconds_a_step
+
+        tried = copy.deepcopy(network)
+        self._let_learn(tried, family)
+        objective = self.objective(tried, family, network)
+        return seconds_a_step(tried, objective, self.batch, self.crop)
+
+    def _let_learn(self, network: nn.Module, family: Family) -> None:
+        learning = self.learns(family)
+        for name, parameter in network.named_parameters():
+            parameter.requires_grad_(name.split(".")[0] in learning)

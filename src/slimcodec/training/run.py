@@ -1,0 +1,97 @@
+"""A run as its TOML file says it: the network is built or loaded, then trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from slimcodec import registry
+from slimcodec.errors import UnknownNameError
+from slimcodec.training.config import TrainingConfig
+from slimcodec.training.data import Photographs, sample_blocks
+from slimcodec.training.state import STATE_FILE, load_weights
+from slimcodec.training.trainer import Trained, Trainer
+from slimcodec.training.watch import Progress
+
+__all__ = ["train"]
+
+PCA_BLOCKS = 60_000
+
+
+def train(
+    config: TrainingConfig,
+    photos: Sequence[Path],
+    out: Path,
+    *,
+    init: Mapping[str, Tensor] | None = None,
+    history: Sequence[Mapping[str, Any]] = (),
+    resume: bool = False,
+    minutes: float | None = None,
+    anneal_by: float | None = None,
+    teacher: nn.Module | None = None,
+    devices: int | None = None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+    on_saved: Callable[[Trained], None] | None = None,
+) -> Trained:
+    """Train, or go on training, what a run names, and return the averaged network.
+
+    Args:
+        config: the run.
+        photos: every photograph at hand; held-out ones are left out by name.
+        out: folder of the run's state and scalars; made when missing.
+        init: weights to start from instead of nothing.
+        history: of those weights; it is kept with the run.
+        resume: go on from the state in ``out``.
+        minutes: see ``Trainer.run``, as ``anneal_by``, ``on_progress`` and ``on_saved``.
+        teacher: whom a distillation learns from.
+        devices: see ``Trainer``.
+
+    Raises:
+        TrainingError: on a state or weights that do not fit, an objective that the family does not
+            know, or what ``Trainer`` raises it for.
+        UnknownNameError: on a part that the family does not have.
+        MissingExtraError: when something that training needs is not installed.
+    """
+    data = Photographs.of(
+        photos,
+        crop=config.crop,
+        seed=config.seed,
+        largest_scale=config.largest_scale,
+        holdout=config.holdout,
+    )
+    family = registry.families.get(config.family)
+    shape = config.network_config(family)
+    torch.manual_seed(config.seed)
+    objective = config.chosen_objective(family).build(shape, teacher)
+    network: nn.Module = family.build(shape)
+    if resume and (out / STATE_FILE).exists():
+        pass  # the trainer reads it
+    elif init is not None:
+        load_weights(network, init, "the initial weights")
+    else:
+        count = PCA_BLOCKS * shape.stride**2 // shape.block_size**2  # as many pixels
+        family.initialise(network, sample_blocks(data.crops, count, shape.block_size))
+    _leave_alone(network, family.parts, config.parts)
+    # Networks that are trained already must not be left out of the first steps.
+    schedule = config if init is None else replace(config, linear_steps=0)
+    trainer = Trainer(
+        network, objective, data, schedule,
+        folder=out, resume=resume, history=history, devices=devices,
+    )  # fmt: skip
+    return trainer.run(
+        minutes=minutes, anneal_by=anneal_by, on_progress=on_progress, on_saved=on_saved
+    )
+
+
+def _leave_alone(network: nn.Module, parts: Sequence[str], chosen: Sequence[str]) -> None:
+    """Only the chosen parts learn; all when none is chosen."""
+    for name in chosen:
+        if name not in parts:
+            raise UnknownNameError("part", name, parts)
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(not chosen or name.split(".")[0] in chosen)

@@ -1,0 +1,267 @@
+"""Passes that learn: what they may change, what stays in place, whom they refuse, and a recipe that
+is killed and goes on."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from slimcodec import library, registry
+from slimcodec.errors import ConfigError, ImageError, UnknownNameError, UsageError
+from slimcodec.images import read_image, write_image
+from slimcodec.model_file import Model
+from slimcodec.quantization.simulation import is_quantized, plain_state
+from slimcodec.shrink import Context, Distil, Finetune, Prune, PruneChannels, Quantize, Recipe
+from slimcodec.shrink.judges import digest_of, refuse_judges
+from slimcodec.training import Trainer
+from slimcodec.types import Image
+
+DEMO = Path(library.__file__).parent / "demo"
+FEW: dict[str, Any] = {"steps": 3, "batch": 1, "crop": 128}
+FEW_192: dict[str, Any] = {"steps": 3, "batch": 1}
+
+
+@pytest.fixture
+def photographs(tmp_path: Path, picture: Callable[..., Image]) -> Path:
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    for number in range(3):
+        write_image(folder / f"{number}.png", picture(200 + number, 210))
+    return folder
+
+
+def family_of(name: str = "hific") -> Any:
+    return registry.families.get(name)
+
+
+def moved(before: Any, after: Any) -> set[str]:
+    """Parts whose weights differ."""
+    old, new = plain_state(before), plain_state(after)
+    return {n.split(".")[0] for n in new if n not in old or not torch.equal(old[n], new[n])}
+
+
+def test_a_distilled_generator_leaves_the_rest_alone(tiny_network: Any, photographs: Path) -> None:
+    before = copy.deepcopy(tiny_network)
+    narrow = PruneChannels({"generator": 0.3}, multiple=1)
+    recipe = Recipe([narrow, Distil(**FEW_192)])
+    made, records = recipe.apply(tiny_network, family_of(), Context(photographs))
+    assert moved(before, tiny_network) == set()
+    assert moved(before, made) == {"generator"}
+    assert made.config.trunk_width < before.config.trunk_width
+    assert [record.name for record in records] == ["prune-channels", "distil"]
+    assert records[1].layers[0]["steps"] == 3
+    assert "teacher's picture" in records[1].layers[0]["objective"]
+    assert all(parameter.requires_grad for parameter in made.parameters())
+
+
+def test_it_learns_from_the_network_before_the_recipe(
+    tiny_network: Any, photographs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taught = []
+
+    def objective(self: Any, network: Any, family: Any, reference: Any) -> Any:
+        taught.append(reference)
+        return built(self, network, family, reference)
+
+    built = Distil.objective
+    monkeypatch.setattr(Distil, "objective", objective)
+    Recipe([Prune({"generator": 0.5}), Distil(**FEW_192)]).apply(
+        tiny_network, family_of(), Context(photographs)
+    )
+    assert taught == [tiny_network]
+
+
+def test_streams_stay_unless_their_part_is_named(
+    tiny_network: Any, tiny_model: Model, photographs: Path
+) -> None:
+    context = Context(photographs)
+    usual, _ = Finetune(**FEW).apply(tiny_network, family_of(), context)
+    assert moved(tiny_network, usual) == {"encoder", "generator"}
+    made = library.shrink_model(tiny_model, Recipe([Finetune(**FEW)], "x"), context)
+    assert made.stream_id == tiny_model.stream_id
+    assert made.history[-1]["pass"] == "finetune"
+    named = Finetune(parts=("probability",), **FEW)
+    assert moved(tiny_network, named.apply(tiny_network, family_of(), context)[0]) == {
+        "probability"
+    }
+
+
+def test_pruned_weights_stay_pruned_and_a_later_pass_can_round_them(
+    tiny_network: Any, photographs: Path
+) -> None:
+    recipe = Recipe(
+        [
+            Prune({"generator": 0.3}),
+            Finetune(parts=("generator",), **FEW),
+            Quantize(8, 8, only=("generator",), images=1, rounding="nearest"),
+        ]
+    )
+    made, _ = recipe.apply(tiny_network, family_of(), Context(photographs))
+    layer = made.generator.trunk[0].conv1
+    assert float((layer.weight == 0).float().mean()) >= 0.3 - 1e-6
+    assert is_quantized(made)
+
+
+def test_a_rounding_network_learns_behind_its_grids(tiny_network: Any, photographs: Path) -> None:
+    recipe = Recipe(
+        [
+            Quantize(4, None, only=("generator",), bias_correction=False, rounding="nearest"),
+            Finetune(parts=("generator",), **FEW),
+        ]
+    )
+    made, _ = recipe.apply(tiny_network, family_of(), Context(photographs))
+    assert is_quantized(made)
+    levels = made.generator.trunk[0].conv1.weight[0].detach().unique()
+    assert len(levels) <= 16
+    quantized, _ = recipe.passes[0].apply(tiny_network, family_of(), Context(photographs))
+    assert moved(quantized, made) == {"generator"}
+
+
+def test_every_family_is_fine_tuned(make_network_of: Callable[..., Any], photographs: Path) -> None:
+    network = make_network_of("toderici", 0)
+    family = family_of("toderici")
+    made, records = Finetune(**FEW).apply(network, family, Context(photographs))
+    assert "probability" not in moved(network, made)
+    assert records[0]["parts"] == [p for p in family.parts if p != "probability"]
+    with pytest.raises(UsageError, match="toderici cannot be distilled; the pass finetune"):
+        Recipe([Distil()]).check(family)
+
+
+def test_the_plan_says_steps_and_about_how_long(tiny_network: Any) -> None:
+    (line,) = Distil(**FEW_192).plan(tiny_network, family_of())
+    assert line.startswith("distil generator: 3 steps of 1 crops of 192, about a minute here")
+    (line,) = Finetune(**FEW).plan(tiny_network, family_of())
+    assert line.startswith("finetune encoder and generator: 3 steps of 1 crops of 128")
+
+
+# Whoever judges
+
+
+def test_pictures_that_judge_are_refused(photographs: Path, tiny_network: Any) -> None:
+    write_image(photographs / "a-cat.png", read_image(DEMO / "kitten.png").pixels)
+    with pytest.raises(UsageError, match=r"a-cat\.png is one of the pictures that codecs are"):
+        Finetune(**FEW).apply(tiny_network, family_of(), Context(photographs))
+    left_out = Finetune(holdout=("a-cat.png",), **FEW)
+    left_out.apply(tiny_network, family_of(), Context(photographs))
+
+
+def test_kodak_judges_and_so_do_the_recipes_held_out_photographs(shared: Path) -> None:
+    for path in (shared / "data/kodak/kodim05.png", shared / "data/photos/p0102.jpg"):
+        with pytest.raises(UsageError, match="codecs are judged by"):
+            refuse_judges([path])
+    refuse_judges([shared / "data/photos/c1001683.jpg"][:0])
+
+
+def test_a_digest_is_of_pixels_and_their_shape() -> None:
+    flat = np.zeros((2, 8, 3), np.uint8)
+    assert digest_of(flat) == digest_of(flat.copy())
+    assert digest_of(flat) != digest_of(flat.reshape(4, 4, 3))
+
+
+# What a user may write
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "words"),
+    [
+        ("finetune", {"step": 3}, "unknown setting of finetune 'step'; did you mean steps"),
+        ("finetune", {"steps": 0}, "steps must be a whole number above 0, got 0"),
+        ("finetune", {"batch": 1.5}, "batch must be a whole number above 0, got 1.5"),
+        ("finetune", {"crop": 100}, "crop must be a multiple of 64 from 128 on, got 100"),
+        ("finetune", {"learning_rate": 0}, "learning_rate must be above 0, got 0"),
+        ("finetune", {"learning_rate": "x"}, "learning_rate must be a number, got 'x'"),
+        ("finetune", {"parts": "encoder"}, "parts takes a list of names, got 'encoder'"),
+        ("finetune", {"loss": "x"}, "loss is a table with a name"),
+        ("distil", {"teacher_weight": -1}, "teacher_weight must be 0 or above, got -1"),
+        ("distil", {"loss": {}}, "unknown setting of distil 'loss'"),
+    ],
+)
+def test_settings_that_are_wrong(kind: str, settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        Recipe.from_dict({"pass": [{"pass": kind, **settings}]})
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_settings_that_fit_no_family() -> None:
+    hific = family_of()
+    with pytest.raises(UnknownNameError, match="part of hific 'decoder'"):
+        Finetune(parts=("decoder",)).check(hific)
+    with pytest.raises(UnknownNameError, match="objective of hific 'progressive'"):
+        Finetune(loss={"name": "progressive"}).check(hific)
+    with pytest.raises(UsageError, match="distillation learns from a teacher; that is the pass"):
+        Finetune(loss={"name": "distillation"}).check(hific)
+    with pytest.raises(UsageError, match="a distillation looks at no bits"):
+        Distil(parts=("encoder",)).check(hific)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [Finetune(), Finetune(parts=("encoder",), steps=5, loss={"name": "rate-distortion"}),
+     Distil(holdout=("a.png",), teacher_weight=2.0)],
+)  # fmt: skip
+def test_settings_go_through_plain_values(step: Any) -> None:
+    assert type(step).from_settings(step.settings()) == step
+
+
+def test_without_photographs(tiny_model: Model, tmp_path: Path) -> None:
+    recipe = Recipe([Finetune(**FEW)], "x")
+    with pytest.raises(UsageError, match="finetune measures on photographs"):
+        library.shrink_model(tiny_model, recipe)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ImageError):
+        library.shrink_model(tiny_model, recipe, Context(tmp_path / "empty"))
+
+
+# Killed and gone on
+
+
+class Killed(BaseException):
+    """Nobody catches it."""
+
+
+def test_a_killed_recipe_ends_with_the_same_model(
+    tiny_model: Model, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = Recipe([PruneChannels({"generator": 0.3}, multiple=1), Distil(steps=6, batch=1)], "x")
+    alone = library.shrink_model(tiny_model, recipe, Context(photographs))
+    state = tmp_path / "state"
+    monkeypatch.setattr("slimcodec.shrink.learning.CHECKPOINT_MINUTES", 1e-9)
+    one_step, count = Trainer._one_step, [0]
+
+    def dying(self: Any, pixels: Any) -> Any:
+        count[0] += 1
+        if count[0] % 3 == 0:
+            raise Killed
+        return one_step(self, pixels)
+
+    monkeypatch.setattr(Trainer, "_one_step", dying)
+    kills = 0
+    while True:
+        try:
+            made = library.shrink_model(tiny_model, recipe, Context(photographs, state=state))
+        except Killed:
+            kills += 1
+            assert kills < 9
+        else:
+            break
+    assert kills >= 2
+    assert made.digest == alone.digest
+    assert (
+        library.shrink_model(tiny_model, recipe, Context(photographs, state=state)).digest
+        == alone.digest
+    )
+
+
+def test_a_state_is_of_one_recipe(tiny_model: Model, photographs: Path, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    library.shrink_model(tiny_model, Recipe([Finetune(**FEW)]), Context(photographs, state=state))
+    other = Recipe([Finetune(seed=2, **FEW)])
+    with pytest.raises(UsageError, match="a run of another recipe, model or folder"):
+        library.shrink_model(tiny_model, other, Context(photographs, state=state))
