@@ -34,6 +34,7 @@ from matplotlib import pyplot as plt
 SHOWN = {
     "hific-s": ("#d62728", "o"),
     "hific-s-natural": ("#ff7f0e", "s"),
+    "hific-s-fast": ("#8c564b", "v"),
     "toderici-s": ("#9467bd", "^"),
     "avif": ("#1f77b4", ""),
     "webp": ("#2ca02c", ""),

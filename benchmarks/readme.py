@@ -1,8 +1,8 @@
 """The README's picture and tables, from the rows of `slimcodec demo` and of a bench.
 
     slimcodec demo --out demo-out
-    slimcodec bench hific-s hific-s-natural toderici-s jpeg webp avif jxl --images KODAK \\
-        --out results/kodak
+    slimcodec bench hific-s hific-s-natural hific-s-fast toderici-s jpeg webp avif jxl \\
+        --images KODAK --out results/kodak
     python benchmarks/readme.py demo-out --model-rows results/kodak
 
 Writes docs/pruned.png and the tables between the README's markers.
