@@ -89,10 +89,9 @@ CAUTIONS = {
     "of a few pixels, regular patterns such as fences and weaves. At low qualities it can draw "
     "grain on smooth surfaces. It is worse than the faithful look in every metric that "
     "compares pixels.",
-    "fast": "It is a narrower network for the streams of the faithful one, cut out of that and taught "
-    "by it for ten minutes: fine texture is a little smoother still, by about 6 % of the bits where "
-    "its streams are written and read by it. Its encoder alone costs half a percent. More minutes "
-    "brought little; a wider generator would.",
+    "fast": "It is a narrower network for the streams of the faithful one, cut out of that and "
+    "taught by it for ten minutes: fine texture is a little smoother still, for the same quality it "
+    "needs more bits (above). More minutes brought little; a wider generator would.",
     "toderici": "At one to three iterations fine texture turns into a faint weave of its own, and "
     "lettering dissolves. Flat areas of one colour come back up to seven levels off. Iterations "
     "past the eighth were in a sixth to a third of the training steps. In the second half of "

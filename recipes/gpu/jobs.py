@@ -30,12 +30,14 @@ class Job:
     Attributes:
         name: of the job, of its model and of the file written.
         model: what to start from while there are no newer weights; nothing when empty.
+        teacher: whom a distillation learns from; ``model`` when empty.
         stages: at least one.
     """
 
     name: str
     model: str
     stages: tuple[Stage, ...]
+    teacher: str = ""
 
     @property
     def holdout(self) -> tuple[str, ...]:
@@ -67,8 +69,9 @@ def read_queue(path: Path = QUEUE) -> dict[str, Job]:
 
 def _job(entry: dict[str, Any], path: Path) -> Job:
     where = f"{path}, job {entry.get('name', '?')}"
-    refuse_unknown(entry, ("name", "model", "stage"), where)
+    refuse_unknown(entry, ("name", "model", "teacher", "stage"), where)
     name, model = _texts(entry, ("name", "model"), where)
+    (teacher,) = _texts({"teacher": "", **entry}, ("teacher",), where)
     stages = entry.get("stage")
     if not isinstance(stages, list) or not stages:
         raise ConfigError(where, "a job must have a [[job.stage]] or several")
@@ -79,7 +82,7 @@ def _job(entry: dict[str, Any], path: Path) -> Job:
         for key in ("family", "preset", "holdout"):
             if getattr(stage.config, key) != getattr(made[0].config, key):
                 raise ConfigError(where, f"all stages must have the same {key}")
-    return Job(name, model, made)
+    return Job(name, model, made, teacher)
 
 
 def _stage(entry: dict[str, Any], folder: Path, where: str) -> Stage:

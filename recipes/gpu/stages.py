@@ -215,7 +215,7 @@ def run_stages(
 
 
 def teacher_of(job: Job, start: Model | None) -> nn.Module | None:
-    """Whom a distillation learns from: the queue's ``model``, of the same streams.
+    """Whom a distillation learns from: the queue's ``teacher``, else ``model``, of the same streams.
 
     Raises:
         UsageError: when the weights to go on from are of other streams.
@@ -223,7 +223,7 @@ def teacher_of(job: Job, start: Model | None) -> nn.Module | None:
     if not any(_learns_from_a_teacher(stage.config) for stage in job.stages):
         return None
     try:
-        return teacher_network(load_model(job.model), start)
+        return teacher_network(load_model(job.teacher or job.model), start)
     except UsageError as error:
         raise UsageError(f"job {job.name}: {error}; name others with --from") from error
 

@@ -146,9 +146,15 @@ def frozen_model(
         name=run.name,
         family=run.family,
         history=(*trained.history, _record(run, trained, len(photos))),
-        look=run.chosen_objective(family).look,
+        look=_look(run, family, start),
         photographs=few,
     )
+
+
+def _look(run: TrainingConfig, family: Any, start: Model | None) -> str:
+    """The objective's; whoever goes on learning from a teacher aims at what it aimed at."""
+    objective = run.chosen_objective(family)
+    return start.look if start is not None and objective.learns_from_a_teacher else objective.look
 
 
 def _record(run: TrainingConfig, trained: Trained, photographs: int) -> Mapping[str, Any]:
