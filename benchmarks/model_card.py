@@ -90,7 +90,7 @@ CAUTIONS = {
     "grain on smooth surfaces. It is worse than the faithful look in every metric that "
     "compares pixels.",
     "fast": "It is a narrower network for the streams of the faithful one, cut out of that and "
-    "taught by it for ten minutes: fine texture is a little smoother still, for the same quality it "
+    "taught by it for ten minutes: fine texture is a little smoother still, and the same quality "
     "needs more bits (above). More minutes brought little; a wider generator would.",
     "toderici": "At one to three iterations fine texture turns into a faint weave of its own, and "
     "lettering dissolves. Flat areas of one colour come back up to seven levels off. Iterations "

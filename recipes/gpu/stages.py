@@ -215,7 +215,7 @@ def run_stages(
 
 
 def teacher_of(job: Job, start: Model | None) -> nn.Module | None:
-    """Whom a distillation learns from: the queue's ``teacher``, else ``model``, of the same streams.
+    """Whom a distillation learns from: the job's ``teacher``, else ``model``, of the same streams.
 
     Raises:
         UsageError: when the weights to go on from are of other streams.
