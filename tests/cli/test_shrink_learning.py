@@ -4,53 +4,53 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from slimcodec.images import write_image
 from slimcodec.model_file import load, save
 
 
-def test_the_state_is_gone_when_the_model_is_there(tiny_model, picture, tmp_path, outcome_of):
+@pytest.fixture
+def shrunk(tiny_model, picture, tmp_path, outcome_of):
+    """``shrunk("distil")``: what the verb says of a recipe of that pass; the model is out.slim."""
     photographs = tmp_path / "photographs"
     photographs.mkdir()
     write_image(photographs / "a.png", picture(200, 210))
     save(tiny_model, tmp_path / "tiny.slim")
-    recipe, out = tmp_path / "r.toml", tmp_path / "out.slim"
-    recipe.write_text('[[pass]]\npass = "distil"\nsteps = 2\nbatch = 1\n')
-    found = outcome_of(
-        "shrink",
-        tmp_path / "tiny.slim",
-        "--recipe",
-        recipe,
-        "--calibration",
-        photographs,
-        "-o",
-        out,
-    )
+
+    def call(kind):
+        recipe = tmp_path / "r.toml"
+        recipe.write_text(f'[[pass]]\npass = "{kind}"\nsteps = 2\nbatch = 1\n')
+        arguments = ("--recipe", recipe, "--calibration", photographs)
+        return outcome_of("shrink", tmp_path / "tiny.slim", *arguments, "-o", tmp_path / "out.slim")
+
+    return call
+
+
+def test_the_state_is_gone_when_the_model_is_there(tiny_model, shrunk, tmp_path):
+    found = shrunk("distil")
     assert found.status == 0, found.err
     assert "plan: distil generator: 2 steps" in found.err
-    assert load(out).stream_id == tiny_model.stream_id
-    assert not Path(f"{out}.state").exists()
+    assert load(tmp_path / "out.slim").stream_id == tiny_model.stream_id
+    assert not Path(tmp_path / "out.slim.state").exists()
 
 
-def test_a_state_of_another_recipe_is_named(tiny_model, picture, tmp_path, outcome_of):
-    photographs = tmp_path / "photographs"
-    photographs.mkdir()
-    write_image(photographs / "a.png", picture(200, 210))
-    save(tiny_model, tmp_path / "tiny.slim")
-    recipe, out = tmp_path / "r.toml", tmp_path / "out.slim"
-    recipe.write_text('[[pass]]\npass = "finetune"\nsteps = 2\nbatch = 1\n')
-    state = Path(f"{out}.state")
+def test_a_state_of_another_recipe_is_named(shrunk, tmp_path):
+    state = tmp_path / "out.slim.state"
     state.mkdir()
     (state / "recipe.json").write_text("{}")
-    found = outcome_of(
-        "shrink",
-        tmp_path / "tiny.slim",
-        "--recipe",
-        recipe,
-        "--calibration",
-        photographs,
-        "-o",
-        out,
-    )
+    found = shrunk("finetune")
     assert found.status == 2
     assert "out.slim.state holds a run of another recipe" in found.err
-    assert not out.exists()
+    assert not (tmp_path / "out.slim").exists()
+
+
+def test_whoever_interrupts_is_told_where_it_goes_on(shrunk, tmp_path, monkeypatch):
+    def stop(self, **told):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("slimcodec.training.Trainer.run", stop)
+    found = shrunk("distil")
+    assert found.status == 130
+    assert "out.slim.state; killed, the same command goes on from there" in found.err
+    assert (tmp_path / "out.slim.state").is_dir()

@@ -147,6 +147,9 @@ def test_pictures_that_judge_are_refused(photographs: Path, tiny_network: Any) -
     write_image(photographs / "a-cat.png", read_image(DEMO / "kitten.png").pixels)
     with pytest.raises(UsageError, match=r"a-cat\.png is one of the pictures that codecs are"):
         Finetune(**FEW).apply(tiny_network, family_of(), Context(photographs))
+    # Before the passes in front of it take their time.
+    with pytest.raises(UsageError, match="codecs are judged by"):
+        Recipe([Prune({"generator": 0.3}), Finetune(**FEW)]).check_photographs(photographs)
     left_out = Finetune(holdout=("a-cat.png",), **FEW)
     left_out.apply(tiny_network, family_of(), Context(photographs))
 

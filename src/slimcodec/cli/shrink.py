@@ -41,6 +41,8 @@ def shrink(
         note(f"plan: {line}")
     # Hours of learning outlive a kill: the same command goes on from here.
     state = output.with_name(output.name + ".state") if parsed.learns() else None
+    if state is not None:
+        note(f"how far it is lies in {state}; killed, the same command goes on from there")
     with progress_bar("shrinking") as progress:
         context = Context(calibration, progress, state=state)
         after = library.shrink_model(before, parsed, context)

@@ -43,6 +43,13 @@ def digest_of(pixels: Image) -> str:
 
 
 def _digest_of_file(path: Path) -> str:
+    facts = path.stat()
+    return _digest_once(path, facts.st_size, facts.st_mtime_ns)
+
+
+@cache
+def _digest_once(path: Path, size: int, changed_ns: int) -> str:
+    """A folder is looked at before a recipe begins and again by each pass that learns."""
     return digest_of(read_image(path).pixels)
 
 

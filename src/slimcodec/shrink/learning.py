@@ -151,7 +151,7 @@ class Learning:
 
         self.check(family)
         context = context or Context()
-        paths = self._photographs(context)
+        paths = self.photographs(context)
         learned = copy.deepcopy(network)
         hold_zeros(learned)
         reference = network if context.reference is None else context.reference
@@ -176,7 +176,12 @@ class Learning:
             }
         ]
 
-    def _photographs(self, context: Context) -> list[Path]:
+    def photographs(self, context: Context) -> list[Path]:
+        """What it learns from.
+
+        Raises:
+            UsageError: when there are none, or one judges.
+        """
         found = find_images(context.folder(self.name))
         paths = [path for path in found if path.name not in self.holdout]
         refuse_judges(paths)

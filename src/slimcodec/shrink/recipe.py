@@ -196,11 +196,15 @@ class Recipe:
         """Raise before anything is loaded when a pass needs photographs and has none.
 
         Raises:
-            UsageError: naming the pass.
+            UsageError: naming the pass, or a photograph that judges where one learns.
             ImageError: when there is no such folder, or no image in it.
         """
+        from slimcodec.shrink.learning import Learning
+
         for step in self.passes:
-            if step.needs_photographs():
+            if isinstance(step, Learning):
+                step.photographs(Context(photographs))
+            elif step.needs_photographs():
                 find_images(Context(photographs).folder(step.name))
 
     def apply(
