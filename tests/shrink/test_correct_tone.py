@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image as PillowImage
 
 from slimcodec import library, registry
 from slimcodec.errors import UnknownNameError, UsageError
@@ -27,14 +26,6 @@ Picture = Callable[..., Image]
 
 FAMILY = registry.families.get("hific")
 COLOURS = np.array([[0.9, 0.15, -0.1, 0.03], [0.05, 0.8, 0.1, -0.02], [-0.07, 0.2, 1.1, 0.05]])
-
-
-@pytest.fixture(scope="module")
-def photographs(picture: Picture, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("photographs")
-    for number in range(2):
-        PillowImage.fromarray(picture(64, 96, number)).save(folder / f"{number}.png")
-    return folder
 
 
 @pytest.fixture

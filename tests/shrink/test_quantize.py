@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image as PillowImage
 from torch import nn
 
 from slimcodec import library, registry
@@ -25,14 +24,6 @@ from slimcodec.shrink.rounding import round_weights
 from slimcodec.types import Image
 
 Picture = Callable[..., Image]
-
-
-@pytest.fixture(scope="module")
-def photographs(picture: Picture, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("photographs")
-    for number in range(2):
-        PillowImage.fromarray(picture(64, 96, number)).save(folder / f"{number}.png")
-    return folder
 
 
 @pytest.mark.parametrize("family", ["hific", "toderici"])
