@@ -134,8 +134,16 @@ def test_every_family_is_fine_tuned(make_network_of: Callable[..., Any], photogr
 
 
 def test_the_plan_says_steps_and_about_how_long(tiny_network: Any) -> None:
-    (line,) = Distil(**FEW_192).plan(tiny_network, family_of())
+    line, kept = Distil(**FEW_192).plan(tiny_network, family_of())
     assert line.startswith("distil generator: 3 steps of 1 crops of 192, about a minute here")
+    assert "from 3 crops of 256 at 2 qualities each are made first, about a minute here" in kept
+    assert kept.endswith("and take 2 MB of disk while it learns")
+    assert (
+        Distil(cached=9, **FEW_192 | {"steps": 99})
+        .plan(tiny_network, family_of())[1]
+        .count("from 9 crops")
+    )
+    assert len(Distil(cached=0, **FEW_192).plan(tiny_network, family_of())) == 1
     (line,) = Finetune(**FEW).plan(tiny_network, family_of())
     assert line.startswith("finetune encoder and generator: 3 steps of 1 crops of 128")
 
@@ -182,6 +190,9 @@ def test_a_digest_is_of_pixels_and_their_shape() -> None:
         ("finetune", {"parts": "encoder"}, "parts takes a list of names, got 'encoder'"),
         ("finetune", {"loss": "x"}, "loss is a table with a name"),
         ("distil", {"teacher_weight": -1}, "teacher_weight must be 0 or above, got -1"),
+        ("distil", {"cached": -1}, "cached must be a whole number from 0, got -1"),
+        ("distil", {"cached": True}, "cached must be a whole number from 0, got True"),
+        ("distil", {"crop": 128}, "ms_ssim_weight needs a crop of 192 or more, got 128"),
         ("distil", {"loss": {}}, "unknown setting of distil 'loss'"),
     ],
 )
@@ -229,10 +240,16 @@ class Killed(BaseException):
     """Nobody catches it."""
 
 
+@pytest.mark.parametrize("cached", [0, 4])
 def test_a_killed_recipe_ends_with_the_same_model(
-    tiny_model: Model, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_model: Model,
+    photographs: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    cached: int,
 ) -> None:
-    recipe = Recipe([PruneChannels({"generator": 0.3}, multiple=1), Distil(steps=6, batch=1)], "x")
+    narrow = PruneChannels({"generator": 0.3}, multiple=1)
+    recipe = Recipe([narrow, Distil(steps=6, batch=1, cached=cached)], "x")
     alone = library.shrink_model(tiny_model, recipe, Context(photographs))
     state = tmp_path / "state"
     monkeypatch.setattr("slimcodec.shrink.learning.CHECKPOINT_MINUTES", 1e-9)
@@ -255,6 +272,7 @@ def test_a_killed_recipe_ends_with_the_same_model(
         else:
             break
     assert kills >= 2
+    assert len(list(state.glob("2-distil/lessons-*.npy"))) == (cached > 0)
     assert made.digest == alone.digest
     assert (
         library.shrink_model(tiny_model, recipe, Context(photographs, state=state)).digest

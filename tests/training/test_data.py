@@ -34,10 +34,11 @@ def test_another_seed_is_another_sequence(photos: list[Path]) -> None:
 
 def test_batches_are_slices_of_the_sequence(photos: list[Path]) -> None:
     crops = Crops(photos, 128, seed=3)
-    batch = crops.batch(7, 3)
+    (name, batch), *more = crops.batch(7, 3).items()
+    assert name == "image" and not more
     assert batch.shape == (3, 3, 128, 128)
     for i in range(3):
-        np.testing.assert_array_equal(batch[i], crops[7 + i].transpose(2, 0, 1))
+        np.testing.assert_array_equal(batch[i].numpy(), crops[7 + i].transpose(2, 0, 1))
 
 
 def test_an_epoch_shows_every_photograph_once(tmp_path: Path) -> None:

@@ -371,7 +371,7 @@ def test_processes_share_the_crops(monkeypatch: pytest.MonkeyPatch) -> None:
             world_size=3, global_rank=rank, device=torch.device("cpu"), broadcast=lambda x: x
         )
         here = SimpleNamespace(
-            schedule=Schedule(batch=2), fabric=share, step=5, data=SimpleNamespace(crops=None)
+            schedule=Schedule(batch=2), fabric=share, step=5, data=SimpleNamespace(samples=None)
         )
         list(Trainer._batches(here, 9))  # type: ignore[arg-type]
     samples = [i + j for count, starts in seen for i in starts for j in range(count)]

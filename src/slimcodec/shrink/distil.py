@@ -6,20 +6,28 @@
 
 The pupil's picture shall be like the photograph and like the teacher's of the same latents. What
 the encoder sends is not looked at, so streams stay, and a pupil's generator may have any shape.
+
+What the teacher makes of a crop never changes, so it is made once and kept while the pupil learns
+from windows of it (``training.lessons``).
 """
 
 from __future__ import annotations
 
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from slimcodec.errors import UsageError
-from slimcodec.shrink.learning import Learning, objective_settings
+from slimcodec.shrink.learning import Learning, about, objective_settings
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from slimcodec.codecs.family import Family
+    from slimcodec.training import Samples
     from slimcodec.training.objectives import Objective
 
 __all__ = ["Distil"]
@@ -35,6 +43,9 @@ class Distil(Learning):
         teacher_weight: of the squared error to the teacher's picture, that to the photograph being
             1.
         ms_ssim_weight: of 1 - MS-SSIM to the photograph.
+        cached: crops of which the teacher's latents and pictures are made once and kept, no more
+            than there are samples to learn from. 0 keeps none: every step has crops of its own, and
+            waits for the teacher.
     """
 
     name: ClassVar[str] = "distil"
@@ -43,10 +54,15 @@ class Distil(Learning):
     learning_rate: float = 1e-3
     teacher_weight: float = 1.0
     ms_ssim_weight: float = 0.01
+    cached: int = 600
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        objective_settings(self._objective())
+        if type(self.cached) is not int or self.cached < 0:
+            raise UsageError(f"cached must be a whole number from 0, got {self.cached!r}")
+        smallest = objective_settings(self._objective()).smallest_crop
+        if self.crop < smallest:
+            raise UsageError(f"ms_ssim_weight needs a crop of {smallest} or more, got {self.crop}")
 
     def _objective(self) -> dict[str, Any]:
         weights = {"teacher_weight": self.teacher_weight, "ms_ssim_weight": self.ms_ssim_weight}
@@ -71,3 +87,75 @@ class Distil(Learning):
 
         settings = objective_settings(self._objective())
         return settings.build(network.config, copy.deepcopy(reference))
+
+    def plan(self, network: nn.Module, family: Family) -> list[str]:
+        """What is kept, how long the teacher takes to make it and how much disk it takes, too."""
+        lines = super().plan(network, family)
+        if not self.cached:
+            return lines
+        import torch
+
+        from slimcodec.training.lessons import AROUND, PER_CROP, record_of
+
+        objective: Any = self.objective(network, family, network)
+        count, side = self._count(len(objective.lambdas)), self.crop + AROUND
+        each = min(PER_CROP, len(objective.lambdas))
+        started = time.perf_counter()
+        made = objective.lesson(torch.rand(1, 3, side, side), torch.zeros(1))
+        minutes = (time.perf_counter() - started) * count * each / 60
+        channels, latents = made.features.shape[1:3]
+        size = record_of(side, channels, latents, each).itemsize * count
+        return [
+            *lines,
+            f"{self.name}: latents and pictures of the teacher from {count:,} crops of {side} at "
+            f"{each} qualities each are made first, {about(minutes)} here, and take "
+            f"{size / 1e6:,.0f} MB of disk while it learns",
+        ]
+
+    def samples(
+        self,
+        paths: Sequence[Path],
+        objective: Any,
+        folder: Path,
+        on_progress: Callable[[int, int], None],
+    ) -> Samples:
+        """See ``Learning``: windows of kept crops, or crops."""
+        if not self.cached:
+            return super().samples(paths, objective, folder, on_progress)
+        from slimcodec.training.data import Crops, smallest_side
+        from slimcodec.training.lessons import AROUND, Lessons, keep_lessons
+
+        # A folder of small photographs has crops with fewer places for a window, or one.
+        side = min(self.crop + AROUND, smallest_side(paths) // 64 * 64)
+        crops = Crops(paths, max(self.crop, side), self.seed)
+        qualities = len(objective.lambdas)
+        path = keep_lessons(folder, crops, self._count(qualities), objective, on_progress)
+        return Lessons(path, self.seed, self.crop, qualities)
+
+    def noise(self, objective: Any) -> Mapping[str, Tensor]:
+        """See ``Learning``."""
+        noise = dict(super().noise(objective))
+        if not self.cached:
+            return noise
+        import torch
+
+        from slimcodec.training.lessons import BORDER
+
+        quality = torch.zeros(self.batch)
+        features, picture, bpp = objective.lesson(noise["image"], quality)
+        inside = (..., slice(BORDER, -BORDER), slice(BORDER, -BORDER))
+        return {
+            "image": noise["image"][inside],
+            "features": features,
+            "picture": picture[inside],
+            "quality": quality,
+            "bpp": bpp,
+        }
+
+    def _count(self, qualities: int) -> int:
+        """Crops that are kept: each quality has one, and none is kept that no sample is for."""
+        from slimcodec.training.lessons import PER_CROP
+
+        each = min(PER_CROP, qualities)
+        drawn = math.ceil(self.steps * self.batch / each)
+        return max(math.ceil(qualities / each), min(self.cached, drawn))

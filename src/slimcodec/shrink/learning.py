@@ -10,7 +10,9 @@ last one, to the same weights.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -21,17 +23,22 @@ from slimcodec.shrink.judges import refuse_judges
 from slimcodec.shrink.recipe import Context
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from slimcodec.codecs.family import Family
-    from slimcodec.training import Progress, Schedule
+    from slimcodec.training import Progress, Samples, Schedule
     from slimcodec.training.objectives import Objective
     from slimcodec.training.objectives.settings import ObjectiveSettings
 
-__all__ = ["Learning", "objective_settings"]
+__all__ = ["Learning", "about", "objective_settings"]
 
 CHECKPOINT_MINUTES = 1.0
 """What a kill may cost."""
+
+
+def about(minutes: float) -> str:
+    """A time that is not known better, in words."""
+    return f"about {minutes:.0f} minutes" if minutes >= 1.5 else "about a minute"
 
 
 def objective_settings(table: Mapping[str, Any]) -> ObjectiveSettings:
@@ -132,16 +139,46 @@ class Learning:
     def plan(self, network: nn.Module, family: Family) -> list[str]:
         """What learns, for how many steps, and about how long that takes here: two steps of the
         network as it was given are tried. What earlier passes narrow takes less."""
-        minutes = self._seconds_a_step(network, family) * self.steps / 60
-        about = f"about {minutes:.0f} minutes" if minutes >= 1.5 else "about a minute"
+        from slimcodec.training.pace import seconds_a_step
+
+        tried = copy.deepcopy(network)
+        self._let_learn(tried, family)
+        objective = self.objective(tried, family, network)
+        batch = self.noise(objective)
+        minutes = seconds_a_step(tried, objective, batch) * self.steps / 60
         return [
             f"{self.name} {' and '.join(self.learns(family))}: {self.steps:,} steps of "
-            f"{self.batch} crops of {self.crop}, {about} here at the width it has now"
+            f"{self.batch} crops of {self.crop}, {about(minutes)} here at the width it has now"
         ]
 
     def objective(self, network: Any, family: Family, reference: nn.Module) -> Objective:
         """What is minimised."""
         raise NotImplementedError
+
+    def samples(
+        self,
+        paths: Sequence[Path],
+        objective: Any,
+        folder: Path,
+        on_progress: Callable[[int, int], None],
+    ) -> Samples:
+        """What is learned from.
+
+        Args:
+            paths: the photographs.
+            objective: what ``objective`` made.
+            folder: for what is kept until the pass has learned.
+            on_progress: called with (done, total) while something is made.
+        """
+        from slimcodec.training.data import Crops
+
+        return Crops(paths, self.crop, self.seed)
+
+    def noise(self, objective: Any) -> Mapping[str, Tensor]:
+        """A batch with the shapes of ``samples``, to see how long a step takes."""
+        import torch
+
+        return {"image": torch.rand(self.batch, 3, self.crop, self.crop)}
 
     def apply(
         self, network: nn.Module, family: Family, context: Context | None = None
@@ -154,15 +191,18 @@ class Learning:
         paths = self.photographs(context)
         learned = copy.deepcopy(network)
         hold_zeros(learned)
+        self._let_learn(learned, family)
         reference = network if context.reference is None else context.reference
-        trainer = self._trainer(learned, family, reference, paths, context.state)
+        objective = self.objective(learned, family, reference)
         stage = context.stage(self.name)
 
         def tell(progress: Progress) -> None:
             stage(progress.step, self.steps)
 
-        stage(0, self.steps)
-        trained = trainer.run(on_progress=tell)
+        with _folder(context.state) as folder:
+            trainer = self._trainer(learned, objective, paths, context, folder)
+            stage(0, self.steps)
+            trained = trainer.run(on_progress=tell)
         for parameter in learned.parameters():
             parameter.requires_grad_(True)
         let_go_of_zeros(learned)
@@ -190,18 +230,19 @@ class Learning:
     def _trainer(
         self,
         network: Any,
-        family: Family,
-        reference: nn.Module,
+        objective: Objective,
         paths: Sequence[Path],
-        state: Path | None,
+        context: Context,
+        folder: Path,
     ) -> Any:
         try:
             from slimcodec.training import Photographs, Trainer
+            from slimcodec.training.validation import Validation
         except ImportError as error:
             raise MissingExtraError(f"the pass {self.name}", "train") from error
-        self._let_learn(network, family)
-        data = Photographs.of(paths, crop=self.crop, seed=self.seed)
-        objective = self.objective(network, family, reference)
+        stage = context.stage(f"{self.name}: what is learned from")
+        data = Photographs(self.samples(paths, objective, folder, stage), Validation(()))
+        state = context.state
         return Trainer(
             network, objective, data, self._schedule(), folder=state, resume=state is not None
         )
@@ -220,15 +261,18 @@ class Learning:
             validate_minutes=1e9,
         )
 
-    def _seconds_a_step(self, network: nn.Module, family: Family) -> float:
-        from slimcodec.training.pace import seconds_a_step
-
-        tried = copy.deepcopy(network)
-        self._let_learn(tried, family)
-        objective = self.objective(tried, family, network)
-        return seconds_a_step(tried, objective, self.batch, self.crop)
-
     def _let_learn(self, network: nn.Module, family: Family) -> None:
         learning = self.learns(family)
         for name, parameter in network.named_parameters():
             parameter.requires_grad_(name.split(".")[0] in learning)
+
+
+@contextmanager
+def _folder(state: Path | None) -> Iterator[Path]:
+    """Where something lies while a pass learns: the state's, or one that is gone afterwards."""
+    if state is not None:
+        state.mkdir(parents=True, exist_ok=True)
+        yield state
+    else:
+        with tempfile.TemporaryDirectory(prefix="slimcodec-") as name:
+            yield Path(name)

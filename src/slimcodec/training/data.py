@@ -1,4 +1,4 @@
-"""Training crops: sample i is a pure function of the seed and i.
+"""Samples to train on, such as crops: sample i is a pure function of the seed and i.
 
 Nothing is kept between samples, so a run that is killed and resumed at step n sees exactly what it
 would have seen, in mid-epoch as well, and every process of a distributed run takes its own slice.
@@ -9,11 +9,12 @@ processes beside a GPU's, which would otherwise wait for them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_all_start_methods
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -23,11 +24,28 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from slimcodec.errors import TrainingError
-from slimcodec.images import read_image
+from slimcodec.images import open_picture, read_image
 from slimcodec.training.validation import Validation
 from slimcodec.types import Image
 
-__all__ = ["Crops", "Photographs", "batches", "sample_blocks"]
+__all__ = ["Crops", "Photographs", "Samples", "batches", "sample_blocks", "smallest_side"]
+
+
+@runtime_checkable
+class Samples(Protocol):
+    """An endless sequence that a run learns from."""
+
+    @property
+    def seed(self) -> int:
+        """Which sequence it is."""
+
+    def batch(self, start: int, count: int) -> Mapping[str, Tensor]:
+        """Samples start to start + count: ``image``, uint8 [count, 3, h, w], and what a source
+        knows of each besides, [count, ...], which a step finds in ``Draw.data``. Bytes are pixels
+        everywhere, and the loop makes values in [0, 1] of them."""
+
+    def read_all(self) -> None:
+        """Have at hand whatever can be, before processes part that draw from it."""
 
 
 class Crops:
@@ -64,9 +82,10 @@ class Crops:
         rng = np.random.default_rng([self.seed, 1, index])
         return self._crop(self._photo(int(order[position])), rng)
 
-    def batch(self, start: int, count: int) -> NDArray[np.uint8]:
-        """Samples start to start + count, [count, 3, crop, crop]."""
-        return np.stack([self[start + i].transpose(2, 0, 1) for i in range(count)])
+    def batch(self, start: int, count: int) -> Mapping[str, Tensor]:
+        """See ``Samples``: images of crop x crop alone."""
+        pixels = np.stack([self[start + i].transpose(2, 0, 1) for i in range(count)])
+        return {"image": torch.from_numpy(pixels)}
 
     def read_all(self) -> None:
         """Decode every photograph now, as far as the memory budget goes."""
@@ -110,11 +129,11 @@ class Photographs:
     """What a run is given: crops of most photographs to train on, and the others to look at.
 
     Attributes:
-        crops: samples without end.
+        samples: without end; crops, where nobody says otherwise.
         validation: the centres of some that are held out, or of none.
     """
 
-    crops: Crops
+    samples: Samples
     validation: Validation
 
     @classmethod
@@ -144,34 +163,36 @@ class Photographs:
         return cls(Crops(kept, crop, seed, largest_scale), Validation(held_out))
 
 
-class _Batches(Dataset[Tensor]):
+class _Batches(Dataset[Mapping[str, Tensor]]):
     """Batch i of a sequence that begins at a sample, with strides between batches."""
 
-    def __init__(self, crops: Crops, starts: range, count: int) -> None:
-        self.crops, self.starts, self.count = crops, starts, count
+    def __init__(self, samples: Samples, starts: range, count: int) -> None:
+        self.samples, self.starts, self.count = samples, starts, count
 
     def __len__(self) -> int:
         return len(self.starts)
 
-    def __getitem__(self, index: int) -> Tensor:
-        return torch.from_numpy(self.crops.batch(self.starts[index], self.count))
+    def __getitem__(self, index: int) -> Mapping[str, Tensor]:
+        return self.samples.batch(self.starts[index], self.count)
 
 
-def batches(crops: Crops, starts: range, count: int, workers: int = 0) -> Iterator[Tensor]:
+def batches(
+    samples: Samples, starts: range, count: int, workers: int = 0
+) -> Iterator[Mapping[str, Tensor]]:
     """Batches in order, each made while the ones before it are used.
 
     Args:
-        crops: what they are cut from.
+        samples: what they are of.
         starts: the first sample of each batch.
         count: samples in a batch.
         workers: processes that make them; 0 is a thread of this one.
 
     Yields:
-        uint8 [count, 3, crop, crop], in pinned memory where there are workers.
+        ``Samples.batch``, in pinned memory where there are workers.
     """
-    made = _Batches(crops, starts, count)
+    made = _Batches(samples, starts, count)
     if workers:
-        crops.read_all()  # once, before the processes part, so that they share it
+        samples.read_all()  # once, before the processes part, so that they share it
         start = "fork" if "fork" in get_all_start_methods() else None
         yield from DataLoader(
             made, batch_size=None, num_workers=workers, pin_memory=True, prefetch_factor=4,
@@ -187,20 +208,31 @@ def batches(crops: Crops, starts: range, count: int, workers: int = 0) -> Iterat
             yield batch
 
 
-def sample_blocks(crops: Crops, count: int, size: int) -> NDArray[np.float32]:
+def smallest_side(paths: Sequence[Path]) -> int:
+    """Pixels, of all photographs that have been read before; only their headers are looked at."""
+    sides: list[int] = []
+    for path in paths:
+        with path.open("rb") as file:
+            sides.extend(open_picture(file).size)
+    return min(sides)
+
+
+def sample_blocks(samples: Samples, count: int, size: int) -> NDArray[np.float32]:
     """Pixel blocks for a principal component analysis, [count, 3, size, size] in [0, 1]."""
-    rng = np.random.default_rng([crops.seed, 2])
-    per_crop = 100
+    rng = np.random.default_rng([samples.seed, 2])
+    per_image = 100
     blocks = np.empty((count, 3, size, size), np.float32)
-    starts = range(0, count, per_crop)
+    starts = range(0, count, per_image)
+
+    def image(number: int) -> NDArray[np.uint8]:
+        pixels: NDArray[np.uint8] = samples.batch(number, 1)["image"][0].numpy()
+        return pixels
+
     # Photographs are decoded here for the first time.
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        for start, piece in zip(
-            starts, pool.map(crops.__getitem__, range(len(starts))), strict=True
-        ):
-            pixels = piece.transpose(2, 0, 1)
-            for i in range(start, min(start + per_crop, count)):
-                top, left = rng.integers(crops.crop - size + 1, size=2)
+        for start, pixels in zip(starts, pool.map(image, range(len(starts))), strict=True):
+            for i in range(start, min(start + per_image, count)):
+                top, left = rng.integers(pixels.shape[1] - size + 1, size=2)
                 blocks[i] = pixels[:, top : top + size, left : left + size]
     blocks /= np.float32(255)
     return blocks

@@ -75,7 +75,7 @@ def train(
         load_weights(network, init, "the initial weights")
     else:
         count = PCA_BLOCKS * shape.stride**2 // shape.block_size**2  # as many pixels
-        family.initialise(network, sample_blocks(data.crops, count, shape.block_size))
+        family.initialise(network, sample_blocks(data.samples, count, shape.block_size))
     _leave_alone(network, family.parts, config.parts)
     # Networks that are trained already must not be left out of the first steps.
     schedule = config if init is None else replace(config, linear_steps=0)

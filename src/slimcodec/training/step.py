@@ -9,8 +9,9 @@ ways.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -22,7 +23,25 @@ from slimcodec.training.objectives import Draw, Objective
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-__all__ = ["Recorded", "Recording", "Step", "average_weights"]
+__all__ = ["Recorded", "Recording", "Step", "average_weights", "inputs"]
+
+
+def inputs(batch: Mapping[str, Tensor], drawn: Draw) -> tuple[Float[Tensor, "b 3 h w"], Draw]:
+    """Image and draw of a step, all where the network is.
+
+    Args:
+        batch: see ``data.Samples``.
+        drawn: by the objective; what samples bring with them takes its place.
+    """
+    brought = {name: _values(tensor) for name, tensor in batch.items()}
+    image = brought.pop("image")
+    return image, replace(drawn, data={**drawn.data, **brought})
+
+
+def _values(tensor: Tensor) -> Tensor:
+    """What is computed with: float32, bytes being pixels, maps with their channels last."""
+    values = tensor.float() / 255 if tensor.dtype == torch.uint8 else tensor.float()
+    return values.to(memory_format=torch.channels_last) if values.ndim == 4 else values
 
 
 def average_weights(average: dict[str, Tensor], network: nn.Module, decay: float) -> None:

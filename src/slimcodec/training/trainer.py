@@ -31,7 +31,7 @@ from slimcodec.training.objectives import Objective
 from slimcodec.training.place import hardware, place
 from slimcodec.training.schedule import Schedule
 from slimcodec.training.state import STATE_FILE, load_into, load_weights, read_state, write_state
-from slimcodec.training.step import Recorded, Step, average_weights
+from slimcodec.training.step import Recorded, Step, average_weights, inputs
 from slimcodec.training.watch import Progress, Watch, open_scalars, tell
 
 __all__ = ["Trained", "Trainer"]
@@ -208,7 +208,7 @@ class Trainer:
         self._tell = partial(tell, writer, on_progress if leads else lambda progress: None)
         self.plain.train()
         started = shown = saved = validated = ticked = 0.0
-        for pixels in self._batches(last_step) if minutes != 0 else ():
+        for batch in self._batches(last_step) if minutes != 0 else ():
             if not started:  # photographs were decoded, loaders have begun
                 self.watch.start()
                 started = shown = saved = validated = ticked = time.monotonic()
@@ -219,7 +219,7 @@ class Trainer:
             over = minutes is not None and ticked - started >= 60 * minutes
             if self._agreed(over or schedule.done(self.step, self.stretch_s) >= 1):
                 break
-            self.watch.add(self.step, self._one_step(pixels))
+            self.watch.add(self.step, self._one_step(batch))
             self.step += 1
             now = time.monotonic()
             self._spend(now - ticked)
@@ -280,7 +280,7 @@ class Trainer:
             raise TrainingError(problem)
         return over
 
-    def _batches(self, last_step: int) -> Iterator[Tensor]:
+    def _batches(self, last_step: int) -> Iterator[Mapping[str, Tensor]]:
         """From the next step on; process i of n takes every n-th batch."""
         count, world = self.schedule.batch, self.fabric.world_size
         first, last = (
@@ -288,7 +288,7 @@ class Trainer:
         )
         on_gpu = self.fabric.device.type == "cuda"
         workers = min(MOST_WORKERS, available_cores() - 1) if on_gpu else 0
-        return batches(self.data.crops, range(first, last, world * count), count, workers)
+        return batches(self.data.samples, range(first, last, world * count), count, workers)
 
     def _report(self, last_step: int, validation: Sequence[tuple[float, float]] = ()) -> Progress:
         progress = self.watch.report(self.step, last_step, validation)
@@ -305,16 +305,15 @@ class Trainer:
             "learning_rate"
         )
 
-    def _one_step(self, pixels: Tensor) -> Tensor:
-        """Loss, bits per pixel and dB, [3]."""
+    def _one_step(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Loss, bits per pixel and dB, [3]; a batch is as ``Samples`` gives it."""
         schedule, fabric = self.schedule, self.fabric
-        image = fabric.to_device(pixels).float() / 255
-        image = image.to(memory_format=torch.channels_last)
         rng = torch.Generator().manual_seed(
             (schedule.seed * 1_000_003 + self.step) * 4_099 + fabric.global_rank
         )
-        drawn = self.objective.draw(len(image), rng)
-        draw = replace(drawn, data={k: fabric.to_device(v) for k, v in drawn.data.items()})
+        drawn = self.objective.draw(len(batch["image"]), rng)
+        drawn = replace(drawn, data={k: fabric.to_device(v) for k, v in drawn.data.items()})
+        image, draw = inputs({k: fabric.to_device(v) for k, v in batch.items()}, drawn)
         if isinstance(self.one_step, Step):
             # Rounding noise comes from torch's own generator. A recorded step goes on with it.
             torch.manual_seed(int(torch.randint(2**31, (1,), generator=rng)))

@@ -20,7 +20,8 @@ class Draw:
     """What chance decides about one step, but for rounding noise."""
 
     data: Mapping[str, Tensor] = field(default_factory=dict)
-    """What is computed with; it goes where the network is."""
+    """What is computed with; it goes where the network is. What samples bring with them besides
+    their images (``training.data.Samples``) is here too, and counts before what was drawn."""
     control: Mapping[str, int] = field(default_factory=dict)
     """What decides which computation it is."""
 

@@ -4,12 +4,15 @@
 
 Both see the latents that the teacher decodes, so streams stay what they are and there is no rate
 in it. A photograph says what cannot be known from the latents too; the teacher says what can.
+
+What the teacher makes of a crop, a ``Lesson``, is the same whenever it is asked. Samples may bring
+it with them (``training.lessons``); where they bring none, the teacher is asked in every step.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -20,7 +23,19 @@ from slimcodec.training.objectives.contract import Draw, Loss, psnr_db
 from slimcodec.training.objectives.rate_distortion import RateDistortion
 from slimcodec.training.objectives.settings import ObjectiveSettings
 
-__all__ = ["Distillation", "DistillationSettings"]
+__all__ = ["Distillation", "DistillationSettings", "Lesson"]
+
+
+class Lesson(NamedTuple):
+    """What a teacher makes of images at their qualities. A sample that brings one has these names.
+
+    Shapes: ``features`` [b, m, h/16, w/16], its decoded latents in units of their usual spread;
+    ``picture`` [b, 3, h, w], what it makes of them, values in [0, 1]; ``bpp`` [b], bits per pixel.
+    """
+
+    features: Tensor
+    picture: Tensor
+    bpp: Tensor
 
 
 @dataclass(frozen=True)
@@ -80,21 +95,41 @@ class Distillation(RateDistortion):
             f"at {len(self.lambdas)} qualities at once"
         )
 
+    @torch.no_grad()
+    def lesson(self, image: Float[Tensor, "b 3 h w"], quality: Float[Tensor, " b"]) -> Lesson:
+        """Ask the teacher."""
+        made = self.teacher(image, quality)
+        bpp = made.likelihoods.bits() / image[0, 0].numel()
+        return Lesson(made.features, made.image.float(), bpp)
+
     def training_loss(
         self, network: nn.Module, image: Float[Tensor, "b 3 h w"], draw: Draw
     ) -> Loss:
-        """See ``Objective``; ``network.picture(features)`` is what learns."""
+        """See ``Objective``; ``network.picture(features)`` is what learns.
+
+        Of a lesson that came with its sample, ``image`` and the teacher's picture may be the middle
+        of what the features are of: only there is the pupil judged.
+        """
         quality = draw.data["quality"]
-        with torch.no_grad():
-            taught = self.teacher(image, quality)
-        picture = network.picture(taught.features).float()  # type: ignore[operator]
+        if "features" in draw.data:
+            lesson = Lesson(*(draw.data[name] for name in Lesson._fields))
+        else:
+            lesson = self.lesson(image, quality)
+        picture = network.picture(lesson.features).float()  # type: ignore[operator]
+        picture = _middle(picture, image.shape[2], image.shape[3])
         error = picture - image
         distortion = error.square().flatten(1).mean(dim=1)
-        beside = (picture - taught.image.float()).square().flatten(1).mean(dim=1)
+        beside = (picture - lesson.picture).square().flatten(1).mean(dim=1)
         distortion = distortion + self.teacher_weight * beside
         if self.ms_ssim_weight:
             distortion = distortion + self.ms_ssim_weight * self.ms_ssim(image, picture)
         index = quality.long()
         total = (self.weights[index] * self.lambdas[index] * 255**2 * distortion).mean()
-        bpp = taught.likelihoods.bits().mean() / image[0, 0].numel()
-        return Loss(total, bpp, psnr_db(error.detach()))
+        return Loss(total, lesson.bpp.mean(), psnr_db(error.detach()))
+
+
+def _middle(
+    picture: Float[Tensor, "b 3 h w"], height: int, width: int
+) -> Float[Tensor, "b 3 h2 w2"]:
+    top, left = (picture.shape[2] - height) // 2, (picture.shape[3] - width) // 2
+    return picture[:, :, top : top + height, left : left + width]

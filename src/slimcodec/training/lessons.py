@@ -1,0 +1,209 @@
+"""Lessons made once: where only a generator learns, the teacher's latents and pictures of a crop
+are constants, and a step need not ask for them again.
+
+    make    crops, larger than a step's, go through the teacher at a few qualities each; latents in
+            halves, the teacher's picture and the photograph in bytes, all into one file
+    draw    a sample is a *window* of a crop: latents, and pixels above them
+
+One crop has many windows, so some hundred crops go a long way. Crops are turned round as any crop
+is, before they are made; latents are never: a network does not give the mirror image of latents for
+the mirror image of a picture.
+
+The teacher saw what lies beyond a window, the pupil does not: it has a mirror image there. So
+``BORDER`` pixels on each side of a window are drawn by the pupil and judged by nobody; a sample's
+image and picture are what is left.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from slimcodec.atomic import atomic_path
+from slimcodec.errors import TrainingError
+from slimcodec.training.data import Crops
+from slimcodec.training.objectives.distillation import Distillation
+
+__all__ = ["AROUND", "BORDER", "PER_CROP", "Lessons", "keep_lessons", "record_of"]
+
+PER_CROP = 2
+"""Qualities at which a crop is kept."""
+AROUND = 64
+"""Pixels that a kept crop's side is longer than a window's: 25 places for a window at 16 pixels a
+latent."""
+BORDER = 12
+"""Pixels of a window's edge that do not count. More would leave a window of 192 too small for
+MS-SSIM."""
+_AT_ONCE = 4
+"""Crops that the teacher sees together."""
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """Samples with their lessons (``Samples``), drawn from a file of them.
+
+    Lesson n of the file is at quality ``n % qualities``, ``per_crop`` one after another are of one
+    crop. Samples take turns at the qualities, in a new order each time, and at the lessons of each.
+
+    Attributes:
+        path: what ``keep_lessons`` made.
+        seed: decides order and place of every sample.
+        window: pixels a side that the features of a sample are of.
+        qualities: how many there are.
+    """
+
+    path: Path
+    seed: int
+    window: int
+    qualities: int
+
+    def batch(self, start: int, count: int) -> Mapping[str, Tensor]:
+        """See ``Samples``: ``image`` and ``picture``, uint8 [count, 3, s, s], with s the window
+        less its border; ``features``, float16 [count, m, w, w]; ``quality`` and ``bpp`` of the
+        whole crop, float32 [count]."""
+        # Opened anew each time, it follows into processes that do not share memory.
+        records = np.load(self.path, mmap_mode="r")
+        samples = [self._sample(records, start + i) for i in range(count)]
+        return {
+            name: torch.from_numpy(np.stack([sample[name] for sample in samples]))
+            for name in samples[0]
+        }
+
+    def read_all(self) -> None:
+        """Nothing: the system keeps what is read of the file."""
+
+    def _sample(self, records: NDArray[np.void], index: int) -> dict[str, Any]:
+        per_crop = records.dtype["bpp"].shape[0]
+        number = self._number(len(records) * per_crop, index)
+        record, which = records[number // per_crop], number % per_crop
+        latents = record["features"].shape[-1]
+        side = record["image"].shape[-1]
+        stride = side // latents
+        wide = self.window // stride
+        rng = np.random.default_rng([self.seed, 3, index])
+        top, left = (int(at) for at in rng.integers(latents - wide + 1, size=2))
+        inside = (
+            slice(None),
+            *(slice(at * stride + BORDER, (at + wide) * stride - BORDER) for at in (top, left)),
+        )
+        return {
+            "image": record["image"][inside],
+            "features": record["features"][which, :, top : top + wide, left : left + wide],
+            "picture": record["picture"][which][inside],
+            "quality": np.float32(number % self.qualities),
+            "bpp": record["bpp"][which],
+        }
+
+    def _number(self, lessons: int, index: int) -> int:
+        """Of the lesson that a sample is a window of."""
+        turn, position = divmod(index, self.qualities)
+        order = np.random.default_rng([self.seed, 4, turn]).permutation(self.qualities)
+        quality = int(order[position])
+        there = len(range(quality, lessons, self.qualities))
+        epoch, place = divmod(turn, there)
+        order = np.random.default_rng([self.seed, 5, quality, epoch]).permutation(there)
+        return quality + self.qualities * int(order[place])
+
+
+def keep_lessons(
+    folder: Path,
+    crops: Crops,
+    count: int,
+    objective: Distillation,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Path:
+    """A file of the lessons of the first crops; one that is there and was made of the same teacher,
+    photographs and crops is taken as it is.
+
+    Args:
+        folder: where it lies; a file of other lessons there is taken away.
+        crops: as large as they are to be kept.
+        count: of crops, enough for every quality.
+        objective: whose teacher is asked, in full precision, on the GPU where there is one.
+        on_progress: called with crops done and in all.
+
+    Raises:
+        TrainingError: when latents do not fit into halves.
+        SlimcodecError: when the file cannot be written.
+    """
+    path = folder / f"lessons-{_digest(crops, count, objective.teacher)}.npy"
+    if path.exists():
+        return path
+    for other in folder.glob("lessons-*.npy"):
+        other.unlink()
+    objective.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    with atomic_path(path) as aside, aside.open("wb") as file, torch.random.fork_rng():
+        torch.manual_seed(crops.seed)  # of the noise in the rate that is shown
+        for start in range(0, count, _AT_ONCE):
+            on_progress(start, count)
+            records = _records(crops, start, min(_AT_ONCE, count - start), objective)
+            if not start:
+                header = {"fortran_order": False, "shape": (count,)}
+                header["descr"] = np.lib.format.dtype_to_descr(records.dtype)
+                np.lib.format.write_array_header_2_0(file, header)
+            # Not through a map of the file: a full disk would end the process.
+            file.write(records.tobytes())
+    on_progress(count, count)
+    return path
+
+
+def record_of(side: int, channels: int, latents: int, per_crop: int) -> np.dtype[np.void]:
+    """What is kept of a crop.
+
+    Args:
+        side: pixels.
+        channels: of latents.
+        latents: a side.
+        per_crop: qualities.
+    """
+    return np.dtype(
+        [
+            ("image", np.uint8, (3, side, side)),
+            ("features", np.float16, (per_crop, channels, latents, latents)),
+            ("picture", np.uint8, (per_crop, 3, side, side)),
+            ("bpp", np.float32, (per_crop,)),
+        ]
+    )
+
+
+def _records(crops: Crops, start: int, count: int, objective: Distillation) -> NDArray[np.void]:
+    qualities = len(objective.lambdas)
+    per_crop = min(PER_CROP, qualities)
+    device = objective.lambdas.device
+    pixels = crops.batch(start, count)["image"]
+    image = (pixels.to(device).float() / 255).to(memory_format=torch.channels_last)
+    numbers = torch.arange(start * per_crop, (start + count) * per_crop).reshape(count, per_crop)
+    lessons = [
+        objective.lesson(image, (numbers[:, which] % qualities).float().to(device))
+        for which in range(per_crop)
+    ]
+    channels, latents = lessons[0].features.shape[1:3]
+    records = np.empty(count, record_of(crops.crop, channels, latents, per_crop))
+    records["image"] = pixels.numpy()
+    for which, lesson in enumerate(lessons):
+        features = lesson.features.half()
+        if not features.isfinite().all():
+            raise TrainingError("the teacher's latents do not fit into halves; set cached = 0")
+        records["features"][:, which] = features.cpu().numpy()
+        picture = (lesson.picture.clamp(0, 1) * 255).round().to(torch.uint8)
+        records["picture"][:, which] = picture.cpu().numpy()
+        records["bpp"][:, which] = lesson.bpp.cpu().numpy()
+    return records
+
+
+def _digest(crops: Crops, count: int, teacher: nn.Module) -> str:
+    """Of all that lessons are made from."""
+    facts = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in crops.paths]
+    shape = crops.crop, crops.seed, crops.largest_scale, count, PER_CROP
+    found = hashlib.sha256(repr((shape, facts, str(teacher))).encode())
+    for name, tensor in teacher.state_dict().items():
+        found.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()[:16]
