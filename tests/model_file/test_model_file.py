@@ -241,9 +241,9 @@ def test_manifests_that_are_something_else(tmp_path: Path, manifest: str) -> Non
 
 def test_a_later_format(path: Path, tmp_path: Path) -> None:
     def change(manifest: dict[str, Any], tensors: dict[str, Any]) -> None:
-        manifest["format"] = 3
+        manifest["format"] = 4
 
-    with pytest.raises(ModelFileError, match="file format 3, this slimcodec reads 1 and 2"):
+    with pytest.raises(ModelFileError, match="file format 4, this slimcodec reads 1, 2 and 3"):
         load(rewritten(path, tmp_path / "later.slim", change))
 
 

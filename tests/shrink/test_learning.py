@@ -15,8 +15,8 @@ import torch
 from slimcodec import library, registry
 from slimcodec.errors import ConfigError, ImageError, UnknownNameError, UsageError
 from slimcodec.images import read_image, write_image
-from slimcodec.model_file import Model
-from slimcodec.quantization.simulation import is_quantized, plain_state
+from slimcodec.model_file import Model, load, save
+from slimcodec.quantization.simulation import is_quantized, plain_state, underneath
 from slimcodec.shrink import Context, Distil, Finetune, Prune, PruneChannels, Quantize, Recipe
 from slimcodec.shrink.judges import digest_of, refuse_judges
 from slimcodec.training import Trainer
@@ -24,6 +24,9 @@ from slimcodec.types import Image
 
 DEMO = Path(library.__file__).parent / "demo"
 FEW: dict[str, Any] = {"steps": 3, "batch": 1, "crop": 128}
+FAST: dict[str, Any] = {"learning_rate": 0.02}
+"""Grids have eleven bits, and few steps move them little."""
+NEAREST: dict[str, Any] = {"bias_correction": False, "rounding": "nearest"}
 FEW_192: dict[str, Any] = {"steps": 3, "batch": 1}
 
 
@@ -123,6 +126,54 @@ def test_a_rounding_network_learns_behind_its_grids(tiny_network: Any, photograp
     assert moved(quantized, made) == {"generator"}
 
 
+@pytest.mark.parametrize("levels", ["even", "placed"])
+def test_grids_of_few_bits_learn_too(
+    levels: Any, tiny_model: Model, photographs: Path, tmp_path: Path
+) -> None:
+    quantize = Quantize(3, only=("generator",), levels=levels, **NEAREST)
+    made = {
+        bits: library.shrink_model(
+            tiny_model,
+            Recipe([quantize, Distil(grid_bits=bits, **FAST, **FEW_192)]),
+            Context(photographs),
+        )
+        for bits in (0, 4)
+    }
+    assert made[4].history[-1]["layers"][0]["grids"] > 3
+    assert "grids" not in made[0].history[-1]["layers"][0]
+    rounded = library.shrink_model(tiny_model, Recipe([quantize]), Context(photographs))
+    name = "generator.trunk.0.conv1.weight"
+    start, stayed, moved = (m.quantization.weights[name] for m in (rounded, made[0], made[4]))
+    np.testing.assert_array_equal(stayed.steps, start.steps)
+    assert stayed.table == start.table
+    assert (moved.steps != start.steps).any()
+    assert (moved.table != start.table) == (levels == "placed")
+    # Those of the layers before latents have seven bits.
+    wide = "generator.linear.weight"
+    np.testing.assert_array_equal(
+        made[4].quantization.weights[wide].steps, rounded.quantization.weights[wide].steps
+    )
+    save(made[4], tmp_path / "learned.slim")
+    assert load(tmp_path / "learned.slim").digest == made[4].digest
+
+
+def test_what_was_rounded_to_zero_may_learn_and_what_was_pruned_not(
+    tiny_network: Any, photographs: Path
+) -> None:
+    layer = "generator.trunk.0.conv1"
+    context = Context(photographs)
+    pruned, _ = Prune({"generator": 0.3}).apply(tiny_network, family_of(), context)
+    gone = pruned.get_submodule(layer).weight == 0
+    quantize = Quantize(2, only=("generator",), images=1, bias_correction=False)
+    rounded, _ = quantize.apply(pruned, family_of(), context)
+    zero = rounded.get_submodule(layer).weight == 0
+    assert zero[gone].all() and zero[~gone].any()
+    learned, _ = Distil(**FEW_192).apply(rounded, family_of(), context)
+    under = [underneath(n.get_submodule(layer)).detach() for n in (rounded, learned)]
+    assert not under[1][gone].any()
+    assert (under[0] != under[1])[zero & ~gone].any()
+
+
 def test_every_family_is_fine_tuned(make_network_of: Callable[..., Any], photographs: Path) -> None:
     network = make_network_of("toderici", 0)
     family = family_of("toderici")
@@ -188,6 +239,7 @@ def test_a_digest_is_of_pixels_and_their_shape() -> None:
         ("finetune", {"learning_rate": 0}, "learning_rate must be above 0, got 0"),
         ("finetune", {"learning_rate": "x"}, "learning_rate must be a number, got 'x'"),
         ("finetune", {"parts": "encoder"}, "parts takes a list of names, got 'encoder'"),
+        ("distil", {"grid_bits": 17}, "grid_bits must be a whole number from 0 to 16, got 17"),
         ("finetune", {"loss": "x"}, "loss is a table with a name"),
         ("distil", {"teacher_weight": -1}, "teacher_weight must be 0 or above, got -1"),
         ("distil", {"cached": -1}, "cached must be a whole number from 0, got -1"),
@@ -241,15 +293,24 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("cached", [0, 4])
+@pytest.mark.parametrize(
+    "before",
+    [
+        PruneChannels({"generator": 0.3}, multiple=1),
+        Quantize(3, only=("generator",), images=1, bias_correction=False),
+        Quantize(4, only=("generator",), levels="placed", **NEAREST),
+    ],
+    ids=["narrow", "even", "placed"],
+)
 def test_a_killed_recipe_ends_with_the_same_model(
+    before: Any,
+    cached: int,
     tiny_model: Model,
     photographs: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    cached: int,
 ) -> None:
-    narrow = PruneChannels({"generator": 0.3}, multiple=1)
-    recipe = Recipe([narrow, Distil(steps=6, batch=1, cached=cached)], "x")
+    recipe = Recipe([before, Distil(steps=6, batch=1, **FAST | {"cached": cached})], "x")
     alone = library.shrink_model(tiny_model, recipe, Context(photographs))
     state = tmp_path / "state"
     monkeypatch.setattr("slimcodec.shrink.learning.CHECKPOINT_MINUTES", 1e-9)

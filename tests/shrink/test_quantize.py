@@ -107,6 +107,65 @@ def test_weights_of_grouped_and_dilated_layers_go_to_the_nearest_level() -> None
         np.testing.assert_array_equal(grid.integers, nearest.numpy())
 
 
+@pytest.mark.parametrize("rounding", ["compensated", "nearest"])
+def test_placed_levels_code_on_every_runtime(
+    tiny_models: dict[str, Model],
+    rounding: Any,
+    photographs: Path,
+    picture: Picture,
+    tmp_path: Path,
+) -> None:
+    step = Quantize(3, only=("generator",), rounding=rounding, levels="placed", images=1)
+    model = library.shrink_model(tiny_models["hific"], Recipe([step], "x"), Context(photographs))
+    table = {n for n, grid in model.quantization.weights.items() if grid.table is not None}
+    # Latents' layers have more bits, and even levels.
+    assert all(name.startswith("generator.") for name in table)
+    assert "generator.trunk.0.conv1.weight" in table
+    assert model.quantization.weights["generator.linear.weight"].bits == 7
+    assert "generator.linear.weight" not in table
+    assert model.stream_id == tiny_models["hific"].stream_id
+    records = {row["layer"]: row for row in model.history[-1]["layers"]}
+    assert records["generator.trunk.0.conv1"]["levels"] == "placed"
+    assert "levels" not in records["generator.linear"]
+    save(model, tmp_path / "placed.slim")
+    again = load(tmp_path / "placed.slim")
+    assert again.digest == model.digest
+    image = picture(64, 64)
+    stream = open_codec(again, runtime="torch").encode(image)
+    wanted = open_codec(again, runtime="torch").decode(stream).astype(int)
+    for runtime in ("onnx", "openvino"):
+        decoded = open_codec(again, runtime=runtime).decode(stream).astype(int)
+        assert np.abs(decoded - wanted).max() <= 1
+
+
+def test_placed_levels_are_for_few_bits_and_float_inputs(tiny_models: dict[str, Model]) -> None:
+    family = registry.families.get("hific")
+    network = thaw_network(tiny_models["hific"])
+    with pytest.raises(UsageError, match=r"none have so few"):
+        Quantize(8, levels="placed").plan(network, family)
+    with pytest.raises(UsageError, match=r"no kernel multiplies integers by placed levels"):
+        Quantize(4, 8, levels="placed").plan(network, family)
+    mixed = Quantize(4, levels="placed", parts={"encoder": {"weights": 8, "activations": 8}})
+    lines = mixed.plan(network, family)
+    assert any(
+        "generator" in line and "placed levels, which run in floats" in line for line in lines
+    )
+    assert not any("encoder" in line and "placed" in line for line in lines)
+    assert Quantize.from_settings(mixed.settings()) == mixed
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"levels": "uneven"}, "unknown levels 'uneven'"),
+        ({"levels": "placed", "rounding": "learned"}, "learned rounding is for even levels"),
+    ],
+)
+def test_levels_that_are_none(settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        Quantize.from_settings({"weights": 4, **settings})
+
+
 @pytest.mark.parametrize(
     "settings", [{"weights": 1}, {"activations": 3}, {"weights": 17}, {"images": 0}]
 )

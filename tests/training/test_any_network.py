@@ -17,9 +17,9 @@ from slimcodec.codecs.latents.hyperprior import Likelihoods
 from slimcodec.errors import TrainingError
 from slimcodec.model_file import Model, freeze_network, load, save, thaw_network
 from slimcodec.quantization import ActivationGrid
+from slimcodec.quantization.rounding import WeightRounding
 from slimcodec.quantization.simulation import (
     InputGrid,
-    WeightRounding,
     attach_activations,
     attach_weights,
     convolutions,

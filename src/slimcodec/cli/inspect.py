@@ -104,17 +104,23 @@ def _stored(rows: Iterable[Storage]) -> dict[str, Any]:
 
 
 def _grid_facts(grids: dict[str, Any]) -> list[dict[str, Any]]:
-    """How many layers of each part have which bits."""
-    counts: dict[tuple[str, Any, Any], int] = {}
+    """How many layers of each part have which bits, and placed levels."""
+    counts: dict[tuple[str, Any, Any, bool], int] = {}
     inputs = grids["activations"]
     for name, grid in grids["weights"].items():
         layer = name.removesuffix(".weight")
         bits = inputs[layer]["bits"] if layer in inputs else "float"
-        key = (layer.split(".")[0], grid["bits"], bits)
+        key = (layer.split(".")[0], grid["bits"], bits, "table" in grid)
         counts[key] = counts.get(key, 0) + 1
     return [
-        {"part": part, "layers": count, "weight_bits": weights, "input_bits": bits}
-        for (part, weights, bits), count in counts.items()
+        {
+            "part": part,
+            "layers": count,
+            "weight_bits": weights,
+            "input_bits": bits,
+            **({"levels": "placed"} if placed else {}),
+        }
+        for (part, weights, bits, placed), count in counts.items()
     ]
 
 

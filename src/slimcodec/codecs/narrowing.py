@@ -10,6 +10,7 @@ what they are.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from slimcodec.codecs.family import Family
 from slimcodec.codecs.layers import Carrier, carriers, groups
 from slimcodec.codecs.settled import settle_as
 from slimcodec.errors import UnknownNameError, UsageError
-from slimcodec.quantization import Quantization, WeightGrid
+from slimcodec.quantization import Quantization
 from slimcodec.quantization.simulation import is_quantized, plain_state, quantization_of
 
 __all__ = ["narrow"]
@@ -102,7 +103,7 @@ def _grids(quantization: Quantization, cuts: Sequence[Carrier], keep: Keep) -> Q
                 stays = carrier.kept(keep)
                 integers = np.take(integers, stays, carrier.axis)
                 steps = steps[stays] if carrier.axis == grid.axis else steps
-        weights[name] = WeightGrid(integers, steps, grid.axis, grid.bits)
+        weights[name] = replace(grid, integers=integers, steps=steps)
     return Quantization(weights, quantization.activations)
 
 

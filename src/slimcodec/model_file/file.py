@@ -9,7 +9,9 @@ all but steps are packed (see ``packing``).
 
 A packed array is bytes; the manifest's ``packed`` says of which type and shape. A file may claim
 sizes that it does not hold, so claims are added up and compared with file and machine before
-anything is unpacked. Format 1, which is read, holds half floats and integers as they are.
+anything is unpacked. Format 1, which is read, holds half floats and integers as they are. Format 3
+is format 2 of a model with levels that lie in tables, which its manifest has: a reader that knows
+of none would take their numbers for levels.
 
 A model that shares most of its tensors with another, such as a second generator for the same
 streams, may leave them out and name the file *beside it* that has them (``base``: file name and
@@ -41,8 +43,8 @@ from slimcodec.quantization import ActivationGrid, Quantization
 
 __all__ = ["file_bytes", "files_of", "load", "read_manifest", "save"]
 
-FORMAT = 2
-_READABLE = (1, 2)
+FORMAT, _WITH_TABLES = 2, 3
+_READABLE = (1, 2, 3)
 _LONGEST_NAME = 200
 """Of a file that a model builds on; file systems stop at 255 bytes."""
 _MANIFEST_KEYS = ("name", "family", "config", "history", "stream_id", "digest")
@@ -65,7 +67,9 @@ def save(model: Model, path: Path, base: Path | None = None) -> None:
         UsageError: when the base lies elsewhere or has a base itself.
         ModelFileError: when the base cannot be read, or a weight is not what its file would say.
     """
-    manifest = {**model.manifest(), "format": FORMAT, "digest": model.digest}
+    tabled = any(grid.table is not None for grid in model.quantization.weights.values())
+    form = _WITH_TABLES if tabled else FORMAT
+    manifest = {**model.manifest(), "format": form, "digest": model.digest}
     own = _contents(model)
     names, whole = own.names(), None
     if base is not None:
@@ -253,6 +257,10 @@ def _stream_id(model: Model, path: Path) -> str:
                 "slimcodec 0.1.0 made it, with other integers; that version reads it, or make "
                 "it again from its checkpoint or its training run"
             )
+        for name in (name for one in sums for name in one.layers):
+            grid = model.quantization.weights.get(f"{name}.weight")
+            if grid is not None and grid.table is not None:
+                raise ModelFileError(f"coding runs {name} in integers, which a table's are not")
         return str(model.coding.stream_id.hex())
     except ModelFileError as error:
         raise ModelFileError(f"{path}: {error}") from error
@@ -274,7 +282,7 @@ def opened(path: Path) -> Iterator[tuple[dict[str, Any], Any]]:
             if manifest.get("format") not in _READABLE:
                 raise ModelFileError(
                     f"{path} has model file format {manifest.get('format')}, this slimcodec reads "
-                    f"{' and '.join(map(str, _READABLE))}"
+                    f"{', '.join(map(str, _READABLE[:-1]))} and {_READABLE[-1]}"
                 )
             for key in _MANIFEST_KEYS:
                 if key not in manifest:
@@ -290,12 +298,14 @@ def opened(path: Path) -> Iterator[tuple[dict[str, Any], Any]]:
         ) from error
 
 
-def grids_of(path: Path, manifest: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
-    """Bits and axis of each quantized weight."""
+def grids_of(path: Path, manifest: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Of each quantized weight its bits, its axis, and its table where it has one."""
     try:
-        grids = manifest.get("quantization", {}).get("weights", {})
-        return {name: (grid["bits"], grid["axis"]) for name, grid in grids.items()}
-    except (AttributeError, KeyError, TypeError) as error:
+        grids = dict(manifest.get("quantization", {}).get("weights", {}))
+        if all({"bits", "axis"} <= set(grid) for grid in grids.values()):
+            return grids
+        raise KeyError("bits")
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ModelFileError(f"{path}: its manifest does not say how it is quantized") from error
 
 

@@ -4,7 +4,8 @@
     step/NAME      float32, the steps of those integers
     frozen/NAME    integers
 
-How many bits a layer's integers have, and along which axis its steps lie, is said elsewhere.
+How many bits a layer's integers have, along which axis its steps lie, and the positions of levels
+that lie in a table, is said elsewhere.
 """
 
 from __future__ import annotations
@@ -68,24 +69,24 @@ class Contents:
 
     @classmethod
     def read(
-        cls, tensors: dict[str, NDArray[Any]], quantized: Mapping[str, tuple[int, int]]
+        cls, tensors: dict[str, NDArray[Any]], quantized: Mapping[str, Mapping[str, Any]]
     ) -> Contents:
         """The inverse of all ``tensor``.
 
         Args:
             tensors: by their names; taken out one by one, so that no more than a model is in
                 memory.
-            quantized: bits and axis of each quantized weight.
+            quantized: of each quantized weight what ``WeightGrid.to_dict`` gave.
 
         Raises:
             ModelFileError: when integers or their steps are missing, or do not fit together.
         """
         grids = {}
-        for name, (bits, axis) in quantized.items():
+        for name, values in quantized.items():
             integers, steps = tensors.get(WEIGHT + name), tensors.get(STEP + name)
             if integers is None or steps is None or steps.dtype != np.float32:
                 raise ModelFileError(f"the integers of {name} are missing, or their steps")
-            grids[name] = WeightGrid(integers, steps, axis, bits)
+            grids[name] = WeightGrid.from_dict(values, integers, steps)
         stored, frozen = {}, {}
         for name in sorted(tensors):
             array = tensors.pop(name)

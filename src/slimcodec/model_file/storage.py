@@ -34,7 +34,8 @@ class Storage:
     Attributes:
         name: for example ``"generator.head.weight"``; of frozen integers with ``frozen/`` before.
         part: ``"generator"``, or ``"frozen"``.
-        kind: ``"half"``, ``"int8"``, ``"int4"``, ...; of frozen integers their type.
+        kind: ``"half"``, ``"int8"``, ``"int4"``, ..., ``"table4"`` where levels of four bits lie in
+            a table; of frozen integers their type.
         elements: values.
         nonzero: of them, those that are not zero.
         stored_bytes: in the file; steps count with their integers.
@@ -80,7 +81,7 @@ def storage_of(path: Path) -> list[Storage]:
             continue
         name, kind = stored.removeprefix(WEIGHT), "half" if dtype == "float16" else dtype
         if stored.startswith(WEIGHT) and name in grids:
-            kind = f"int{grids[name][0]}"
+            kind = f"{'table' if 'table' in grids[name] else 'int'}{grids[name]['bits']}"
             size += pieces[STEP + name][0] if STEP + name in pieces else 0
         rows.append(
             Storage(

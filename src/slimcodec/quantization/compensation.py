@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from slimcodec.quantization.rounding import to_level
 from slimcodec.quantization.simulation import Convolution
 
 __all__ = ["compensated", "round_layer"]
@@ -30,14 +31,14 @@ _POSITIONS = 32768
 
 @torch.no_grad()
 def round_layer(
-    layer: Convolution, steps: Tensor, levels: tuple[int, int], inputs: Sequence[Tensor]
+    layer: Convolution, steps: Tensor, levels: tuple[int, int] | Tensor, inputs: Sequence[Tensor]
 ) -> Tensor:
     """A layer's weights on their grid.
 
     Args:
         layer: with its trained weights; of one group, not dilated.
         steps: distance between levels, broadcastable to the weights.
-        levels: lowest and highest integer.
+        levels: lowest and highest integer, or a table of positions in steps.
         inputs: what the layer is given, [1, c, h, w] each; at least one.
     """
     weight = layer.weight.detach()
@@ -51,18 +52,20 @@ def round_layer(
     return rounded
 
 
-def compensated(weight: Tensor, steps: Tensor, levels: tuple[int, int], gram: Tensor) -> Tensor:
+def compensated(
+    weight: Tensor, steps: Tensor, levels: tuple[int, int] | Tensor, gram: Tensor
+) -> Tensor:
     """Rows of weights, rounded so that ``weight @ x`` changes least; what was pruned stays zero.
 
     Args:
         weight: [outputs, inputs].
         steps: likewise.
-        levels: lowest and highest integer.
+        levels: lowest and highest integer, or a table of positions in steps.
         gram: [inputs, inputs], Σ x xᵀ.
     """
     damping = _DAMPING * gram.diagonal().mean()
     if float(damping) == 0:
-        return (weight / steps).round().clamp(*levels) * steps
+        return to_level(weight / steps, levels) * steps
     order = gram.diagonal().argsort(descending=True)
     damped = gram[order][:, order] + damping * torch.eye(len(gram), dtype=gram.dtype)
     inverse = torch.cholesky_inverse(torch.linalg.cholesky(damped))
@@ -70,12 +73,14 @@ def compensated(weight: Tensor, steps: Tensor, levels: tuple[int, int], gram: Te
     left = weight.to(gram.dtype)[:, order]
     pruned = left == 0
     steps_ordered = steps.to(gram.dtype)[:, order]
+    if isinstance(levels, Tensor):
+        levels = levels.to(gram.dtype)
     for start in range(0, len(gram), _BLOCK):
         stop = min(start + _BLOCK, len(gram))
         errors = torch.empty_like(left[:, start:stop])
         for k in range(start, stop):
             step = steps_ordered[:, k]
-            rounded = (left[:, k] / step).round().clamp(*levels) * step
+            rounded = to_level(left[:, k] / step, levels) * step
             rounded[pruned[:, k]] = 0
             error = (left[:, k] - rounded) / factor[k, k]
             left[:, k:stop] -= error[:, None] * factor[k, k:stop]

@@ -1,6 +1,7 @@
 """What a quantized layer is, in numpy: integers times steps. No torch.
 
     weight      w = step[c] · n,            n an integer of b bits, one step per output channel c
+                w = step[c] · table[n],     where levels were placed: one table of 2^b per layer
     activation  x ≈ step · clip(rint(x / step), lowest, highest)
 
 Zero is on both grids and means zero, so padding and sparsity cost nothing. (Not so where pixels
@@ -12,7 +13,7 @@ integers of more than eight bits. Such a layer runs as several products that add
 
 Weights in a model *are* ``step · n`` in float32, exactly: a step has eleven significant bits, so a
 product with an integer of up to thirteen needs no rounding, and one with a larger integer rounds
-the same on every machine.
+the same on every machine. So have the positions in a table, and their products need none either.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ __all__ = [
     "ACTIVATION_BITS",
     "INTEGER_BITS",
     "SUMMED_BITS",
+    "TABLE_BITS",
     "WEIGHT_BITS",
     "ActivationGrid",
     "IntegerSum",
@@ -40,6 +42,8 @@ __all__ = [
 ]
 
 WEIGHT_BITS = range(2, 17)
+TABLE_BITS = range(2, 5)
+"""Of weights whose levels may lie in a table."""
 ACTIVATION_BITS = range(4, 17)
 INTEGER_BITS = 8
 """The most bits that the integer multiplications of today's runtimes take."""
@@ -63,15 +67,22 @@ class WeightGrid:
         axis: along which the steps lie. Integer kernels want the output channels: 0 of a
             convolution, 1 of a transposed one.
         bits: 2 to 16.
+        table: positions of the levels in steps, 2^bits of them, of eleven significant bits; the
+            integer n stands for the one at n + 2^(bits - 1), and 0 for 0. Else the levels are the
+            integers. No kernel multiplies by a table: such a layer runs in floats.
     """
 
     integers: NDArray[Any]
     steps: NDArray[np.float32]
     axis: int
     bits: int
+    table: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         lowest, highest = levels(self.bits) if self.bits in WEIGHT_BITS else (0, 0)
+        if self.table is not None:
+            lowest -= 1
+            self._check_table(self.table)
         fits = (
             self.integers.dtype == storage(self.bits)
             and self.axis in range(self.integers.ndim)
@@ -83,9 +94,43 @@ class WeightGrid:
         if not fits:
             raise ModelFileError(f"weights of {self.bits} bits and their steps do not fit together")
 
+    def _check_table(self, table: tuple[float, ...]) -> None:
+        short = np.asarray(table, np.float32)
+        sound = (
+            self.bits in TABLE_BITS
+            and len(table) == 2**self.bits
+            and table[len(table) // 2] == 0
+            and np.isfinite(short).all()
+            and bool((short == np.asarray(table)).all())
+        )
+        if not sound:
+            raise ModelFileError(f"{table!r:.80} is no table of levels of {self.bits} bits")
+
     def weights(self) -> NDArray[np.float32]:
         """The weights, float32."""
-        return self.integers.astype(np.float32) * self.broadcast_steps()
+        if self.table is None:
+            positions = self.integers.astype(np.float32)
+        else:
+            half = len(self.table) // 2
+            positions = np.asarray(self.table, np.float32)[self.integers.astype(np.intp) + half]
+        return positions * self.broadcast_steps()
+
+    def to_dict(self) -> dict[str, Any]:
+        """All but integers and steps, plain values, for a manifest."""
+        table = {} if self.table is None else {"table": list(self.table)}
+        return {"bits": self.bits, "axis": self.axis, **table}
+
+    @classmethod
+    def from_dict(
+        cls, values: Mapping[str, Any], integers: NDArray[Any], steps: NDArray[np.float32]
+    ) -> WeightGrid:
+        """The inverse of ``to_dict``, with what it leaves out."""
+        try:
+            table = values.get("table")
+            positions = None if table is None else tuple(map(float, table))
+            return cls(integers, steps, values["axis"], values["bits"], positions)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ModelFileError(f"{values!r:.80} is no grid of weights") from error
 
     def broadcast_steps(self) -> NDArray[np.float32]:
         """The steps, shaped to multiply the integers."""
@@ -202,8 +247,6 @@ class Quantization:
     def to_dict(self) -> dict[str, Any]:
         """All but the integers and steps, plain values, for a manifest."""
         return {
-            "weights": {
-                name: {"bits": grid.bits, "axis": grid.axis} for name, grid in self.weights.items()
-            },
+            "weights": {name: grid.to_dict() for name, grid in self.weights.items()},
             "activations": {name: grid.to_dict() for name, grid in self.activations.items()},
         }

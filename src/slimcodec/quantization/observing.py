@@ -26,9 +26,10 @@ from slimcodec.quantization.grids import (
     levels,
     reach,
 )
+from slimcodec.quantization.rounding import short
 from slimcodec.quantization.simulation import convolutions, fill_slot
 
-__all__ = ["Seen", "grid_of", "least_error", "least_error_steps", "observed", "short"]
+__all__ = ["Seen", "grid_of", "least_error", "least_error_steps", "observed"]
 
 _SAMPLE_PER_CALL = 8192
 _SAMPLE = 1 << 20
@@ -200,9 +201,3 @@ def least_error(rows: Tensor, bits: int) -> Tensor:
         better = error < best
         best[better], steps[better] = error[better], step[better]
     return steps
-
-
-def short(x: Tensor) -> Tensor:
-    """Rounded to eleven significant bits."""
-    mantissa, exponent = torch.frexp(x)
-    return torch.ldexp((mantissa * 2048).round() / 2048, exponent)

@@ -10,8 +10,9 @@ graph exported with the same grids (``runtime.graphs``) runs the numbers that we
     mask        another parametrization of ``layer.weight``: what is zero stays so
 
 Both roundings have a straight-through gradient: one inside the grid, zero beyond its ends, where a
-value clips (Jacob et al. 2018). Parameters keep their full precision underneath, so the one
-training loop can go on with a quantized network as with any other.
+value clips. Parameters keep their full precision underneath, so the one training loop can go on
+with a quantized network as with any other, and grids of weights may learn with it
+(``quantization.rounding``).
 """
 
 from __future__ import annotations
@@ -25,13 +26,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from slimcodec.quantization.grids import (
-    ActivationGrid,
-    Quantization,
-    WeightGrid,
-    levels,
-    storage,
-)
+from slimcodec.quantization.grids import ActivationGrid, Quantization, WeightGrid
+from slimcodec.quantization.rounding import WeightRounding, rounded
 
 __all__ = [
     "Convolution",
@@ -44,10 +40,12 @@ __all__ = [
     "convolutions",
     "convolved",
     "fill_slot",
+    "hold_grids",
     "hold_zeros",
     "is_quantized",
     "is_settled",
     "let_go_of_zeros",
+    "let_grids_learn",
     "masked",
     "output_axis",
     "pads_zeros",
@@ -81,52 +79,6 @@ def pads_zeros(layer: Convolution) -> bool:
     return layer.padding_mode == "zeros" and any(layer._reversed_padding_repeated_twice)
 
 
-def _rounded(x: Tensor, step: Tensor | float, lowest: float, highest: float) -> Tensor:
-    """``step · clip(rint(x / step))``, straight through inside the grid."""
-    if not torch.is_grad_enabled():
-        return (x / step).round_().clamp_(lowest, highest).mul_(step)
-    inside = (x / step).clamp(lowest, highest)
-    return (inside + (inside.round() - inside).detach()) * step
-
-
-class WeightRounding(nn.Module):
-    """The parametrization of a layer's weights.
-
-    Args:
-        steps: [c], one per output channel.
-        axis: of the output channels.
-        bits: 2 to 16.
-        coded: whether coding runs the layer in integers of its own.
-    """
-
-    steps: Tensor
-
-    def __init__(
-        self, steps: Tensor, axis: int, bits: int, dimensions: int = 4, *, coded: bool = False
-    ) -> None:
-        super().__init__()
-        self.coded = coded
-        shape = [1] * dimensions
-        shape[axis] = -1
-        self.axis, self.bits = axis, bits
-        self.lowest, self.highest = levels(bits)
-        self.register_buffer("steps", steps.reshape(shape), persistent=False)
-
-    def forward(self, weight: Tensor) -> Tensor:
-        return _rounded(weight, self.steps, self.lowest, self.highest)
-
-    @torch.no_grad()
-    def grid(self, weight: Tensor) -> WeightGrid:
-        """The integers of the weights, as they are rounded."""
-        integers = (weight / self.steps).round().clamp(self.lowest, self.highest)
-        return WeightGrid(
-            integers.cpu().numpy().astype(storage(self.bits)),
-            self.steps.flatten().cpu().numpy().astype(np.float32),
-            self.axis,
-            self.bits,
-        )
-
-
 class InputGrid(nn.Module):
     """What fills the slot of a layer whose input is rounded; ``coded`` as of ``WeightRounding``."""
 
@@ -137,9 +89,9 @@ class InputGrid(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         step, (lowest, highest) = self.grid.step, self.grid.levels
         if not self.grid.between:
-            return _rounded(x.float(), step, lowest, highest)
+            return rounded(x.float(), step, lowest, highest)
         half = step / 2
-        return _rounded(x.float() + half, step, lowest + 0.5, highest + 0.5) - half
+        return rounded(x.float() + half, step, lowest + 0.5, highest + 0.5) - half
 
 
 class Mask(nn.Module):
@@ -199,13 +151,49 @@ def attach_activations(
 
 @torch.no_grad()
 def attach_weights(
-    layer: Convolution, steps: Tensor, bits: int, axis: int, *, coded: bool = False
+    layer: Convolution,
+    steps: Tensor,
+    bits: int,
+    axis: int,
+    *,
+    coded: bool = False,
+    table: Tensor | None = None,
 ) -> None:
-    """Round a layer's weights, now and whenever they change, with steps along an axis. A rounding
-    that is there makes way in its place: torch's own removal would take the weight from every copy
-    of the layer too."""
-    rounding = WeightRounding(steps, axis, bits, layer.weight.dim(), coded=coded)
+    """Round a layer's weights, now and whenever they change, with steps along an axis and levels
+    from a table, where there is one. A rounding that is there makes way in its place: torch's own
+    removal would take the weight from every copy of the layer too."""
+    rounding = WeightRounding(steps, axis, bits, layer.weight.dim(), coded=coded, table=table)
     _parametrize(layer, rounding)
+
+
+def let_grids_learn(network: nn.Module, most_bits: int, parts: Iterable[str]) -> list[str]:
+    """Make steps and positions of levels parameters, of layers that coding does not run in
+    integers.
+
+    Args:
+        network: changed in place.
+        most_bits: of the weights; finer grids stay where they are.
+        parts: whose grids learn.
+
+    Returns:
+        Names of the layers.
+    """
+    named = frozenset(parts)
+    learning = []
+    for name, layer in convolutions(network).items():
+        found = _rounding(layer) if name.split(".")[0] in named else None
+        if found is not None and not found[0].coded and found[0].bits <= most_bits:
+            found[0].let_learn()
+            learning.append(name)
+    return learning
+
+
+def hold_grids(network: nn.Module) -> None:
+    """The inverse of ``let_grids_learn``: grids stay where they have come to."""
+    for layer in convolutions(network).values():
+        if found := _rounding(layer):
+            rounding, original = found
+            rounding.hold(original)
 
 
 @torch.no_grad()
@@ -308,11 +296,12 @@ def quantization_of(network: nn.Module) -> Quantization:
 
 def plain_state(network: nn.Module) -> dict[str, Tensor]:
     """The state dict as if nothing were quantized: the names of the float network, its weights as
-    they are before rounding."""
-    return {
+    they are before rounding. Of a grid that learns it has nothing."""
+    named = {
         key.replace("parametrizations.weight.original", "weight"): tensor
         for key, tensor in network.state_dict().items()
     }
+    return {key: tensor for key, tensor in named.items() if ".parametrizations." not in key}
 
 
 def plain_weights(network: nn.Module) -> dict[str, NDArray[np.float32]]:

@@ -127,8 +127,7 @@ def open_bundle(folder: Path, *, kept: bool = False) -> Bundle:
             )
             for name, ways in manifest["graphs"].items()
         }
-        quantized = {name: (way["bits"], way["axis"]) for name, way in manifest["steps"].items()}
-        contents = Contents.read(load_file(folder / CODING), quantized)
+        contents = Contents.read(load_file(folder / CODING), manifest["steps"])
     except (SafetensorError, ModelFileError, LookupError, TypeError, ValueError, OSError) as error:
         raise BundleError(f"{folder} is damaged: {type(error).__name__}: {error}") from error
     return Bundle(
@@ -236,7 +235,7 @@ def write_bundle(
             ]
             for name, ways in graphs.items()
         },
-        "steps": {name: {"axis": grid.axis, "bits": grid.bits} for name, grid in grids.items()},
+        "steps": {name: grid.to_dict() for name, grid in grids.items()},
         "grids": model.quantization.to_dict(),
         "files": {path.name: _facts(path) for path in sorted(source.iterdir())},
     }

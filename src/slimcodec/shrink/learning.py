@@ -2,9 +2,9 @@
 killed goes on.
 
 A pass takes the network of the recipe as it stands, narrowed, masked or rounding, and hands it to
-the one training loop; nothing is undone on the way. Where ``Context.state`` names a folder the loop
-keeps its state there, so whoever applies the same recipe to the same model again goes on from the
-last one, to the same weights.
+the one training loop; nothing is undone on the way. Grids of few bits learn with their weights.
+Where ``Context.state`` names a folder the loop keeps its state there, so whoever applies the same
+recipe to the same model again goes on from the last one, to the same weights.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from slimcodec.errors import MissingExtraError, UnknownNameError, UsageError
 from slimcodec.images import find_images
+from slimcodec.quantization import WEIGHT_BITS
 from slimcodec.shrink.judges import refuse_judges
 from slimcodec.shrink.recipe import Context
 
@@ -65,6 +66,8 @@ class Learning:
         batch: crops of a step.
         crop: pixels a side.
         learning_rate: before it is annealed, from two fifths of the steps on.
+        grid_bits: grids of weights that have so many bits or fewer learn with them, steps (LSQ) and
+            placed levels; 0 leaves all where they are.
         holdout: file names of photographs that are left out.
         seed: of everything that chance decides.
     """
@@ -76,6 +79,7 @@ class Learning:
     batch: int = 8
     crop: int = 192
     learning_rate: float = 5e-4
+    grid_bits: int = 4
     holdout: tuple[str, ...] = ()
     seed: int = 1
 
@@ -84,6 +88,11 @@ class Learning:
             value = getattr(self, key)
             if type(value) is not int or value < (0 if key == "seed" else 1):
                 raise UsageError(f"{key} must be a whole number above 0, got {value!r}")
+        if type(self.grid_bits) is not int or self.grid_bits not in range(WEIGHT_BITS.stop):
+            raise UsageError(
+                f"grid_bits must be a whole number from 0 to {WEIGHT_BITS.stop - 1}, got "
+                f"{self.grid_bits!r}"
+            )
         if self.crop % 64 or self.crop < 128:
             raise UsageError(f"crop must be a multiple of 64 from 128 on, got {self.crop}")
         if isinstance(self.learning_rate, bool) or not isinstance(self.learning_rate, int | float):
@@ -184,13 +193,19 @@ class Learning:
         self, network: nn.Module, family: Family, context: Context | None = None
     ) -> tuple[nn.Module, list[dict[str, Any]]]:
         """A copy that has learned, and what the run came to."""
-        from slimcodec.quantization.simulation import hold_zeros, let_go_of_zeros
+        from slimcodec.quantization.simulation import (
+            hold_grids,
+            hold_zeros,
+            let_go_of_zeros,
+            let_grids_learn,
+        )
 
         self.check(family)
         context = context or Context()
         paths = self.photographs(context)
         learned = copy.deepcopy(network)
         hold_zeros(learned)
+        grids = let_grids_learn(learned, self.grid_bits, self.learns(family))
         self._let_learn(learned, family)
         reference = network if context.reference is None else context.reference
         objective = self.objective(learned, family, reference)
@@ -205,6 +220,7 @@ class Learning:
             trained = trainer.run(on_progress=tell)
         for parameter in learned.parameters():
             parameter.requires_grad_(True)
+        hold_grids(learned)
         let_go_of_zeros(learned)
         return learned, [
             {
@@ -212,6 +228,7 @@ class Learning:
                 "photographs": len(paths),
                 "objective": trained.objective,
                 "parts": list(self.learns(family)),
+                **({"grids": len(grids)} if grids else {}),
                 "hardware": trained.hardware,
             }
         ]

@@ -16,17 +16,21 @@ Steps of weights minimise the squared error of the weights, clipping included. W
 goes to is decided by what the layer makes of photographs (``quantization.compensation``, or slower
 and no better ``training.rounding``) or by what is nearest. ``bias_correction`` takes off what
 rounding adds to the mean of a layer's output.
+
+Levels of few bits may be placed where the weights are (``levels = "placed"``; k-means, as in Polino
+et al. 2018): step[c] · table[n], one table of 2^b positions per layer. That is for size alone: no
+kernel multiplies integers by a table, so inputs of such layers must be floats.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from slimcodec.errors import UnknownNameError, UsageError
-from slimcodec.quantization import ACTIVATION_BITS, WEIGHT_BITS
+from slimcodec.quantization import ACTIVATION_BITS, TABLE_BITS, WEIGHT_BITS
 from slimcodec.shrink.recipe import Context
 
 if TYPE_CHECKING:
@@ -40,10 +44,11 @@ __all__ = ["Bits", "Quantize"]
 FLOAT = "float"
 _KEYS = (
     "weights", "activations", "only", "parts", "layers", "skip", "calibration", "images",
-    "equalise", "bias_correction", "rounding",
+    "equalise", "bias_correction", "rounding", "levels",
 )  # fmt: skip
 _CALIBRATIONS = ("minmax", "percentile", "mse")
 _ROUNDINGS = ("compensated", "learned", "nearest")
+_LEVELS = ("even", "placed")
 
 
 @dataclass(frozen=True)
@@ -53,10 +58,12 @@ class Bits:
     Attributes:
         weights: 2 to 16.
         activations: of its input, 4 to 16.
+        placed: whether levels of weights are, instead of even.
     """
 
     weights: int | None = None
     activations: int | None = None
+    placed: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,6 +84,8 @@ class Quantize:
         bias_correction: whether biases make up for what rounding weights adds on average.
         rounding: ``compensated``, ``learned`` or ``nearest``; weights of layers that no photograph
             reaches go to the nearest level, and so do grouped and dilated ones for ``compensated``.
+        levels: of weights of 2 to 4 bits: ``even``, or ``placed`` where the layer's weights are;
+            those of more bits, and of layers that coding runs in integers, are even.
     """
 
     name: ClassVar[str] = "quantize"
@@ -92,6 +101,7 @@ class Quantize:
     equalise: bool = True
     bias_correction: bool = True
     rounding: Literal["compensated", "learned", "nearest"] = "compensated"
+    levels: Literal["even", "placed"] = "even"
 
     def __post_init__(self) -> None:
         _check_bits(self.weights, self.activations, "")
@@ -107,6 +117,10 @@ class Quantize:
             raise UnknownNameError("calibration", str(self.calibration), _CALIBRATIONS)
         if self.rounding not in _ROUNDINGS:
             raise UnknownNameError("rounding", str(self.rounding), _ROUNDINGS)
+        if self.levels not in _LEVELS:
+            raise UnknownNameError("levels", str(self.levels), _LEVELS)
+        if self.levels == "placed" and self.rounding == "learned":
+            raise UsageError('learned rounding is for even levels; use rounding = "compensated"')
         if type(self.images) is not int or self.images < 1:
             raise UsageError(f"images must be a whole number from 1, got {self.images!r}")
         for key in ("equalise", "bias_correction"):
@@ -176,6 +190,7 @@ class Quantize:
 
     def _how(self, bits: Bits) -> str:
         how = [] if bits.weights is None else [f"{self.rounding} rounding"]
+        how += ["placed levels, which run in floats"] if bits.placed else []
         how += [] if bits.activations is None else [f"steps by {self.calibration}"]
         return "".join(f", {word}" for word in how)
 
@@ -184,6 +199,8 @@ class Quantize:
 
         Raises:
             UnknownNameError: when a name in ``layers`` or ``skip`` matches no layer.
+            UsageError: when levels are to be placed of a layer whose inputs are quantized, or of
+                none.
         """
         from slimcodec.quantization.simulation import convolutions
 
@@ -195,7 +212,25 @@ class Quantize:
                 raise UnknownNameError(f"layer of {family.name}", given, _beginnings(names))
         wide = family.wide_layers(network.config)
         bits = {name: self._bits_of(name, wide.get(name)) for name in names}
-        return {name: _in_coding(own) if name in coded else own for name, own in bits.items()}
+        bits = {
+            name: _in_coding(own) if name in coded else self._placing(name, own)
+            for name, own in bits.items()
+        }
+        if self.levels == "placed" and not any(own.placed for own in bits.values()):
+            raise UsageError(
+                'levels = "placed" is for weights of 2 to 4 bits, and none have so few'
+            )
+        return bits
+
+    def _placing(self, name: str, bits: Bits) -> Bits:
+        if self.levels == "even" or bits.weights not in TABLE_BITS:
+            return bits
+        if bits.activations is not None:
+            raise UsageError(
+                f"no kernel multiplies integers by placed levels, as {name} would; give it "
+                f"activations = {FLOAT!r}, or more than {TABLE_BITS.stop - 1} bits of weights"
+            )
+        return replace(bits, placed=True)
 
     def _bits_of(self, name: str, wide: Wide | None) -> Bits:
         if any(_begins(name, given) for given in self.skip):
@@ -208,7 +243,10 @@ class Quantize:
         for given in sorted(self.layers, key=len):
             if _begins(name, given):
                 merged |= self.layers[given]
-        return Bits(**{key: None if v == FLOAT else v for key, v in merged.items()})
+        weights, inputs = (
+            None if merged[key] == FLOAT else merged[key] for key in ("weights", "activations")
+        )
+        return Bits(weights, inputs)
 
     def apply(
         self, network: nn.Module, family: Family, context: Context | None = None
@@ -269,7 +307,8 @@ class Quantize:
             if name not in coded and own is not None:
                 note = notes.get(name)
                 seen = note if note is not None and note.calls else None
-                round_weights(layer, own, seen, grids.get(name), self.rounding)
+                placed = bits[name].placed
+                round_weights(layer, own, seen, grids.get(name), self.rounding, placed=placed)
         # Layers that coding runs in integers have seven bits already; fewer may be asked for.
         wanted = {n: own.weights or CODED_WEIGHT_BITS for n, own in bits.items() if n in coded}
         sums = family.integer_sums(network.config)
@@ -290,6 +329,7 @@ class Quantize:
                 "layer": name,
                 "weights": own.weights or FLOAT,
                 "activations": own.activations if name in coded or name in grids else FLOAT,
+                **({"levels": "placed"} if own.placed else {}),
                 "weight_snr_db": _ratio_db(floats[name], layers[name].weight.detach()),
             }
             for name, own in bits.items()

@@ -1,4 +1,5 @@
-"""A layer's weights on a grid: which step, along which axis, and where each weight goes."""
+"""A layer's weights on a grid: which step, along which axis, which levels, and where each weight
+goes."""
 
 from __future__ import annotations
 
@@ -8,17 +9,21 @@ from torch import Tensor
 from slimcodec.quantization import ActivationGrid, levels
 from slimcodec.quantization.compensation import round_layer
 from slimcodec.quantization.observing import Seen, least_error_steps
+from slimcodec.quantization.rounding import WeightRounding, near_levels
 from slimcodec.quantization.simulation import (
     Convolution,
     InputGrid,
-    WeightRounding,
     attach_weights,
     convolved,
     output_axis,
 )
+from slimcodec.quantization.tables import placed_levels
 from slimcodec.training.rounding import learn_rounding
 
 __all__ = ["round_weights"]
+
+_UNSEEN = 0.01
+"""Added to every input's energy, as a share of the mean."""
 
 
 def round_weights(
@@ -27,6 +32,8 @@ def round_weights(
     seen: Seen | None,
     grid: ActivationGrid | None,
     rounding: str,
+    *,
+    placed: bool = False,
 ) -> None:
     """Round a layer's weights, now and whenever they change.
 
@@ -36,6 +43,7 @@ def round_weights(
         seen: what the layer is given, with some inputs kept whole; None where that is not known.
         grid: of its input; None where it stays a float.
         rounding: see ``quantize.Quantize``.
+        placed: whether levels are placed (``quantization.tables``).
     """
     axis = output_axis(layer)
     steps = least_error_steps(layer.weight.detach(), axis, bits)
@@ -46,17 +54,21 @@ def round_weights(
         other = least_error_steps(layer.weight.detach(), 1 - axis, bits)
         if _error(layer.weight, other, 1 - axis, bits) < _error(layer.weight, steps, axis, bits):
             axis, steps = 1 - axis, other
+    shape = [1] * layer.weight.dim()
+    shape[axis] = -1
+    along = steps.reshape(shape)
+    table: Tensor | None = None
+    if placed:
+        along, table = placed_levels(layer.weight.detach(), along, bits, _importance(layer, seen))
+    choices = levels(bits) if table is None else table
     compensates = layer.groups == 1 and set(layer.dilation) == {1}
     if rounding == "compensated" and not compensates:
         rounding = "nearest"
     if rounding != "nearest" and seen is not None and seen.kept:
         with torch.no_grad():
             inputs = [x if grid is None else InputGrid(grid)(x) for x in seen.kept]
-        shape = [1] * layer.weight.dim()
-        shape[axis] = -1
-        along = steps.reshape(shape)
         if rounding == "compensated":
-            rounded = round_layer(layer, along, levels(bits), inputs)
+            rounded = round_layer(layer, along, choices, inputs)
         else:
             rounded = learn_rounding(
                 lambda x, weight: convolved(layer, x, weight),
@@ -66,8 +78,20 @@ def round_weights(
                 inputs,
             )
         with torch.no_grad():
-            layer.weight.copy_(rounded)
-    attach_weights(layer, steps, bits, axis)
+            layer.weight.copy_(near_levels(layer.weight, rounded, along, table))
+    attach_weights(layer, along.flatten(), bits, axis, table=table)
+
+
+def _importance(layer: Convolution, seen: Seen | None) -> Tensor:
+    """How much a squared error of each weight counts: as much as the input that it multiplies has
+    of energy; all alike where that is not known."""
+    if seen is None or not seen.kept or layer.groups != 1:
+        return torch.ones_like(layer.weight)
+    shape = [1] * layer.weight.dim()
+    shape[1 - output_axis(layer)] = -1
+    energy = torch.stack([x.square().mean(dim=(0, 2, 3)) for x in seen.kept]).mean(dim=0)
+    # What was not seen may still come.
+    return (energy + _UNSEEN * energy.mean() + torch.finfo().tiny).reshape(shape)
 
 
 def _error(weight: Tensor, steps: Tensor, axis: int, bits: int) -> float:

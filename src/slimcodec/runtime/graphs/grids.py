@@ -65,7 +65,10 @@ def write_grids(
 
 
 def _as_integers(node: ir.Node, weight: WeightGrid, wide_weights: bool | None) -> bool:
-    """Whether weights stay integers; ``wide_weights`` is None for a layer that is not wide."""
+    """Whether weights stay integers; ``wide_weights`` is None for a layer that is not wide. Numbers
+    of levels in a table are no factors: such weights are the floats that they stand for."""
+    if weight.table is not None:
+        return False
     outputs = 1 if node.op_type == "ConvTranspose" else 0
     if wide_weights is None:
         return weight.bits <= INTEGER_BITS
