@@ -49,7 +49,12 @@ def moved(before: Any, after: Any) -> set[str]:
     return {n.split(".")[0] for n in new if n not in old or not torch.equal(old[n], new[n])}
 
 
-def test_a_distilled_generator_leaves_the_rest_alone(tiny_network: Any, photographs: Path) -> None:
+def test_a_distilled_generator_leaves_the_rest_alone(
+    tiny_network: Any, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aside = tmp_path / "temporary"
+    aside.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(aside))
     before = copy.deepcopy(tiny_network)
     narrow = PruneChannels({"generator": 0.3}, multiple=1)
     recipe = Recipe([narrow, Distil(**FEW_192)])
@@ -61,6 +66,7 @@ def test_a_distilled_generator_leaves_the_rest_alone(tiny_network: Any, photogra
     assert records[1].layers[0]["steps"] == 3
     assert "teacher's picture" in records[1].layers[0]["objective"]
     assert all(parameter.requires_grad for parameter in made.parameters())
+    assert not list(aside.glob("slimcodec-*"))
 
 
 def test_it_learns_from_the_network_before_the_recipe(

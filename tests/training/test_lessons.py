@@ -131,6 +131,7 @@ def test_they_are_made_once(
 def test_lessons_of_another_teacher_or_crops_are_made_anew(
     crops: Crops, tiny_network: Any, objective: Distillation, tmp_path: Path
 ) -> None:
+    (tmp_path / ".slimcodec-0123.npy").write_bytes(b"of a process that was killed")
     first = keep_lessons(tmp_path, crops, 3, objective)
     other = copy.deepcopy(tiny_network)
     with torch.no_grad():

@@ -137,7 +137,8 @@ def keep_lessons(
     path = folder / f"lessons-{_digest(crops, count, objective.teacher)}.npy"
     if path.exists():
         return path
-    for other in folder.glob("lessons-*.npy"):
+    # Others, and what a process that was killed had begun, would take as much disk once more.
+    for other in (*folder.glob("lessons-*.npy"), *folder.glob(".slimcodec-*.npy")):
         other.unlink()
     objective.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     with atomic_path(path) as aside, aside.open("wb") as file, torch.random.fork_rng():
