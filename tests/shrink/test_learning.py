@@ -316,7 +316,8 @@ def test_a_killed_recipe_ends_with_the_same_model(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    recipe = Recipe([before, Distil(steps=6, batch=1, **FAST | {"cached": cached})], "x")
+    learns = Distil(steps=6, batch=1, grid_bits=4, cached=cached, **FAST)
+    recipe = Recipe([before, learns], "x")
     alone = library.shrink_model(tiny_model, recipe, Context(photographs))
     state = tmp_path / "state"
     monkeypatch.setattr("slimcodec.shrink.learning.CHECKPOINT_MINUTES", 1e-9)

@@ -2,7 +2,7 @@
 killed goes on.
 
 A pass takes the network of the recipe as it stands, narrowed, masked or rounding, and hands it to
-the one training loop; nothing is undone on the way. Grids of few bits learn with their weights.
+the one training loop; nothing is undone on the way. Grids of few bits may learn with their weights.
 Where ``Context.state`` names a folder the loop keeps its state there, so whoever applies the same
 recipe to the same model again goes on from the last one, to the same weights.
 """
@@ -67,7 +67,8 @@ class Learning:
         crop: pixels a side.
         learning_rate: before it is annealed, from two fifths of the steps on.
         grid_bits: grids of weights that have so many bits or fewer learn with them, steps (LSQ) and
-            placed levels; 0 leaves all where they are.
+            placed levels. 0 leaves all where they are: in 200 steps at three bits, grids that
+            learned gave 0.005 dB more where levels were even and 0.003 dB less where placed.
         holdout: file names of photographs that are left out.
         seed: of everything that chance decides.
     """
@@ -79,7 +80,7 @@ class Learning:
     batch: int = 8
     crop: int = 192
     learning_rate: float = 5e-4
-    grid_bits: int = 4
+    grid_bits: int = 0
     holdout: tuple[str, ...] = ()
     seed: int = 1
 
