@@ -45,7 +45,7 @@ def _is_tables(value: Any) -> bool:
 
 def _key(name: str) -> str:
     bare = name.isascii() and name.replace("-", "").replace("_", "").isalnum()
-    return name if bare else json.dumps(name)
+    return name if bare else _value(name)
 
 
 def _value(value: Any) -> str:
@@ -54,8 +54,9 @@ def _value(value: Any) -> str:
         return f"{{ {', '.join(pairs)} }}" if pairs else "{}"
     if isinstance(value, list | tuple):
         return f"[{', '.join(_value(own) for own in value)}]"
-    # Numbers, truth values and texts are written in TOML as in JSON, but for the character DEL.
-    return json.dumps(value).replace("\x7f", "\\u007F")
+    # As in JSON, but for the character DEL; beyond ASCII as it is, for JSON's pairs of escapes are
+    # none in TOML.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
 
 
 def refuse_unknown(values: Mapping[str, Any], known: Iterable[str], where: str) -> None:
