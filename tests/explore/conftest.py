@@ -39,7 +39,7 @@ def searched(wide_model: Model, four_photographs: Path) -> Callable[..., Found]:
     """``searched(out, trials=2)``: a search in a folder."""
 
     def call(out: Path, **asked: Any) -> Found:
-        settings = {"trials": 2, "runtime": "onnx", "pictures": 1, **asked}
+        settings = {"trials": 2, "steps": 0, "runtime": "onnx", "pictures": 1, **asked}
         return search(wide_model, four_photographs, out, Asked(**settings))
 
     return call

@@ -66,10 +66,28 @@ def test_the_winner_is_that_very_model(once: Path, wide_model: Model) -> None:
     assert made.digest == state["trials"][state["winner"] - 1]["digest"]
 
 
+@pytest.mark.slow
+def test_a_winner_that_learned_is_that_very_model_too(
+    wide_model: Model, picture: Callable[..., Image], tmp_path: Path
+) -> None:
+    for number in range(2):
+        write_image(tmp_path / f"{number}.png", picture(200, 210, number))
+    asked, out = Asked(trials=1, steps=2, runtime="onnx"), tmp_path / "out"
+    (row,) = searching.search(wide_model, tmp_path, out, asked).rows
+    assert [one["pass"] for one in row["recipe"]["pass"]] == [
+        "prune-channels",
+        "distil",
+        "quantize",
+    ]
+    made = shrink_model(wide_model, Recipe.read(out / WINNER), Context(out / LEARN))
+    assert made.digest == row["digest"]
+
+
 def test_it_goes_on_where_it_was(
-    searched: Searched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_model: Model, four_photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out, measure = tmp_path / "out", Judge.measure
+    asked = Asked(trials=2, steps=0, runtime="onnx", pictures=1)
 
     def stop_at_the_second(self: Judge, model: Model, *more: Any) -> Any:
         if model.name.endswith("-2"):
@@ -78,10 +96,10 @@ def test_it_goes_on_where_it_was(
 
     monkeypatch.setattr(Judge, "measure", stop_at_the_second)
     with pytest.raises(KeyboardInterrupt):
-        searched(out)
+        searching.search(tiny_model, four_photographs, out, asked)
     (kept,) = state_of(out)["trials"]
     monkeypatch.setattr(Judge, "measure", measure)
-    found = searched(out)
+    found = searching.search(tiny_model, four_photographs, out, asked)
     assert found.rows[0] == kept
     assert [row["number"] for row in found.rows] == [1, 2]
 

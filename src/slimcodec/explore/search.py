@@ -66,7 +66,7 @@ class Asked:
 
     parts: tuple[str, ...] = ()
     budgets: tuple[Budget, ...] = ()
-    steps: int = 0
+    steps: int = 30
     trials: int | None = None
     pictures: int = 4
     runtime: str | None = None
@@ -252,7 +252,9 @@ def _try(run: _Run, state: dict[str, Any]) -> None:
 
 
 def _fitting(rows: Sequence[Row]) -> int:
-    return round(_USUAL_SECONDS / (sum(row["seconds"] for row in rows) / len(rows)))
+    """So many trials as those that there are fit into the usual time."""
+    seconds: float = sum(row["seconds"] for row in rows) / len(rows)
+    return round(_USUAL_SECONDS / seconds)
 
 
 def _note_unshrunk(run: _Run, state: dict[str, Any], judge: Judge) -> None:
