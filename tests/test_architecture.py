@@ -41,6 +41,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "library": BOTTOM | {"images", "model_file", "runtime", "shrink", "stream"},
     # It knows codecs by their contract (types) and opens them by name (library).
     "bench": BOTTOM | {"images", "metrics", "runtime", "library", "model_file", "shrink", ""},
+    "explore": BOTTOM
+    | {"images", "metrics", "codecs", "shrink", "model_file", "runtime", "library", "bench"},
     "report": BOTTOM | {"bench"},
     "workflows": BOTTOM
     | {"images", "codecs", "quantization", "training", "model_file", "library", "report"},

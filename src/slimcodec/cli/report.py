@@ -9,12 +9,13 @@ import typer
 
 
 def report(
-    folder: Annotated[Path, typer.Argument(help="Where bench or study wrote rows.sqlite.")],
+    folder: Annotated[Path, typer.Argument(help="Where bench, study or search wrote its rows.")],
 ) -> None:
-    """Write the HTML report of a bench or study again, from its rows and pictures alone.
+    """Write the HTML report of a bench, study or search again, from its rows and pictures.
 
     Example: slimcodec report results
     """
-    from slimcodec.report import build_report
+    from slimcodec.report import build_report, build_search_page, is_search
 
-    print(f"report: {build_report(folder)}")
+    build = build_search_page if is_search(folder) else build_report
+    print(f"report: {build(folder)}")

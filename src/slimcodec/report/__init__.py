@@ -15,7 +15,8 @@ The rooms: `text` (numbers and names as a reader wants them), `selection` (which
 variant, and what it is a change of), `columns` (what a table is), `tables`, `changes` and `steps`
 (plain rows of words, for the page and the command line alike), `study` (what a study says of
 itself), `sentences` (what the tables amount to), `figures` (geometry), `pictures` (crops and
-copies), `page` (all of it into one template, aside and renamed). `card` is the other thing made
+copies), `page` (all of it into one template, aside and renamed). `search` is the page of a search,
+from the rows of its trials. `card` is the other thing made
 from rows: what a model says of itself, as Markdown beside its file.
 """
 
@@ -29,6 +30,7 @@ from slimcodec.report.card import (
 from slimcodec.report.changes import change_table, speed_table
 from slimcodec.report.columns import Column, Table
 from slimcodec.report.page import build_report
+from slimcodec.report.search import build_search_page, front_table, is_search
 from slimcodec.report.steps import steps_table
 from slimcodec.report.study import study_tables
 from slimcodec.report.tables import bd_rate_table, points_table, rows_table, study_table
@@ -39,9 +41,12 @@ __all__ = [
     "Table",
     "bd_rate_table",
     "build_report",
+    "build_search_page",
     "change_table",
     "figures_section",
+    "front_table",
     "head_section",
+    "is_search",
     "network_section",
     "points_table",
     "rows_table",

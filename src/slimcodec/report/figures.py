@@ -33,7 +33,19 @@ from slimcodec.report.text import (
     smaller_is_better,
 )
 
-__all__ = ["Bar", "BarGroup", "Chart", "Curve", "Segment", "charts", "time_bars"]
+__all__ = [
+    "Axis",
+    "Bar",
+    "BarGroup",
+    "Chart",
+    "Curve",
+    "Segment",
+    "Spot",
+    "Tick",
+    "charts",
+    "time_bars",
+    "value_axis",
+]
 
 WIDTH, HEIGHT = 400, 320
 LEFT, RIGHT, TOP, BOTTOM = 42, 12, 10, 44
@@ -156,7 +168,7 @@ _OTHER = "the rest"
 
 
 @dataclass(frozen=True)
-class _Axis:
+class Axis:
     """Values to places: the two ends in values and in the drawing, linear or logarithmic."""
 
     low: float
@@ -190,7 +202,7 @@ def _chart(summary: Summary, metric: str) -> Chart | None:
     if not shown:
         return None
     x_axis = _rate_axis([point.bpp for point in shown])
-    y_axis = _value_axis([value(point) for point in shown], turned=smaller_is_better(metric))
+    y_axis = value_axis([value(point) for point in shown], turned=smaller_is_better(metric))
     label = metric_label(metric)
     unit = "dB" if metric in _IN_DB else metric_unit(metric)
     turned = "axis turned, up is better" if smaller_is_better(metric) else ""
@@ -245,19 +257,20 @@ def _curve(
     )
 
 
-def _rate_axis(rates: Sequence[float]) -> _Axis:
+def _rate_axis(rates: Sequence[float]) -> Axis:
     low, high = min(rates), max(rates)
     if high / low > _LOG_ABOVE:
-        return _Axis(low / 1.12, high * 1.12, LEFT, WIDTH - RIGHT, log=True)
-    return _Axis(0.0, high * 1.05, LEFT, WIDTH - RIGHT)
+        return Axis(low / 1.12, high * 1.12, LEFT, WIDTH - RIGHT, log=True)
+    return Axis(0.0, high * 1.05, LEFT, WIDTH - RIGHT)
 
 
-def _value_axis(values: Sequence[float], *, turned: bool) -> _Axis:
+def value_axis(values: Sequence[float], *, turned: bool) -> Axis:
+    """Upwards, with all values well inside; turned, the smaller a value the further up."""
     low, high = min(values), max(values)
     pad = 0.06 * (high - low) or 0.05 * abs(high) or 1.0
     ends = (low - pad, high + pad)
     bottom, top = reversed(ends) if turned else ends
-    return _Axis(bottom, top, HEIGHT - BOTTOM, TOP)
+    return Axis(bottom, top, HEIGHT - BOTTOM, TOP)
 
 
 def _steps(one: float, other: float) -> list[float]:

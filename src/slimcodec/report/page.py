@@ -30,7 +30,7 @@ from slimcodec.report.study import read_study
 from slimcodec.report.tables import bd_rate_table, points_table, rows_table, study_table
 from slimcodec.report.text import join_words, plural
 
-__all__ = ["build_report"]
+__all__ = ["build_report", "load_template"]
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _DATA = (
@@ -54,7 +54,7 @@ def build_report(folder: Path) -> Path:
         MissingExtraError: when Jinja2 is not installed.
         SlimcodecError: when there are no rows, or something in the folder is damaged.
     """
-    template = _template()
+    template = load_template("page.html.j2")
     folder = Path(folder)
     rows = _read_rows(folder / "rows.sqlite")
     study = read_study(folder)
@@ -99,7 +99,12 @@ def _read_rows(path: Path) -> list[Row]:
     return rows
 
 
-def _template() -> Any:
+def load_template(name: str) -> Any:
+    """A template of the report.
+
+    Raises:
+        MissingExtraError: when Jinja2 is not installed.
+    """
     try:
         import jinja2
     except ImportError as error:
@@ -111,7 +116,7 @@ def _template() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("page.html.j2")
+    return environment.get_template(name)
 
 
 def _tables(

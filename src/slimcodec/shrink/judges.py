@@ -17,7 +17,7 @@ from slimcodec.images import read_image
 from slimcodec.machine import available_cores
 from slimcodec.types import Image
 
-__all__ = ["digest_of", "refuse_judges"]
+__all__ = ["digest_of", "digest_of_file", "refuse_judges"]
 
 
 def refuse_judges(paths: Sequence[Path]) -> None:
@@ -29,7 +29,7 @@ def refuse_judges(paths: Sequence[Path]) -> None:
     """
     judges = _judges()
     with ThreadPoolExecutor(available_cores()) as pool:
-        for path, digest in zip(paths, pool.map(_digest_of_file, paths), strict=True):
+        for path, digest in zip(paths, pool.map(digest_of_file, paths), strict=True):
             if digest in judges:
                 raise UsageError(
                     f"{path} is one of the pictures that codecs are judged by; take it out of the "
@@ -42,7 +42,8 @@ def digest_of(pixels: Image) -> str:
     return hashlib.sha256(str(pixels.shape).encode() + pixels.tobytes()).hexdigest()[:16]
 
 
-def _digest_of_file(path: Path) -> str:
+def digest_of_file(path: Path) -> str:
+    """Of a photograph; read once while the file stays."""
     facts = path.stat()
     return _digest_once(path, facts.st_size, facts.st_mtime_ns)
 

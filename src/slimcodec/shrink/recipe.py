@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from slimcodec import registry
 from slimcodec.errors import ConfigError, SlimcodecError, UsageError
@@ -99,7 +99,7 @@ class Context:
 class Pass(Protocol):
     """One technique with its settings, as a frozen dataclass."""
 
-    name: str
+    name: ClassVar[str]
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Pass:
