@@ -18,7 +18,7 @@ from slimcodec.quantization.simulation import (
 )
 from slimcodec.training.rounding import learn_rounding
 
-__all__ = ["round_weights"]
+__all__ = ["round_weights", "weight_steps"]
 
 
 def round_weights(
@@ -37,15 +37,7 @@ def round_weights(
         grid: of its input; None where it stays a float.
         rounding: see ``quantize.Quantize``.
     """
-    axis = output_axis(layer)
-    steps = least_error_steps(layer.weight.detach(), axis, bits)
-    if grid is None:
-        # Weights that are floats again before they are multiplied may have their steps along
-        # either axis. (Latents of a linear path differ a hundredfold in size, and so do the
-        # weights that belong to them: one step for all of them cost 1.2 dB.)
-        other = least_error_steps(layer.weight.detach(), 1 - axis, bits)
-        if _error(layer.weight, other, 1 - axis, bits) < _error(layer.weight, steps, axis, bits):
-            axis, steps = 1 - axis, other
+    axis, steps = weight_steps(layer, bits, either_axis=grid is None)
     compensates = layer.groups == 1 and set(layer.dilation) == {1}
     if rounding == "compensated" and not compensates:
         rounding = "nearest"
@@ -68,6 +60,25 @@ def round_weights(
         with torch.no_grad():
             layer.weight.copy_(rounded)
     attach_weights(layer, steps, bits, axis)
+
+
+def weight_steps(layer: Convolution, bits: int, *, either_axis: bool) -> tuple[int, Tensor]:
+    """The steps [c] with the least squared error of a layer's weights, and their axis.
+
+    Args:
+        layer: its weights as it sees them.
+        bits: of the weights.
+        either_axis: whether steps may lie along the inputs too. Weights that are floats again
+            before they are multiplied allow it. (Latents of a linear path differ a hundredfold in
+            size, and so do the weights that belong to them: one step for all of them cost 1.2 dB.)
+    """
+    axis = output_axis(layer)
+    steps = least_error_steps(layer.weight.detach(), axis, bits)
+    if either_axis:
+        other = least_error_steps(layer.weight.detach(), 1 - axis, bits)
+        if _error(layer.weight, other, 1 - axis, bits) < _error(layer.weight, steps, axis, bits):
+            return 1 - axis, other
+    return axis, steps
 
 
 def _error(weight: Tensor, steps: Tensor, axis: int, bits: int) -> float:
