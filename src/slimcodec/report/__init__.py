@@ -15,8 +15,9 @@ The rooms: `text` (numbers and names as a reader wants them), `selection` (which
 variant, and what it is a change of), `columns` (what a table is), `tables`, `changes` and `steps`
 (plain rows of words, for the page and the command line alike), `study` (what a study says of
 itself), `sentences` (what the tables amount to), `figures` (geometry), `pictures` (crops and
-copies), `page` (all of it into one template, aside and renamed). `card` is the other thing made
-from rows: what a model says of itself, as Markdown beside its file.
+copies), `page` (all of it into one template, aside and renamed). Also made from rows are `card`,
+what a model says of itself, as Markdown beside its file, and `sensitivity`, a page with a heat map
+of what each layer would cost to shrink. `rendering` knows where the templates are.
 """
 
 from slimcodec.report.card import (
@@ -29,6 +30,7 @@ from slimcodec.report.card import (
 from slimcodec.report.changes import change_table, speed_table
 from slimcodec.report.columns import Column, Table
 from slimcodec.report.page import build_report
+from slimcodec.report.sensitivity import bargain_tables, build_sensitivity_page
 from slimcodec.report.steps import steps_table
 from slimcodec.report.study import study_tables
 from slimcodec.report.tables import bd_rate_table, points_table, rows_table, study_table
@@ -37,8 +39,10 @@ __all__ = [
     "CardFacts",
     "Column",
     "Table",
+    "bargain_tables",
     "bd_rate_table",
     "build_report",
+    "build_sensitivity_page",
     "change_table",
     "figures_section",
     "head_section",

@@ -1,0 +1,1 @@
+"""Finding out what is worth shrinking, before a recipe is written."""
