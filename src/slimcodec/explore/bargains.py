@@ -114,7 +114,7 @@ def mixed_bits(
         for name, bits in chosen.items()
         for ladder in [ladders[name]]
         for fewer in ladder
-        if fewer < bits and spent + ladder[fewer] - ladder[bits] <= budget_percent
+        if fewer < bits and spent + ladder[fewer] - ladder[bits] <= max(budget_percent, spent)
     ]:
         best = min(steps)
         spent += ladders[best.name][best.bits] - ladders[best.name][chosen[best.name]]
