@@ -297,6 +297,11 @@ def test_names_must_begin_something(tiny_network: Any) -> None:
         Asked().check(quantized, family)
 
 
+def test_each_of_a_few_photographs_is_looked_at_once(photographs: Path) -> None:
+    assert [path.name for path in photographs_of(photographs, 8)] == ["0.png", "1.png"]
+    assert [path.name for path in photographs_of(photographs, 1)] == ["0.png"]
+
+
 def test_pictures_that_judge_are_refused(photographs: Path) -> None:
     write_image(photographs / "a-cat.png", read_image(DEMO / "kitten.png").pixels)
     with pytest.raises(UsageError, match=r"a-cat\.png is one of the pictures that codecs are"):

@@ -71,7 +71,8 @@ def spread(folder: Path, count: int) -> list[Path]:
         ImageError: when the folder is missing or empty.
     """
     paths = find_images(folder)
-    return [paths[i * len(paths) // count] for i in range(min(count, len(paths)))]
+    chosen = min(count, len(paths))
+    return [paths[i * len(paths) // chosen] for i in range(chosen)]
 
 
 def middle_of(path: Path) -> Image:
