@@ -22,6 +22,7 @@ VERBS = {
     "decode": "A stream to a picture.",
     "cut": "A progressive stream to a coarser one.",
     "shrink": "A model and a recipe to a smaller model.",
+    "sensitivity": "What each layer would cost to shrink.",
     "search": "Which widths, blocks and bits, under a budget.",
     "export": "A model to a bundle for one runtime.",
     "bench": "Measure codecs on a folder of images.",

@@ -16,6 +16,8 @@ from slimcodec.quantization import IntegerSum, Quantization
 from slimcodec.types import Codec
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from slimcodec.codecs.layers import Layer
     from slimcodec.graphs.ir import Model as GraphModel
 
@@ -25,6 +27,7 @@ __all__ = [
     "Family",
     "Floats",
     "PictureLayers",
+    "Price",
     "Rescaling",
     "Signature",
     "Wide",
@@ -96,6 +99,19 @@ class PictureLayers:
     hindrance: str = ""
 
 
+class Price(NamedTuple):
+    """What coding a picture at one quality costs, in bits per pixel.
+
+    Attributes:
+        rate: ideal code length.
+        distortion: λ · 255² · squared error, with the λ that the quality was trained for: what
+            the error is worth in bits.
+    """
+
+    rate: Tensor
+    distortion: Tensor
+
+
 class Coding(Protocol):
     """What a codec's glue computes with: integers, tables and the like."""
 
@@ -148,11 +164,19 @@ class Family(Protocol):
         """Run the network as training does, image [1, 3, h, w] in [0, 1], at every quality: the
         only way to let those layers see something that coding runs in integers."""
 
+    def prices(self, network: Any, image: Any, qualities: Sequence[int]) -> Iterator[Price]:
+        """What coding an image [1, 3, h, w] in [0, 1] costs, as scalars with a gradient to the
+        network in training mode.
+
+        Args:
+            network: of the family.
+            image: as ``expect`` takes it.
+            qualities: places in the config's ``qualities``, rising; one price for each, in order.
+        """
+
     def costs(self, network: Any, image: Any) -> Iterator[Any]:
-        """What coding an image [1, 3, h, w] in [0, 1] costs, as tensors with a gradient to the
-        network in training mode: bits per pixel and λ · 255² · squared error, one after another for
-        every quality, so weighted that each says about as much; or the sum for all that depend on
-        each other."""
+        """Rate and distortion of ``prices`` together, one after another for every quality, so
+        weighted that each says about as much; or the sum for all that depend on each other."""
 
     def graphs(self, network: Any) -> dict[str, Callable[..., Any]]:
         """What a runtime executes, by the name the glue calls it: tensors in, a tensor or a tuple

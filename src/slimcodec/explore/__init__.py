@@ -1,1 +1,1 @@
-"""Exploring: what may go from a codec, asked of real streams on photographs."""
+"""Exploring: what may go from a codec, before a recipe is written."""

@@ -15,9 +15,10 @@ The rooms: `text` (numbers and names as a reader wants them), `selection` (which
 variant, and what it is a change of), `columns` (what a table is), `tables`, `changes` and `steps`
 (plain rows of words, for the page and the command line alike), `study` (what a study says of
 itself), `sentences` (what the tables amount to), `figures` (geometry), `pictures` (crops and
-copies), `page` (all of it into one template, aside and renamed). `search` is the page of a search,
-from the rows of its trials. `card` is the other thing made
-from rows: what a model says of itself, as Markdown beside its file.
+copies), `page` (all of it into one template, aside and renamed). Also made from rows are `card`,
+what a model says of itself, as Markdown beside its file, `sensitivity`, a page with a heat map of
+what each layer would cost to shrink, and `search`, the page of a search. `rendering` knows where
+the templates are.
 """
 
 from slimcodec.report.card import (
@@ -31,6 +32,7 @@ from slimcodec.report.changes import change_table, speed_table
 from slimcodec.report.columns import Column, Table
 from slimcodec.report.page import build_report
 from slimcodec.report.search import build_search_page, front_table, is_search
+from slimcodec.report.sensitivity import bargain_tables, build_sensitivity_page
 from slimcodec.report.steps import steps_table
 from slimcodec.report.study import study_tables
 from slimcodec.report.tables import bd_rate_table, points_table, rows_table, study_table
@@ -39,9 +41,11 @@ __all__ = [
     "CardFacts",
     "Column",
     "Table",
+    "bargain_tables",
     "bd_rate_table",
     "build_report",
     "build_search_page",
+    "build_sensitivity_page",
     "change_table",
     "figures_section",
     "front_table",

@@ -19,10 +19,11 @@ from typing import Any
 from slimcodec.atomic import write_atomically
 from slimcodec.bench.rows import Row, RowStore
 from slimcodec.bench.summary import Summary, summarise
-from slimcodec.errors import MissingExtraError, SlimcodecError
+from slimcodec.errors import SlimcodecError
 from slimcodec.report import figures
 from slimcodec.report.changes import change_table, speed_table
 from slimcodec.report.pictures import make_plates, remove_stale
+from slimcodec.report.rendering import template
 from slimcodec.report.selection import by_variant, is_ladder, leader
 from slimcodec.report.sentences import absent_metrics, facts, headline
 from slimcodec.report.steps import steps_table
@@ -30,9 +31,8 @@ from slimcodec.report.study import read_study
 from slimcodec.report.tables import bd_rate_table, points_table, rows_table, study_table
 from slimcodec.report.text import join_words, plural
 
-__all__ = ["build_report", "load_template"]
+__all__ = ["build_report"]
 
-_TEMPLATES = Path(__file__).parent / "templates"
 _DATA = (
     ("rows.sqlite", "every measurement, as SQLite"),
     ("rows.tsv", "the same as tab-separated text, for a spreadsheet"),
@@ -54,7 +54,7 @@ def build_report(folder: Path) -> Path:
         MissingExtraError: when Jinja2 is not installed.
         SlimcodecError: when there are no rows, or something in the folder is damaged.
     """
-    template = load_template("page.html.j2")
+    page_template = template("page.html.j2")
     folder = Path(folder)
     rows = _read_rows(folder / "rows.sqlite")
     study = read_study(folder)
@@ -66,7 +66,7 @@ def build_report(folder: Path) -> Path:
         raise SlimcodecError(f"{target} cannot be made: {error.strerror}") from error
     figure = (study or {}).get("figure", {})
     plates = make_plates(rows, folder / "pictures", target, leader(summary), figure)
-    page = template.render(
+    page = page_template.render(
         **_tables(summary, rows, study),
         **_words(summary, rows, study),
         charts=figures.charts(summary),
@@ -97,26 +97,6 @@ def _read_rows(path: Path) -> list[Row]:
     if not rows:
         raise SlimcodecError(f"{path} holds no rows yet; nothing has been measured")
     return rows
-
-
-def load_template(name: str) -> Any:
-    """A template of the report.
-
-    Raises:
-        MissingExtraError: when Jinja2 is not installed.
-    """
-    try:
-        import jinja2
-    except ImportError as error:
-        raise MissingExtraError("the HTML report", "report") from error
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(name)
 
 
 def _tables(

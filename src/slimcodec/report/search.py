@@ -18,7 +18,7 @@ from slimcodec.errors import SlimcodecError
 from slimcodec.report import figures
 from slimcodec.report.columns import Field, Table, fill, number_field, text_field
 from slimcodec.report.figures import LEFT, RIGHT, WIDTH, Axis, Spot, Tick
-from slimcodec.report.page import load_template
+from slimcodec.report.rendering import template
 from slimcodec.report.text import join_words, number, percent, plain, plural, signed
 
 __all__ = ["build_search_page", "front_table", "is_search"]
@@ -117,7 +117,7 @@ def build_search_page(folder: Path) -> Path:
         MissingExtraError: when Jinja2 is not installed.
         SlimcodecError: when there is no trial yet, or the file is damaged.
     """
-    template = load_template("search.html.j2")
+    search_template = template("search.html.j2")
     folder = Path(folder)
     search = _read(folder)
     target = folder / "report"
@@ -125,7 +125,7 @@ def build_search_page(folder: Path) -> Path:
         target.mkdir(exist_ok=True)
     except OSError as error:
         raise SlimcodecError(f"{target} cannot be made: {error.strerror}") from error
-    page = template.render(
+    page = search_template.render(
         title=f"What may go from {search.name}",
         headline=_headline(search),
         facts=_facts(search),

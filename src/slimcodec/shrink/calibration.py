@@ -41,6 +41,8 @@ __all__ = [
     "correct_biases",
     "crops_of",
     "equalise",
+    "middle_of",
+    "spread",
 ]
 
 Pictures = list[list[Image]]
@@ -59,12 +61,27 @@ def crops_of(folder: Path, count: int) -> list[Image]:
     Raises:
         ImageError: when the folder is missing or empty, or one of them cannot be read.
     """
+    return [middle_of(path) for path in spread(folder, count)]
+
+
+def spread(folder: Path, count: int) -> list[Path]:
+    """So many photographs, spread evenly over a folder; all of them where there are fewer.
+
+    Raises:
+        ImageError: when the folder is missing or empty.
+    """
     paths = find_images(folder)
-    chosen = [paths[i * len(paths) // count] for i in range(min(count, len(paths)))]
-    return [_middle(read_image(path).pixels) for path in chosen]
+    chosen = min(count, len(paths))
+    return [paths[i * len(paths) // chosen] for i in range(chosen)]
 
 
-def _middle(pixels: Image) -> Image:
+def middle_of(path: Path) -> Image:
+    """The middle of a photograph, uint8 [h, w, 3].
+
+    Raises:
+        ImageError: when it cannot be read.
+    """
+    pixels = read_image(path).pixels
     top, left = (max(0, (side - CROP) // 2) for side in pixels.shape[:2])
     return np.ascontiguousarray(pixels[top : top + CROP, left : left + CROP])
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from slimcodec.codecs.family import Family
 
-__all__ = ["Prune"]
+__all__ = ["Prune", "largest"]
 
 _METHODS = ("layer", "global", "random")
 
@@ -144,21 +144,21 @@ _WORDS = {
 
 
 def _masks(scores: dict[str, Tensor], ratio: float, across_layers: bool) -> dict[str, Tensor]:
-    """1 to keep, 0 to drop; exactly ``round(ratio · n)`` are dropped, ties by position."""
+    """See ``largest``."""
     import torch
 
     if not across_layers:
         return {
-            name: _keep_largest(score.flatten(), ratio).view_as(score)
-            for name, score in scores.items()
+            name: largest(score.flatten(), ratio).view_as(score) for name, score in scores.items()
         }
     together = torch.cat([score.flatten() for score in scores.values()])
     sizes = [score.numel() for score in scores.values()]
-    pieces = torch.split(_keep_largest(together, ratio), sizes)
+    pieces = torch.split(largest(together, ratio), sizes)
     return {name: piece.view_as(scores[name]) for name, piece in zip(scores, pieces, strict=True)}
 
 
-def _keep_largest(score: Tensor, ratio: float) -> Tensor:
+def largest(score: Tensor, ratio: float) -> Tensor:
+    """Of scores [n]: 1 to keep, 0 for the smallest ``round(ratio · n)``, ties by position."""
     import torch
 
     dropped = torch.argsort(score, stable=True)[: round(ratio * score.numel())]

@@ -20,7 +20,7 @@ from slimcodec.quantization.simulation import (
 from slimcodec.quantization.tables import placed_levels
 from slimcodec.training.rounding import learn_rounding
 
-__all__ = ["round_weights"]
+__all__ = ["round_weights", "weight_steps"]
 
 _UNSEEN = 0.01
 """Added to every input's energy, as a share of the mean."""
@@ -45,15 +45,7 @@ def round_weights(
         rounding: see ``quantize.Quantize``.
         placed: whether levels are placed (``quantization.tables``).
     """
-    axis = output_axis(layer)
-    steps = least_error_steps(layer.weight.detach(), axis, bits)
-    if grid is None:
-        # Weights that are floats again before they are multiplied may have their steps along
-        # either axis. (Latents of a linear path differ a hundredfold in size, and so do the
-        # weights that belong to them: one step for all of them cost 1.2 dB.)
-        other = least_error_steps(layer.weight.detach(), 1 - axis, bits)
-        if _error(layer.weight, other, 1 - axis, bits) < _error(layer.weight, steps, axis, bits):
-            axis, steps = 1 - axis, other
+    axis, steps = weight_steps(layer, bits, either_axis=grid is None)
     shape = [1] * layer.weight.dim()
     shape[axis] = -1
     along = steps.reshape(shape)
@@ -92,6 +84,25 @@ def _importance(layer: Convolution, seen: Seen | None) -> Tensor:
     energy = torch.stack([x.square().mean(dim=(0, 2, 3)) for x in seen.kept]).mean(dim=0)
     # What was not seen may still come.
     return (energy + _UNSEEN * energy.mean() + torch.finfo().tiny).reshape(shape)
+
+
+def weight_steps(layer: Convolution, bits: int, *, either_axis: bool) -> tuple[int, Tensor]:
+    """The steps [c] with the least squared error of a layer's weights, and their axis.
+
+    Args:
+        layer: its weights as it sees them.
+        bits: of the weights.
+        either_axis: whether steps may lie along the inputs too. Weights that are floats again
+            before they are multiplied allow it. (Latents of a linear path differ a hundredfold in
+            size, and so do the weights that belong to them: one step for all of them cost 1.2 dB.)
+    """
+    axis = output_axis(layer)
+    steps = least_error_steps(layer.weight.detach(), axis, bits)
+    if either_axis:
+        other = least_error_steps(layer.weight.detach(), 1 - axis, bits)
+        if _error(layer.weight, other, 1 - axis, bits) < _error(layer.weight, steps, axis, bits):
+            return 1 - axis, other
+    return axis, steps
 
 
 def _error(weight: Tensor, steps: Tensor, axis: int, bits: int) -> float:

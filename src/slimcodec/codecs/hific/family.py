@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from slimcodec.codecs.family import PictureLayers, Rescaling, Signature, Wide, by_role
+from slimcodec.codecs.family import PictureLayers, Price, Rescaling, Signature, Wide, by_role
 from slimcodec.codecs.hific.config import HificConfig, hific, hific_s
 from slimcodec.codecs.hific.layers import layers, narrowed, residual_blocks
 from slimcodec.codecs.latents import Coding, MeanScaleCodec, integer_sums
@@ -75,14 +75,21 @@ class HificFamily:
         for quality in range(len(gains)):
             network(image, gains.new_full((1,), quality))
 
-    def costs(self, network: HificNetwork, image: Tensor) -> Iterator[Tensor]:
-        # A network of one quality does not say for which λ it was trained.
-        lambdas = [own or _USUAL_LAMBDA for own in network.config.lambdas]
-        for quality, own in enumerate(lambdas):
+    def prices(
+        self, network: HificNetwork, image: Tensor, qualities: Sequence[int]
+    ) -> Iterator[Price]:
+        lambdas = _lambdas(network.config)
+        for quality in qualities:
             out = network(image, image.new_full((1,), quality))
             bpp = out.likelihoods.bits().mean() / (image.shape[2] * image.shape[3])
             error = (out.image - image).square().mean()
-            yield (bpp + own * 255**2 * error) * (_USUAL_LAMBDA / own) ** 0.5
+            yield Price(bpp, lambdas[quality] * 255**2 * error)
+
+    def costs(self, network: HificNetwork, image: Tensor) -> Iterator[Tensor]:
+        lambdas = _lambdas(network.config)
+        prices = self.prices(network, image, range(len(lambdas)))
+        for own, price in zip(lambdas, prices, strict=True):
+            yield (price.rate + price.distortion) * (_USUAL_LAMBDA / own) ** 0.5
 
     def graphs(self, network: HificNetwork) -> dict[str, Callable[[Any], Any]]:
         return {
@@ -211,3 +218,8 @@ class HificFamily:
         except RuntimeError as error:
             raise CheckpointError(f"{path}: {' '.join(str(error).split())}") from error
         return network.eval()
+
+
+def _lambdas(config: HificConfig) -> list[float]:
+    """Of each quality; a network of one does not say for which it was trained."""
+    return [own or _USUAL_LAMBDA for own in config.lambdas]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from slimcodec.codecs.family import PictureLayers, Rescaling, Signature, Wide
+from slimcodec.codecs.family import PictureLayers, Price, Rescaling, Signature, Wide
 from slimcodec.codecs.layers import Layer, rescalings
 from slimcodec.codecs.toderici.coding import TodericiCodec
 from slimcodec.codecs.toderici.config import TodericiConfig, toderici, toderici_s
@@ -70,15 +70,27 @@ class TodericiFamily:
     def expect(self, network: TodericiNetwork, image: Tensor) -> None:
         network(image, skip=0, count=network.config.iterations)
 
-    def costs(self, network: TodericiNetwork, image: Tensor) -> Iterator[Tensor]:
-        config = network.config
-        count = len(config.qualities)
+    def prices(
+        self, network: TodericiNetwork, image: Tensor, qualities: Sequence[int]
+    ) -> Iterator[Price]:
         # What bits cost reaches the encoder through the bits themselves.
-        out = network(image, skip=0, count=count, rate_share=1.0)
+        out = network(image, skip=0, count=max(qualities) + 1, rate_share=1.0)
         bpp = out.bits.mean(dim=1).cumsum(dim=0) / (image.shape[2] * image.shape[3])
-        own = image.new_tensor(config.lambdas[:count])
         errors = out.errors.square().mean(dim=(1, 2, 3, 4))
-        yield ((bpp + own * 255**2 * errors) / own.sqrt()).sum()
+        for quality in qualities:
+            worth = network.config.lambdas[quality] * 255**2
+            yield Price(bpp[quality], worth * errors[quality])
+
+    def costs(self, network: TodericiNetwork, image: Tensor) -> Iterator[Tensor]:
+        import torch
+
+        count = len(network.config.qualities)
+        prices = self.prices(network, image, range(count))
+        weighted = [
+            (price.rate + price.distortion) / own**0.5
+            for own, price in zip(network.config.lambdas[:count], prices, strict=True)
+        ]
+        yield torch.stack(weighted).sum()
 
     def graphs(self, network: TodericiNetwork) -> dict[str, Callable[..., Any]]:
         graphs: dict[str, Callable[..., Any]] = {
