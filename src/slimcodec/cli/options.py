@@ -41,7 +41,8 @@ Images = Annotated[
     typer.Option("--images", metavar="DIR", help="A folder of images, or one image."),
 ]
 Out = Annotated[
-    Path, typer.Option("--out", metavar="DIR", help="Folder for the results; made when missing.")
+    Path,
+    typer.Option("-o", "--out", metavar="DIR", help="Folder for the results; made when missing."),
 ]
 
 

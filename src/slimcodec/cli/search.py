@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from slimcodec.cli.options import Json
+from slimcodec.cli.options import Json, Out
 
 
 def search(
@@ -20,10 +20,7 @@ def search(
             help="Photographs: half are measured on and learned from, half judge the trials.",
         ),
     ],
-    out: Annotated[
-        Path,
-        typer.Option("-o", "--out", metavar="DIR", help="Folder for the results; made if missing."),
-    ],
+    out: Out,
     budget: Annotated[
         list[str] | None,
         typer.Option(

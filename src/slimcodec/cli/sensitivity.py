@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from slimcodec.cli.options import Json
+from slimcodec.cli.options import Json, Out
 
 if TYPE_CHECKING:
     from slimcodec.explore.sensitivity_rows import Cost, Setup
@@ -24,9 +24,7 @@ def sensitivity(
             "--calibration", metavar="DIR", help="Photographs; not those that judge the result."
         ),
     ],
-    output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for rows and page.")
-    ],
+    out: Out,
     parts: Annotated[
         str | None,
         typer.Option(help="Parts, layers or groups, such as generator,encoder.head; all if not."),
@@ -77,20 +75,20 @@ def sensitivity(
     places = _places(quality, network.config.qualities)
     photographs = photographs_of(calibration, images)
     setup = setup_of(network, family, (model.name, model.digest), places, photographs)
-    output.mkdir(parents=True, exist_ok=True)
-    store = RowFile(output / "rows.jsonl", setup)
+    out.mkdir(parents=True, exist_ok=True)
+    store = RowFile(out / "rows.jsonl", setup)
     crops = list(photographs.values())
     try:
         with progress_bar("measuring") as progress:
             measure(network, family, crops, asked, places, store, setup, progress)
     except KeyboardInterrupt:
-        _write(output, budget)
+        _write(out, budget)
         raise
-    setup, costs, page = _write(output, budget)
-    _show(setup, costs, output, page, budget, json)
+    setup, costs, page = _write(out, budget)
+    _show(setup, costs, out, page, budget, json)
 
 
-def _write(output: Path, budget: float) -> tuple[Setup, list[Cost], str]:
+def _write(out: Path, budget: float) -> tuple[Setup, list[Cost], str]:
     """Page and recipe of what was measured so far."""
     from slimcodec.atomic import write_atomically
     from slimcodec.errors import MissingExtraError
@@ -98,20 +96,20 @@ def _write(output: Path, budget: float) -> tuple[Setup, list[Cost], str]:
     from slimcodec.explore.sensitivity_rows import costs_of, read_rows
     from slimcodec.report import build_sensitivity_page
 
-    setup, rows = read_rows(output / "rows.jsonl")
+    setup, rows = read_rows(out / "rows.jsonl")
     costs = costs_of(rows)
     mixed = mixed_bits(setup.subjects, costs, budget)
     if mixed is not None:
-        write_atomically(output / "bits.toml", mixed.as_recipe(setup.model).encode())
+        write_atomically(out / "bits.toml", mixed.as_recipe(setup.model).encode())
     try:
-        page = str(build_sensitivity_page(output, budget))
+        page = str(build_sensitivity_page(out, budget))
     except MissingExtraError as error:
         page = f"not written; {error}"
     return setup, costs, page
 
 
 def _show(
-    setup: Setup, costs: Sequence[Cost], output: Path, page: str, budget: float, json: bool
+    setup: Setup, costs: Sequence[Cost], out: Path, page: str, budget: float, json: bool
 ) -> None:
     from dataclasses import asdict
 
@@ -123,7 +121,7 @@ def _show(
     if json:
         print_json(
             {
-                "rows": str(output / "rows.jsonl"),
+                "rows": str(out / "rows.jsonl"),
                 "page": page,
                 "costs": [asdict(cost) for cost in costs],
                 "mixed_bits": None if mixed is None else asdict(mixed),
@@ -136,7 +134,7 @@ def _show(
     if mixed is not None:
         print(
             f"mixed bits: {mixed.bits_a_weight:.2f} bits a weight for {mixed.percent:.2f} % of the "
-            f"rate by the sum of single costs: {output / 'bits.toml'}"
+            f"rate by the sum of single costs: {out / 'bits.toml'}"
         )
     print(f"report: {page}")
 
