@@ -221,6 +221,35 @@ def test_palettes(tmp_path: Path, bits: int, order: str) -> None:
     assert np.abs(read_image(tmp_path / "a.tif").pixels - wanted).max() <= LEVELS
 
 
+def test_cielab(tmp_path: Path) -> None:
+    """By the formulas: D50, adapted to sRGB's white (Bradford), sRGB's curve."""
+    colour = pytest.importorskip("skimage.color")
+    lightness, *ab = (
+        noisy(seed, reach) for seed, reach in ((1, (60, 230)), (2, (-25, 25)), (3, (-25, 25)))
+    )
+    stored = np.dstack([lightness, *ab]).astype(np.int16).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", stored, photometric="cielab", metadata=None)
+    xyz = colour.lab2xyz(np.dstack([lightness * 100 / 255, *ab]), illuminant="D50")
+    linear = xyz @ np.array(D50_TO_SRGB).T
+    wanted = np.where(
+        linear <= 0.0031308, 12.92 * linear, 1.055 * np.maximum(linear, 0) ** (1 / 2.4) - 0.055
+    )
+    read = read_image(tmp_path / "a.tif")
+    assert np.abs(read.pixels - 255 * np.clip(wanted, 0, 1)).max() <= LEVELS
+    assert read.notes == ("LAB was converted to RGB",)
+
+
+D50_TO_SRGB = (
+    (3.1338561, -1.6168667, -0.4906146),
+    (-0.9787684, 1.9161415, 0.0334540),
+    (0.0719453, -0.2289914, 1.4052427),
+)
+
+
+def noisy(seed: int, reach: tuple[int, int]) -> Floats:
+    return np.random.default_rng(seed).integers(*reach, (HEIGHT, WIDTH)).astype(np.float64)
+
+
 SMOOTH = np.add.outer(np.arange(HEIGHT), np.arange(WIDTH)).astype(np.uint8) * 5
 BYTES = HEIGHT * WIDTH
 

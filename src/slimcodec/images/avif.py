@@ -42,8 +42,7 @@ def look(file: IO[bytes]) -> Kind:
             if data[:4] == b"nclx" and len(data) >= 8:
                 numbers = (int.from_bytes(data[at : at + 2], "big") for at in (4, 6))
                 primaries, notes = check_code_points(name, *numbers)
-    reduced = (f"{bits}-bit samples were reduced to 8",) if bits > 8 else ()
-    return Kind(name, primaries=primaries, notes=(*reduced, *notes))
+    return Kind(name, bits, primaries=primaries, notes=notes)
 
 
 def _of_primary(meta: dict[bytes, bytes]) -> list[tuple[bytes, bytes]]:

@@ -73,7 +73,7 @@ def look(file: IO[bytes]) -> Kind:
         if compression != _RAW:
             raise refused(name, "run lengths with a palette of greys are not read")
         decode = partial(_decode, name=f"{name} with a palette of greys", size=(width, abs(height)))
-        return Kind(name, (width, abs(height)), decode, profile)
+        return Kind(name, 8, (width, abs(height)), decode, profile)
     return Kind(name, profile=profile)
 
 

@@ -43,7 +43,7 @@ _CURVES = {
 
 
 def check_code_points(name: str, primaries: int, curve: int) -> tuple[int | None, tuple[str, ...]]:
-    """Primaries to convert from, None where they are sRGB's, and notes for the user.
+    """Primaries, None where the file leaves them open, and notes for the user.
 
     Args:
         name: of the kind of picture, for messages.
@@ -58,14 +58,21 @@ def check_code_points(name: str, primaries: int, curve: int) -> tuple[int | None
         raise refused(name, f"its transfer curve ({called}, number {curve}) is not read")
     if primaries not in (_UNSPECIFIED, *PRIMARIES):
         raise refused(name, f"its colour primaries (number {primaries}) are not read")
-    same = primaries in (_SRGB, _UNSPECIFIED)
     taken = _OF_SCREENS.get(curve)
     notes = (f"its transfer curve ({taken}) was taken as sRGB's",) if taken else ()
-    return None if same else primaries, notes
+    return None if primaries == _UNSPECIFIED else primaries, notes
 
 
-def from_primaries(picture: PIL.Image.Image, primaries: int) -> tuple[PIL.Image.Image, str]:
-    """A picture of mode ``RGB`` with sRGB's curve and other primaries, in sRGB; and the note."""
+def from_primaries(picture: PIL.Image.Image, primaries: int) -> tuple[PIL.Image.Image, str | None]:
+    """A picture with sRGB's curve and any primaries, in sRGB; and the note where that mattered.
+
+    Args:
+        picture: mode ``L`` or ``RGB``.
+        primaries: a key of `PRIMARIES`.
+    """
+    picture = picture.convert("RGB")
+    if primaries == _SRGB:
+        return picture, None
     name, points = PRIMARIES[primaries]
     matrix = np.linalg.inv(_to_xyz(PRIMARIES[_SRGB][1])) @ _to_xyz(points)
     steps = np.arange(256) / 255

@@ -63,15 +63,15 @@ def look(file: IO[bytes]) -> Kind:
         ImageError: naming the kind, when it is not read; or that the header is damaged.
     """
     end = os.fstat(file.fileno()).st_size
-    meaning, start = _Meaning(), 0
+    meaning, codestream = _Meaning(), slice(0, end)
     if file.read(4) != _CODESTREAM:
         for kind, first, stop in walk(file, 0, end):
             if kind == b"jp2h":
                 meaning = _meaning(contents(file, first, stop))
             elif kind == b"jp2c":
-                start = first
+                codestream = slice(first, stop)
                 break
-    file.seek(start)
+    file.seek(codestream.start)
     found = _components(file)
     colours = 1 if len(found.depths) < 3 else 3
     space = meaning.space or ("grey" if colours == 1 else "RGB")
@@ -82,10 +82,11 @@ def look(file: IO[bytes]) -> Kind:
         raise refused(name, reason)
     bits = found.depths[0]
     if bits == 8 or (bits > 8 and len(found.depths) == 1):
-        notes = (f"{bits}-bit samples were reduced to 8",) if bits > 8 else ()
-        return Kind(name, profile=meaning.profile, notes=notes)
-    decode = partial(_decode, name=name, found=found, colours=colours, use=meaning.uses[-1:])
-    return Kind(name, found.size, decode, profile=meaning.profile)
+        return Kind(name, bits, profile=meaning.profile)
+    decode = partial(
+        _decode, name, codestream, found, colours, "straight" if _STRAIGHT in meaning.uses else None
+    )
+    return Kind(name, bits, found.size, decode, profile=meaning.profile)
 
 
 def _components(file: IO[bytes]) -> _Size:
@@ -150,12 +151,17 @@ def _refusal(found: _Size, meaning: _Meaning, space: str, colours: int) -> str |
     return None
 
 
-def _decode(data: bytes, name: str, found: _Size, colours: Any, use: tuple[int, ...]) -> Samples:
+def _decode(
+    name: str, codestream: slice, found: _Size, colours: Any, alpha: Any, data: bytes
+) -> Samples:
+    """The samples of the bare codestream: with the boxes around it, openjpeg converts colours too,
+    those of more than 8 bits wrongly.
+    """
     width, height = found.size
-    values = np.asarray(decoders(name, "JPEG2K").jpeg2k_decode(data, planar=False))
+    values = np.asarray(decoders(name, "JPEG2K").jpeg2k_decode(data[codestream], planar=False))
     return Samples(
         values.reshape(height, width, len(found.depths)),
         white=float(2 ** found.depths[0] - 1),
         colours=colours,
-        alpha="straight" if use == (_STRAIGHT,) else None,
+        alpha=alpha,
     )

@@ -25,10 +25,11 @@ class Kind:
 
     Attributes:
         name: for messages, for example ``12-bit RGB TIFF``.
+        bits: of a sample, where a header says it and Pillow does not.
         size: width and height as stored, where ``decode`` is given.
         decode: the bytes of the file to its samples; None where Pillow reads the kind right.
         profile: an ICC profile that Pillow does not hand on.
-        primaries: what the colours are made of, where it is not sRGB's; a key of
+        primaries: what the colours are made of, whatever a profile says; a key of
             `slimcodec.images.codepoints.PRIMARIES`.
         orientation: 1 to 8 as in EXIF; only where ``decode`` is given.
         several: there are more pages than this one; only where ``decode`` is given.
@@ -36,6 +37,7 @@ class Kind:
     """
 
     name: str
+    bits: int = 8
     size: tuple[int, int] = (0, 0)
     decode: Callable[[bytes], Samples] | None = None
     profile: bytes | None = None

@@ -39,7 +39,7 @@ __all__ = ["check_size", "load_picture", "open_picture", "pixel_limit", "readabl
 
 _SUFFIXES = {
     "PNG": (".png", ".apng"),
-    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
     "WEBP": (".webp",),
     "BMP": (".bmp",),
     "TIFF": (".tif", ".tiff"),

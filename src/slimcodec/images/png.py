@@ -50,7 +50,7 @@ def look(file: IO[bytes]) -> Kind:
     if b"tRNS" in chunks and (bits, colour) == (16, _RGB):
         decode = partial(_decode, name=f"{name} with a transparent colour")
     profile = _unpacked(chunks[b"iCCP"]) if decode and b"iCCP" in chunks else None
-    return Kind(name, (width, height), decode, profile, primaries, notes=notes)
+    return Kind(name, bits, (width, height), decode, profile, primaries, notes=notes)
 
 
 def _chunks(file: IO[bytes]) -> Iterator[tuple[bytes, bytes]]:

@@ -38,7 +38,7 @@ from PIL import ExifTags
 
 from slimcodec.errors import ImageError, MissingExtraError
 from slimcodec.images.codepoints import from_primaries
-from slimcodec.images.colour import to_srgb
+from slimcodec.images.colour import from_lab, to_srgb
 from slimcodec.images.kind import Kind
 from slimcodec.images.looking import look
 from slimcodec.images.opening import check_size, load_picture, open_picture, translated
@@ -68,6 +68,7 @@ class _Decoded:
     Attributes:
         picture: mode ``L``, ``RGB`` or ``CMYK``.
         alpha: ``uint8 [h, w]``, or None.
+        deep: its samples had more than 8 bits.
         profile: the ICC profile that says what the colours are.
         turned: the orientation was applied by the decoder.
         orientation: what is left of it to apply, 1 to 8.
@@ -77,6 +78,7 @@ class _Decoded:
 
     picture: PIL.Image.Image
     alpha: NDArray[np.uint8] | None
+    deep: bool
     profile: bytes | None
     turned: bool
     orientation: int
@@ -107,18 +109,17 @@ def read_image(
         with _open(path) as file:
             kind = look(file)
             found = _by_pillow(file, kind) if kind.decode is None else _by_decoder(file, kind)
+        if kind.primaries is None:
+            rgb, note_on_colours = to_srgb(found.picture, found.profile, reduced=found.deep)
+        else:
+            rgb, note_on_colours = from_primaries(found.picture, kind.primaries)
     except ImageError as error:
         raise ImageError(f"{path}: {error}") from error
     except MissingExtraError as error:
         raise MissingExtraError(f"{path}: {error.purpose}", error.extra) from error
 
     notes = [*kind.notes, *found.notes]
-    rgb, note_on_profile = to_srgb(found.picture, found.profile)
-    if note_on_profile is not None:
-        notes.append(note_on_profile)
-    elif kind.primaries is not None:
-        rgb, note_on_primaries = from_primaries(rgb, kind.primaries)
-        notes.append(note_on_primaries)
+    notes += [] if note_on_colours is None else [note_on_colours]
     pixels: Image = np.asarray(rgb)
     if found.alpha is not None and found.alpha.min() < 255:
         pixels = _composite(pixels, found.alpha, background)
@@ -177,7 +178,8 @@ def _by_decoder(file: IO[bytes], kind: Kind) -> _Decoded:
     several = (_SEVERAL_PAGES,) if kind.several else ()
     orientation = kind.orientation if kind.orientation in range(1, 9) else 1
     picture = PIL.Image.fromarray(colours)
-    return _Decoded(picture, alpha, kind.profile, False, orientation, tuple(notes), several)
+    deep = samples.white != 255
+    return _Decoded(picture, alpha, deep, kind.profile, False, orientation, tuple(notes), several)
 
 
 def _by_pillow(file: IO[bytes], kind: Kind) -> _Decoded:
@@ -193,16 +195,18 @@ def _by_pillow(file: IO[bytes], kind: Kind) -> _Decoded:
     turned = picture.format == "TIFF" and _orientation(picture) != 1
     load_picture(picture)
     left_to_turn = _orientation(picture)
-    colours, alpha, notes = _colours(picture, rawmode)
+    bits = _depth(picture, rawmode, kind.bits)
+    colours, alpha, notes = _colours(picture, rawmode, bits)
     profile = kind.profile or picture.info.get("icc_profile")
     words = _SEVERAL_PAGES if picture.format in _PAGED else "animated: the first frame was taken"
     return _Decoded(
         colours,
         alpha,
+        bits > 8,
         profile if picture.mode != "LAB" else None,
         turned,
         left_to_turn,
-        tuple(note for note in notes if note not in kind.notes),
+        tuple(notes),
         (words,) if several else (),
     )
 
@@ -240,33 +244,44 @@ def _turn(pixels: Image, orientation: int) -> Image:
     return pixels
 
 
+def _depth(picture: PIL.Image.Image, rawmode: str, bits: int) -> int:
+    """Bits of a sample: those that the header says, or else what Pillow makes of it."""
+    if picture.mode == "F":
+        return 32
+    deep = picture.mode.startswith("I") or ";16" in rawmode
+    return 16 if deep and bits <= 8 else bits
+
+
 _STEPS = {"L;2": 85, "L;4": 17}
 """What Pillow multiplies samples of fewer bits with, and a PNG's transparent one not."""
 
 
 def _colours(
-    picture: PIL.Image.Image, rawmode: str
+    picture: PIL.Image.Image, rawmode: str, bits: int
 ) -> tuple[PIL.Image.Image, NDArray[np.uint8] | None, list[str]]:
     """The picture as ``L``, ``RGB`` or ``CMYK``, its alpha ``uint8 [h, w]`` or None, and notes."""
     mode = picture.mode
-    if mode.startswith("I") or mode == "F":
+    if mode == "F":
+        light, _, notes = Samples(np.asarray(picture)[:, :, None], 1.0, colours=1).in_8_bits()
+        return PIL.Image.fromarray(light), None, notes
+    notes = [f"{bits}-bit samples were reduced to 8"] if bits > 8 else []
+    alpha = None
+    if mode.startswith("I"):  # of whatever depth, Pillow has made 65535 white
         samples = np.asarray(picture)
-        alpha = None
         hidden = picture.info.get("transparency")
         if isinstance(hidden, int):
             alpha = np.where(samples == hidden, 0, 255).astype(np.uint8)
-        white = 1.0 if mode == "F" else 65535.0
-        grey, _, notes = Samples(samples[:, :, None], white, colours=1).in_8_bits()
-        return PIL.Image.fromarray(grey), alpha, notes
-    notes = ["16-bit samples were reduced to 8"] if ";16" in rawmode else []
-    alpha = None
+        light, _, _ = Samples(samples[:, :, None], 65535.0, colours=1).in_8_bits()
+        return PIL.Image.fromarray(light), alpha, notes
     with translated():
         if picture.has_transparency_data:
             if rawmode in _STEPS and "transparency" in picture.info:
                 picture.info["transparency"] *= _STEPS[rawmode]
             picture = picture.convert("RGBA")
             alpha = np.array(picture.getchannel("A"))
-        if mode != "CMYK":
+        if mode == "LAB":
+            picture = from_lab(picture)
+        elif mode != "CMYK":
             picture = picture.convert("L" if mode in ("1", "L", "LA") else "RGB")
     if mode in ("CMYK", "YCbCr", "LAB"):
         notes.append(f"{mode} was converted to RGB")

@@ -139,12 +139,13 @@ def look(file: IO[bytes]) -> Kind:
     left_out = sum(each not in (_ASSOCIATED, _UNASSOCIATED) for each in page.extra)
     notes = (f"{left_out} extra samples a pixel were left out",) if left_out else ()
     if _pillow_reads(page):
-        return Kind(page.name, notes=notes)
+        return Kind(page.name, page.bits, notes=notes)
     if page.meaning not in (0, 1, 2) or page.compression not in _BY_LIBTIFF:
         raise refused(page.name, "this combination is not read")
     alpha = page.extra[0] if page.extra else 0
     return Kind(
         page.name,
+        page.bits,
         page.size,
         partial(_decode, page=page, colours=base, alpha=alpha),
         profile=tags.get(34675),
