@@ -13,6 +13,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from slimcodec.errors import ImageError
 from slimcodec.images.kind import Kind, decoders, refused
 from slimcodec.images.samples import Samples
 
@@ -43,6 +44,8 @@ def look(file: IO[bytes]) -> Kind:
         ImageError: naming the kind, when it is not read.
     """
     head = file.read(14 + 124)
+    if len(head) < 26:
+        raise ImageError("damaged or cut short (a BMP without a header); get a fresh copy")
     size = int.from_bytes(head[14:18], "little")
     if size == 12:
         width, height, bits = (

@@ -98,8 +98,8 @@ def _unidentified(start: bytes, accepted: tuple[str, ...]) -> ImageError:
     own, known = format_of(start), ", ".join(accepted)
     if own in accepted:
         return ImageError(
-            f"a {own} that is damaged, or of a kind that is not read; get a fresh copy, or convert "
-            "it to PNG"
+            f"it begins like {own}, but is damaged, or of a kind that is not read; get a fresh "
+            "copy, or convert it to PNG"
         )
     if own in _OPTIONAL:
         return ImageError(f"{own} is not read by this machine's Pillow; install a newer Pillow")

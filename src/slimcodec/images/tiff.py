@@ -20,13 +20,16 @@ from typing import IO, Any
 import numpy as np
 from PIL import TiffImagePlugin
 
+from slimcodec.errors import ImageError
 from slimcodec.images.kind import Kind, decoders, refused
 from slimcodec.images.samples import Samples
 
 __all__ = ["look"]
 
+_UNDECLARED = -1
 _MEANINGS = {
-    0: "white-is-zero grey", 1: "grey", 2: "RGB", 3: "palette", 4: "transparency mask", 5: "CMYK",
+    _UNDECLARED: "undeclared", 0: "white-is-zero grey", 1: "grey", 2: "RGB", 3: "palette",
+    4: "transparency mask", 5: "CMYK",
     6: "YCbCr", 8: "CIELAB", 9: "ICCLAB", 10: "ITULAB", 32803: "camera raw (colour filter array)",
     32844: "LogL", 32845: "LogLuv", 34892: "camera raw (linear)",
 }  # fmt: skip
@@ -74,7 +77,7 @@ class _Page:
 
     @cached_property
     def meaning(self) -> int:
-        return self.value(262, -1)
+        return self.value(262, _UNDECLARED)
 
     @cached_property
     def compression(self) -> int:
@@ -132,17 +135,19 @@ def look(file: IO[bytes]) -> Kind:
     file.seek(tags.next)
     tags.load(file)
     page = _Page(tags)
+    if not {256, 257} <= set(tags):
+        raise ImageError("damaged or cut short (a TIFF without a size); get a fresh copy")
     reason = _refusal(page)
     if reason is not None:
         raise refused(page.name, reason)
     base = _BASE[page.meaning]
-    left_out = sum(each not in (_ASSOCIATED, _UNASSOCIATED) for each in page.extra)
-    notes = (f"{left_out} extra samples a pixel were left out",) if left_out else ()
+    alpha = {_ASSOCIATED: "premultiplied", _UNASSOCIATED: "straight"}.get(next(iter(page.extra), 0))
+    left_out = bool(page.extra) and alpha is None
+    notes = ("an extra sample of each pixel, of no stated use, was left out",) if left_out else ()
     if _pillow_reads(page):
         return Kind(page.name, page.bits, notes=notes)
     if page.meaning not in (0, 1, 2) or page.compression not in _BY_LIBTIFF:
         raise refused(page.name, "this combination is not read")
-    alpha = page.extra[0] if page.extra else 0
     return Kind(
         page.name,
         page.bits,
@@ -178,6 +183,8 @@ def _refusal(page: _Page) -> str | None:
         )
     if {_ASSOCIATED, _UNASSOCIATED} & set(page.extra[1:]):
         return "alpha that does not follow the colours is not read"
+    if len(page.extra) > 1 or not set(page.extra) <= {0, _ASSOCIATED, _UNASSOCIATED}:
+        return f"what its {len(page.extra)} extra samples a pixel are is not said"
     if page.compression not in _BY_PILLOW | _BY_LIBTIFF:
         return "this compression is not read"
     if page.meaning == 5 and page.value(332, 1) != 1:
@@ -200,7 +207,7 @@ def _pillow_reads(page: _Page) -> bool:
         alone = not page.extra and page.bits in depths
         return alone or (page.meaning, page.bits, page.extra) == (1, 8, (_UNASSOCIATED,))
     if page.meaning == 2:
-        return page.bits in (8, 16) and len(page.extra) <= 1
+        return page.bits in (8, 16)
     if page.meaning == 3:
         alone = not page.extra and page.bits in (1, 2, 4, 8)
         return alone or (page.bits == 8 and page.extra in ((0,), (_UNASSOCIATED,)))
@@ -212,7 +219,7 @@ def _pillow_reads(page: _Page) -> bool:
     return page.bits == 8 and not page.extra
 
 
-def _decode(data: bytes, page: _Page, colours: Any, alpha: int) -> Samples:
+def _decode(data: bytes, page: _Page, colours: Any, alpha: Any) -> Samples:
     """The samples as libtiff gives them, planes behind one another or samples side by side."""
     width, height = page.size
     values = np.asarray(decoders(page.name, "TIFF").tiff_decode(data))
@@ -222,6 +229,6 @@ def _decode(data: bytes, page: _Page, colours: Any, alpha: int) -> Samples:
         values.reshape(height, width, page.samples),
         white=1.0 if page.formats == {_FLOAT} else float(2**page.bits - 1),
         colours=colours,
-        alpha={_ASSOCIATED: "premultiplied", _UNASSOCIATED: "straight"}.get(alpha),  # type: ignore[arg-type]
+        alpha=alpha,
         inverted=page.meaning == 0,
     )
