@@ -18,7 +18,6 @@ from functools import cached_property, partial
 from typing import IO, Any
 
 import numpy as np
-from PIL import TiffImagePlugin
 
 from slimcodec.errors import ImageError
 from slimcodec.images.kind import Kind, decoders, refused
@@ -129,6 +128,9 @@ def look(file: IO[bytes]) -> Kind:
     Raises:
         ImageError: naming the kind, when it is not read. Or whatever Pillow raises on damaged tags.
     """
+    # Loaded for a TIFF alone: it takes longer than a small PNG to read.
+    from PIL import TiffImagePlugin
+
     head = file.read(8)
     head += file.read(8) if head[2:4] in (b"+\0", b"\0+") else b""  # BigTIFF
     tags = TiffImagePlugin.ImageFileDirectory_v2(head)
