@@ -126,5 +126,5 @@ class MissingExtraError(SlimcodecError):
     """
 
     def __init__(self, purpose: str, extra: str) -> None:
-        self.extra = extra
+        self.purpose, self.extra = purpose, extra
         super().__init__(f"{purpose} needs an optional part: pip install 'slimcodec[{extra}]'")

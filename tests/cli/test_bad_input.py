@@ -245,3 +245,14 @@ def test_a_folder_that_holds_another_study(run, photo, tmp_path):
 
 def test_an_image_format_is_no_model(run):
     assert_one_line(run("inspect", "jpeg"), 2, "jpeg is an image format, not a model")
+
+
+def test_what_is_skipped_of_a_folder_is_said(outcome_of, tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("a.png", "b.heic"):
+        (folder / name).write_bytes(b"x")
+    found = outcome_of(
+        "bench", "jpeg", "--images", folder, "--out", tmp_path / "out", "--metrics", "psnr"
+    )
+    assert f"{folder}: skipped, as subfolders or files of other suffixes: b.heic\n" in found.err

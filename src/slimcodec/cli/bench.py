@@ -45,7 +45,9 @@ def bench(
     """
     from slimcodec import library
     from slimcodec.bench import Candidate
+    from slimcodec.cli.console import note_skipped
 
+    note_skipped(images)
     asked = parse_qualities(quality)
     candidates = []
     for name in codecs:

@@ -9,9 +9,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from slimcodec.report import Table
 
-__all__ = ["note", "print_json", "print_table", "progress_bar", "readable_bytes"]
+__all__ = ["note", "note_skipped", "print_json", "print_table", "progress_bar", "readable_bytes"]
 
 Progressed = Callable[[int, int, str], None]
 
@@ -58,6 +60,15 @@ def _lines(title: str) -> Progressed:
 def note(message: str) -> None:
     """One line beside the result, on stderr."""
     print(message, file=sys.stderr)
+
+
+def note_skipped(folder: Path) -> None:
+    """What of a folder of pictures is not taken, if there is any such thing."""
+    from slimcodec.images import skipped
+
+    line = skipped(folder)
+    if line is not None:
+        note(line)
 
 
 def print_json(value: Any) -> None:

@@ -28,7 +28,7 @@ def shrink(
     Example: slimcodec shrink hific-s --recipe recipes/int8.toml --calibration photos -o int8.slim
     """
     from slimcodec import library, registry
-    from slimcodec.cli.console import note, print_json, progress_bar, readable_bytes
+    from slimcodec.cli.console import note, note_skipped, print_json, progress_bar, readable_bytes
     from slimcodec.model_file import save, thaw_network
     from slimcodec.shrink import Context, Recipe
 
@@ -37,6 +37,8 @@ def shrink(
     family = registry.families.get(before.family)
     parsed.check(family)
     parsed.check_photographs(calibration)
+    if calibration is not None:
+        note_skipped(calibration)
     for line in parsed.plan(thaw_network(before), family):
         note(f"plan: {line}")
     # Hours of learning outlive a kill: the same command goes on from here.

@@ -47,8 +47,12 @@ def study(
     import dataclasses
 
     from slimcodec.bench import Study
+    from slimcodec.cli.console import note_skipped
 
     parsed = Study.read(study)
+    for folder in (images, calibration):
+        if folder is not None:
+            note_skipped(folder)
     if codec is not None:
         parsed = dataclasses.replace(parsed, codec=codec)
     if repeats is not None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from slimcodec.cli.console import readable_bytes
+from slimcodec.cli.console import note_skipped, readable_bytes
 from slimcodec.cli.options import Images, Out
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ def train(
 
     run = TrainingConfig.read(config)
     photos = find_images(images)
+    note_skipped(images)
     start, wise = (None if name is None else library.load_model(name) for name in (init, teacher))
     if threads is not None:
         # Of every process: those that are started later take it from the environment.

@@ -8,18 +8,19 @@ by one stated rule, and every rule that changed something leaves a sentence in `
 =====================  ============================================================================
 several frames         the first is taken
 orientation (EXIF)     applied
-more than 8 bits       scaled from the full range to 0..255 and rounded (grey); for RGB and for
-                       grey with alpha Pillow hands us the high byte
-32-bit integers        taken as 16-bit samples; what lies outside 0..65535 is clipped
-floating point         0..1 becomes 0..255; files whose samples exceed 1 are taken as 0..255
+other than 8 bits      scaled so that what the format declares to be white becomes 255
+floating point         0 is black and 1 is white; what lies outside is clipped
 CMYK, YCbCr, LAB       converted to RGB
 ICC profile            converted to sRGB (`slimcodec.images.colour`)
+code points            converted to sRGB, or refused (`slimcodec.images.codepoints`)
 transparency           composited on ``background``, in sRGB values as browsers do
 =====================  ============================================================================
 
+What is read is what the file says, within rounding, or the file is refused by the name of its kind;
+`slimcodec.images.looking` decides that before a sample is decoded, and who decodes it.
+
 The order matters: colours are converted before they are composited, since the background is given
-in sRGB. No rule looks at the content to stretch it (a min-max stretch reads as a change of tone);
-the one exception is the scale of floating-point files, for which no convention exists.
+in sRGB. No rule looks at the content to stretch it (a min-max stretch reads as a change of tone).
 """
 
 from __future__ import annotations
@@ -35,9 +36,13 @@ import PIL.Image
 from numpy.typing import NDArray
 from PIL import ExifTags
 
-from slimcodec.errors import ImageError
-from slimcodec.images.colour import to_srgb
-from slimcodec.images.opening import load_picture, open_picture, translated
+from slimcodec.errors import ImageError, MissingExtraError
+from slimcodec.images.codepoints import from_primaries
+from slimcodec.images.colour import from_lab, to_srgb
+from slimcodec.images.kind import Kind
+from slimcodec.images.looking import look
+from slimcodec.images.opening import check_size, load_picture, open_picture, translated
+from slimcodec.images.samples import Samples
 from slimcodec.types import Image
 
 __all__ = ["ReadImage", "read_image"]
@@ -56,21 +61,29 @@ class ReadImage:
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class _Header:
-    """What a picture tells only until Pillow has decoded it.
+@dataclass(frozen=True, eq=False)
+class _Decoded:
+    """A picture in 8 bits, in the colours of its file.
 
     Attributes:
-        several: there are more frames or pages than the one we take.
-        rawmode: how the samples are stored, in Pillow's words, for example ``RGB;16B``.
-        top: the sample value that is white in a grey picture of more than 8 bits.
-        turned: Pillow's TIFF plugin is going to apply the orientation by itself.
+        picture: mode ``L``, ``RGB`` or ``CMYK``.
+        alpha: ``uint8 [h, w]``, or None.
+        deep: its samples had more than 8 bits.
+        profile: the ICC profile that says what the colours are.
+        turned: the orientation was applied by the decoder.
+        orientation: what is left of it to apply, 1 to 8.
+        notes: sentences on what was done so far.
+        last: the sentence on other frames or pages, if there are any.
     """
 
-    several: bool
-    rawmode: str
-    top: int
+    picture: PIL.Image.Image
+    alpha: NDArray[np.uint8] | None
+    deep: bool
+    profile: bytes | None
     turned: bool
+    orientation: int
+    notes: tuple[str, ...]
+    last: tuple[str, ...]
 
 
 def read_image(
@@ -83,8 +96,10 @@ def read_image(
         background: the sRGB colour, 0..255 each, that shows through transparency.
 
     Raises:
-        ImageError: when there is no such file, or it is a folder, empty, not an image, cut short,
-            damaged, or larger than Pillow's limit on pixels. One line, naming the file.
+        ImageError: when there is no such file, or it is a folder, empty, not an image, of a kind
+            that is not read, cut short, damaged, or larger than Pillow's limit on pixels. One line,
+            naming the file.
+        MissingExtraError: when its kind needs the optional decoders.
         ValueError: when ``background`` is not three numbers from 0 to 255.
     """
     if len(background) != 3 or not all(0 <= value <= 255 for value in background):
@@ -92,33 +107,31 @@ def read_image(
     path = Path(path)
     try:
         with _open(path) as file:
-            picture = open_picture(file)
-            header = _read_header(picture)
-            load_picture(picture)
-        rgb, alpha, notes = _colours(picture, header)
-        left_to_turn = _orientation(picture)
+            kind = look(file)
+            found = _by_pillow(file, kind) if kind.decode is None else _by_decoder(file, kind)
+        if kind.primaries is None:
+            rgb, note_on_colours = to_srgb(found.picture, found.profile, reduced=found.deep)
+        else:
+            rgb, note_on_colours = from_primaries(found.picture, kind.primaries)
     except ImageError as error:
         raise ImageError(f"{path}: {error}") from error
+    except MissingExtraError as error:
+        raise MissingExtraError(f"{path}: {error.purpose}", error.extra) from error
 
+    notes = [*kind.notes, *found.notes]
+    notes += [] if note_on_colours is None else [note_on_colours]
     pixels: Image = np.asarray(rgb)
-    if alpha is not None and alpha.min() < 255:
-        pixels = _composite(pixels, alpha, background)
+    if found.alpha is not None and found.alpha.min() < 255:
+        pixels = _composite(pixels, found.alpha, background)
         notes.append(f"transparency was composited on {_colour_name(background)}")
-    if header.turned or left_to_turn != 1:
+    if found.turned or found.orientation != 1:
         notes.append("the EXIF orientation was applied")
-    if header.several:
-        notes.append(
-            "the file holds several pages: the first was taken"
-            if picture.format in _PAGED
-            else "animated: the first frame was taken"
-        )
-    return ReadImage(np.array(_turn(pixels, left_to_turn), order="C"), tuple(notes))
+    notes += found.last
+    return ReadImage(np.array(_turn(pixels, found.orientation), order="C"), tuple(notes))
 
 
+_SEVERAL_PAGES = "the file holds several pages: the first was taken"
 _PAGED = ("TIFF", "MPO")
-
-_TOPS = {"I;12": 4095}
-"""White, where the stored samples do not fill the 16 bits they are handed to us in."""
 
 
 def _open(path: Path) -> IO[bytes]:
@@ -150,9 +163,56 @@ def _reason(error: OSError | ValueError) -> str:
     return f"cannot be read: {error}"
 
 
-def _read_header(picture: PIL.Image.Image) -> _Header:
+def _by_decoder(file: IO[bytes], kind: Kind) -> _Decoded:
+    """A kind that Pillow would read wrong.
+
+    Raises:
+        ImageError: when it is damaged or too large.
+        MissingExtraError: when its decoder is not installed.
+    """
+    assert kind.decode is not None
+    check_size(*kind.size)
+    with translated():
+        samples = kind.decode(file.read())
+    colours, alpha, notes = samples.in_8_bits()
+    several = (_SEVERAL_PAGES,) if kind.several else ()
+    orientation = kind.orientation if kind.orientation in range(1, 9) else 1
+    picture = PIL.Image.fromarray(colours)
+    deep = samples.white != 255
+    return _Decoded(picture, alpha, deep, kind.profile, False, orientation, tuple(notes), several)
+
+
+def _by_pillow(file: IO[bytes], kind: Kind) -> _Decoded:
+    """A kind that Pillow reads right.
+
+    Raises:
+        ImageError: when it is damaged, too large, or no image.
+    """
+    picture = open_picture(file)
+    rawmode = _rawmode(picture)
     with translated():
         several = bool(getattr(picture, "is_animated", False))
+    turned = picture.format == "TIFF" and _orientation(picture) != 1
+    load_picture(picture)
+    left_to_turn = _orientation(picture)
+    bits = _depth(picture, rawmode, kind.bits)
+    colours, alpha, notes = _colours(picture, rawmode, bits)
+    profile = kind.profile or picture.info.get("icc_profile")
+    words = _SEVERAL_PAGES if picture.format in _PAGED else "animated: the first frame was taken"
+    return _Decoded(
+        colours,
+        alpha,
+        bits > 8,
+        profile if picture.mode != "LAB" else None,
+        turned,
+        left_to_turn,
+        tuple(notes),
+        (words,) if several else (),
+    )
+
+
+def _rawmode(picture: PIL.Image.Image) -> str:
+    """How samples are stored, in Pillow's words, ``RGB;16B`` for example; told until it decodes."""
     tiles: Any = getattr(picture, "tile", ())
     arguments = tiles[0].args if tiles else ()
     if not isinstance(arguments, tuple):
@@ -160,12 +220,7 @@ def _read_header(picture: PIL.Image.Image) -> _Header:
     rawmode = str(arguments[0]) if arguments else ""
     if picture.format == "PPM" and len(arguments) == 2 and arguments[1] > 255:
         rawmode = f"{rawmode};16"  # the PPM decoder says its depth as the largest value instead
-    return _Header(
-        several,
-        rawmode,
-        top=_TOPS.get(rawmode, 65535),
-        turned=picture.format == "TIFF" and _orientation(picture) != 1,
-    )
+    return rawmode
 
 
 def _orientation(picture: PIL.Image.Image) -> int:
@@ -189,54 +244,48 @@ def _turn(pixels: Image, orientation: int) -> Image:
     return pixels
 
 
+def _depth(picture: PIL.Image.Image, rawmode: str, bits: int) -> int:
+    """Bits of a sample: those that the header says, or else what Pillow makes of it."""
+    if picture.mode == "F":
+        return 32
+    deep = picture.mode.startswith("I") or ";16" in rawmode
+    return 16 if deep and bits <= 8 else bits
+
+
+_STEPS = {"L;2": 85, "L;4": 17}
+"""What Pillow multiplies samples of fewer bits with, and a PNG's transparent one not."""
+
+
 def _colours(
-    picture: PIL.Image.Image, header: _Header
+    picture: PIL.Image.Image, rawmode: str, bits: int
 ) -> tuple[PIL.Image.Image, NDArray[np.uint8] | None, list[str]]:
-    """The picture in 8-bit sRGB, its alpha ``uint8 [h, w]`` or None, and the notes so far."""
-    notes: list[str] = []
-    alpha: NDArray[np.uint8] | None = None
-    profile = picture.info.get("icc_profile")
+    """The picture as ``L``, ``RGB`` or ``CMYK``, its alpha ``uint8 [h, w]`` or None, and notes."""
     mode = picture.mode
-    if mode.startswith("I") or mode == "F":
+    if mode == "F":
+        light, _, notes = Samples(np.asarray(picture)[:, :, None], 1.0, colours=1).in_8_bits()
+        return PIL.Image.fromarray(light), None, notes
+    notes = [f"{bits}-bit samples were reduced to 8"] if bits > 8 else []
+    alpha = None
+    if mode.startswith("I"):  # of whatever depth, Pillow has made 65535 white
         samples = np.asarray(picture)
         hidden = picture.info.get("transparency")
         if isinstance(hidden, int):
             alpha = np.where(samples == hidden, 0, 255).astype(np.uint8)
-        grey, note = _to_8_bits(samples, header.top)
-        picture = PIL.Image.fromarray(grey)
-        notes.append(note)
-    else:
-        if ";16" in header.rawmode:
-            notes.append("16-bit samples were reduced to 8")
-            hidden = picture.info.get("transparency")
-            if isinstance(hidden, tuple):  # a PNG's transparent colour, in 16 bits still
-                picture.info["transparency"] = tuple(value >> 8 for value in hidden)
-        with translated():
-            if picture.has_transparency_data:
-                picture = picture.convert("RGBA")
-                alpha = np.array(picture.getchannel("A"))
-            if mode != "CMYK":
-                picture = picture.convert("L" if mode in ("1", "L", "LA") else "RGB")
-        if mode in ("CMYK", "YCbCr", "LAB"):
-            notes.append(f"{mode} was converted to RGB")
-    rgb, note_on_profile = to_srgb(picture, profile if mode != "LAB" else None)
-    if note_on_profile is not None:
-        notes.append(note_on_profile)
-    return rgb, alpha, notes
-
-
-def _to_8_bits(samples: NDArray[Any], top: int) -> tuple[NDArray[np.uint8], str]:
-    """Grey samples of more than 8 bits, ``[h, w]``, as ``uint8``, and a note on what was done."""
-    if samples.dtype.kind == "f":
-        sound = np.nan_to_num(samples, nan=0.0, posinf=255.0, neginf=0.0)
-        scale, words = (255.0, "0 to 1") if sound.max() <= 1.0 else (1.0, "0 to 255")
-        rounded = np.rint(np.clip(sound * scale, 0.0, 255.0))
-        return rounded.astype(np.uint8), f"floating-point samples were read as {words}"
-    note = f"{'12' if top == 4095 else '16'}-bit samples were reduced to 8"
-    if samples.min() < 0 or samples.max() > top:
-        note = f"samples outside 0 to {top} were clipped, and the rest reduced to 8 bits"
-    wide = np.clip(samples, 0, top).astype(np.uint32)
-    return ((wide * 255 + top // 2) // top).astype(np.uint8), note
+        light, _, _ = Samples(samples[:, :, None], 65535.0, colours=1).in_8_bits()
+        return PIL.Image.fromarray(light), alpha, notes
+    with translated():
+        if picture.has_transparency_data:
+            if rawmode in _STEPS and "transparency" in picture.info:
+                picture.info["transparency"] *= _STEPS[rawmode]
+            picture = picture.convert("RGBA")
+            alpha = np.array(picture.getchannel("A"))
+        if mode == "LAB":
+            picture = from_lab(picture)
+        elif mode != "CMYK":
+            picture = picture.convert("L" if mode in ("1", "L", "LA") else "RGB")
+    if mode in ("CMYK", "YCbCr", "LAB"):
+        notes.append(f"{mode} was converted to RGB")
+    return picture, alpha, notes
 
 
 def _composite(pixels: Image, alpha: NDArray[np.uint8], background: tuple[int, int, int]) -> Image:
