@@ -26,7 +26,11 @@ Source = Model | Bundle
 
 
 class Graph(Protocol):
-    """One executable graph: arrays in, an array or a tuple of them out, as the family says."""
+    """One executable graph: arrays in, an array or a tuple of them out, as the family says.
+
+    Any number of threads may call it at once; each gets what it would have got alone, in arrays of
+    its own.
+    """
 
     def __call__(self, *arrays: NDArray[Any]) -> Any: ...
 

@@ -3,6 +3,7 @@ first called, so that a decoder never loads an encoder."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -29,7 +30,8 @@ what they made, and of any other."""
 class LoadedGraph(Protocol):
     """One way to call a graph, ready to run."""
 
-    def run(self, arrays: tuple[NDArray[Any], ...]) -> list[NDArray[Any]]: ...
+    def run(self, arrays: tuple[NDArray[Any], ...]) -> list[NDArray[Any]]:
+        """Outputs, the caller's own; from any number of threads at once."""
 
     def profile(self) -> list[tuple[str, str, bool, float]]:
         """Of a graph that was loaded for profiling, what ran: kind, names in the runtime's words,
@@ -121,12 +123,18 @@ class _Way:
     ) -> None:
         self.runtime, self.bundle, self.file, self.profiled = runtime, bundle, file, profiled
         self._loaded: LoadedGraph | None = None
+        self._loading = threading.Lock()
 
     def __call__(self, *arrays: NDArray[Any]) -> Any:
-        if self._loaded is None:
-            self._loaded = self.runtime.load(self.bundle, self.file, self.profiled)
-        out = self._loaded.run(arrays)
+        out = self._ready().run(arrays)
         return out[0] if len(out) == 1 else tuple(out)
+
+    def _ready(self) -> LoadedGraph:
+        """Loaded by the first call; others that come meanwhile wait for it."""
+        with self._loading:
+            if self._loaded is None:
+                self._loaded = self.runtime.load(self.bundle, self.file, self.profiled)
+            return self._loaded
 
     def profile(self) -> list[tuple[str, str, bool, float]]:
         return self._loaded.profile() if self._loaded is not None else []
