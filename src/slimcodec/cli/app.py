@@ -90,6 +90,8 @@ def main() -> None:
         app(sys.argv[1:])
     except SlimcodecError as error:
         _fail(str(error), error.exit_status)
+    except MemoryError:
+        _fail("more memory is needed than this process may have; give it more", 1)
     except KeyboardInterrupt:
         _fail("interrupted; finished work is kept", 130)
     except BrokenPipeError:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from slimcodec.machine import available_cores, tune_allocator
 from slimcodec.model_file import Model
-from slimcodec.runtime.base import Graph, Operator, Source, glue
+from slimcodec.runtime.base import Graph, Operator, Source, failure, glue
 from slimcodec.runtime.bundle import Bundle, GraphFile
 from slimcodec.runtime.cache import keep_bundle, kept_bundle
 from slimcodec.types import Codec
@@ -62,11 +62,15 @@ class BundleRuntime:
         """Changes to graphs that it gains from, in order."""
         raise NotImplementedError
 
+    def problems(self) -> tuple[type[Exception], ...]:
+        """What its library raises when it cannot load or run a graph."""
+        raise NotImplementedError
+
     def load(self, bundle: Bundle, way: GraphFile, profiled: bool) -> LoadedGraph:
-        """Make a graph ready to run.
+        """Make a graph ready to run; raises what ``problems`` says.
 
         Raises:
-            BundleError: when the runtime cannot run it, in one line.
+            BundleError: when the graph was altered.
         """
         raise NotImplementedError
 
@@ -126,7 +130,10 @@ class _Way:
         self._loading = threading.Lock()
 
     def __call__(self, *arrays: NDArray[Any]) -> Any:
-        out = self._ready().run(arrays)
+        try:
+            out = self._ready().run(arrays)
+        except self.runtime.problems() as error:
+            raise failure(self.runtime.name, self.file.file, error) from error
         return out[0] if len(out) == 1 else tuple(out)
 
     def _ready(self) -> LoadedGraph:

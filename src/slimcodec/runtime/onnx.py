@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from slimcodec.errors import BundleError, SlimcodecError
+from slimcodec.errors import SlimcodecError
 from slimcodec.runtime.bundle import WEIGHTS, Bundle, GraphFile, check_graph
 from slimcodec.runtime.bundled import BundleRuntime
 from slimcodec.runtime.cache import kept_work
@@ -32,6 +32,7 @@ _PROBLEMS = (
     "InvalidArgument",
     "InvalidGraph",
     "InvalidProtobuf",
+    "NoSuchFile",
     "NotImplemented",
     "RuntimeException",
 )
@@ -60,17 +61,14 @@ class OnnxRuntime(BundleRuntime):
             rewrites.convolutions_as_products,
         )
 
+    def problems(self) -> tuple[type[Exception], ...]:
+        return _problems()
+
     def load(self, bundle: Bundle, way: GraphFile, profiled: bool) -> _Graph:
-        try:
-            if profiled or not bundle.kept:
-                check_graph(bundle, way.file)
-                return _Graph(self, bundle.folder / way.file, way, profiled)
-            return self._kept(bundle, way)
-        except _problems() as error:
-            raise BundleError(
-                f"ONNX Runtime {self.library.__version__} cannot run {way.file}: "
-                f"{' '.join(str(error).split())}"
-            ) from error
+        if profiled or not bundle.kept:
+            check_graph(bundle, way.file)
+            return _Graph(self, bundle.folder / way.file, way, profiled)
+        return self._kept(bundle, way)
 
     def describe(self) -> dict[str, Any]:
         return {"onnxruntime": self.library.__version__, "threads": self.threads}
@@ -176,4 +174,6 @@ def _imported() -> Any:
 def _problems() -> tuple[type[Exception], ...]:
     from onnxruntime.capi import onnxruntime_pybind11_state as problems
 
-    return tuple(getattr(problems, name) for name in _PROBLEMS)
+    # Some of what goes wrong in its C++ comes as Python's own.
+    own = (getattr(problems, name) for name in _PROBLEMS)
+    return (*own, RuntimeError, ValueError, TypeError, MemoryError, OSError)

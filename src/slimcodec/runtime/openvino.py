@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from slimcodec.errors import BundleError, MissingExtraError
+from slimcodec.errors import MissingExtraError
 from slimcodec.runtime.bundle import WEIGHTS, Bundle, GraphFile, check_graph
 from slimcodec.runtime.bundled import BundleRuntime
 from slimcodec.runtime.cache import kept_work
@@ -49,6 +49,9 @@ class OpenVinoRuntime(BundleRuntime):
             blocks.patches_as_channels,
         )
 
+    def problems(self) -> tuple[type[Exception], ...]:
+        return (RuntimeError, ValueError, TypeError, MemoryError, OSError)
+
     def load(self, bundle: Bundle, way: GraphFile, profiled: bool) -> _Graph:
         check_graph(bundle, way.file)
         settings: dict[str, Any] = {
@@ -68,15 +71,9 @@ class OpenVinoRuntime(BundleRuntime):
         # It knows a graph again by its path and time of change.
         facts = (str(path.resolve()), path.stat().st_mtime_ns, self.threads, profiled)
         digests = bundle.files[way.file], bundle.files[WEIGHTS], self.library.__version__
-        try:
-            # A folder for each graph, complete before anyone reads it: OpenVINO maps a file of its
-            # cache into memory, and another core or process that writes it anew ends both.
-            compiled = kept_work("openvino", (*facts, *digests), compiled_in, compiled_in)
-        except RuntimeError as error:
-            raise BundleError(
-                f"OpenVINO {self.library.__version__} cannot run {way.file}: "
-                f"{' '.join(str(error).split())}"
-            ) from error
+        # A folder for each graph, complete before anyone reads it: OpenVINO maps files of its cache
+        # into memory, and another core or process that writes one anew ends those that have it.
+        compiled = kept_work("openvino", (*facts, *digests), compiled_in, compiled_in)
         return _Graph(compiled, len(way.outputs), self.library)
 
     def describe(self) -> dict[str, Any]:

@@ -251,6 +251,18 @@ class BitPrior:
         return found
 
     @cached_property
+    def opening(self) -> NDArray[np.int16]:
+        """Table numbers of the bits that are coded first, at every place alike."""
+        asked: list[NDArray[np.int16]] = []
+
+        def take(tables: NDArray[np.int16], place: Place) -> NDArray[np.int32]:
+            asked.append(tables)
+            return np.full(tables.shape, -1, np.int32)
+
+        self.iterate(0, self.start(1, 1), take)
+        return asked[0]
+
+    @cached_property
     def _names(self) -> list[str]:
         """Of one iteration's layers."""
         return ["context", *(n for group in self.groups for n in (group.hidden, group.out))]
