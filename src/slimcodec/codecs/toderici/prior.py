@@ -165,6 +165,8 @@ class BitPrior:
             raise ModelFileError("the bit model's memory is too large to be exact in integers")
         self._memory = memory.astype(np.int32).transpose(0, 2, 1)
         self.iterations, self.bits, self.memory_channels = self._memory.shape
+        if self._memory.shape != (config.iterations, config.bits, config.memory_channels):
+            raise ModelFileError("the bit model's memory is not of the configuration's shape")
         self.groups = _groups(config)
         layers: dict[str, IntegerLayer] = {}
         self._bytes_of_memory: list[float] = []
