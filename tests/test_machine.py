@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -38,6 +39,48 @@ def test_memory_is_more_than_this_process_has() -> None:
         resident = int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     assert there is not None
     assert resident < there
+
+
+LIMITED = """
+import resource
+from slimcodec.machine import memory_bytes
+before = memory_bytes()
+resource.setrlimit(resource.RLIMIT_AS, (1 << 28, 1 << 28))
+assert memory_bytes() <= 1 << 28, memory_bytes()
+assert memory_bytes() < before
+"""
+
+
+def test_memory_is_no_more_than_this_process_may_have() -> None:
+    pytest.importorskip("resource")
+    subprocess.run([sys.executable, "-c", LIMITED], check=True)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_memory_is_no_more_than_a_group_around_has_left(
+    version: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever of the groups around is the tightest; what files are kept of does not count."""
+    mib = 1 << 20
+    if version == 1:
+        top, names = tmp_path / "memory", ("memory.limit_in_bytes", "memory.usage_in_bytes")
+        own, files = "5:cpu:/\n4:memory:/outer/inner\n", "total_inactive_file"
+    else:
+        top, names = tmp_path, ("memory.max", "memory.current")
+        own, files = "0::/outer/inner\n", "inactive_file"
+    (top / "outer" / "inner").mkdir(parents=True)
+    (tmp_path / "own").write_text(own)
+    monkeypatch.setattr("slimcodec.machine._GROUPS", tmp_path)
+    monkeypatch.setattr("slimcodec.machine._OWN_GROUPS", tmp_path / "own")
+    monkeypatch.setattr("slimcodec.machine._own_memory", lambda: (0, 0))
+    for folder, most, used in (("outer", 9, 5), ("outer/inner", 100, 1)):
+        for name, number in zip(names, (most, used), strict=True):
+            (top / folder / name).write_text(f"{number * mib}\n")
+    (top / "outer" / "memory.stat").write_text(f"anon 7\n{files} {2 * mib}\n")
+    assert memory_bytes() == 6 * mib
+    (top / "outer" / names[0]).write_text("max\n")
+    there = memory_bytes()
+    assert there is not None and there > 6 * mib
 
 
 def test_the_processor_has_a_name() -> None:

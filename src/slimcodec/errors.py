@@ -11,6 +11,7 @@
     ├── BundleError                 a bundle that is damaged, or that a runtime cannot run
     ├── CheckpointError             a foreign checkpoint that cannot be imported safely
     ├── TrainingError               a training run that cannot start or go on
+    ├── LackOfMemoryError           a MemoryError too: a picture needs more than may be had
     ├── MissingWeightsError         metric weights that are not on this machine
     └── MissingExtraError           an optional dependency that is not installed
 
@@ -27,6 +28,7 @@ __all__ = [
     "CheckpointError",
     "ConfigError",
     "ImageError",
+    "LackOfMemoryError",
     "MissingExtraError",
     "MissingWeightsError",
     "ModelFileError",
@@ -111,6 +113,10 @@ class CheckpointError(SlimcodecError):
 
 class TrainingError(SlimcodecError):
     """A training run that cannot start, or stopped because going on would be worse."""
+
+
+class LackOfMemoryError(SlimcodecError, MemoryError):
+    """Work that took more memory than this process may have."""
 
 
 class MissingWeightsError(SlimcodecError):

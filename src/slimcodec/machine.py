@@ -13,6 +13,7 @@ import os
 import platform
 import sys
 import threading
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -104,18 +105,93 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-@cache
 def memory_bytes() -> int | None:
-    """Memory that this process may come to use, all of it; None where the system does not say."""
+    """Memory that this process may come to use as things are now: what it has, which it keeps when
+    it is done with it (``tune_allocator``), and what it could still be given. None where the system
+    does not say."""
+    mapped, resident = _own_memory()
+    left = [_free_memory(), *_left_in_groups(), *_left_of_limits(mapped)]
+    known = [number for number in left if number is not None]
+    return resident + max(0, min(known)) if known else None
+
+
+def _own_memory() -> tuple[int, int]:
+    """Of this process, mapped and resident; zeros where the system does not say."""
     try:
-        there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[:2]
+        mapped, resident = (int(count) * os.sysconf("SC_PAGE_SIZE") for count in pages)
+    except (OSError, ValueError):
+        return 0, 0
+    return mapped, resident
+
+
+def _free_memory() -> int | None:
+    """What the machine could give without swapping; where it does not say, all that it has."""
+    kib = _facts(Path("/proc/meminfo")).get("MemAvailable:")
+    if kib is not None:
+        return kib << 10
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
         return None
-    limit = Path("/sys/fs/cgroup/memory.max")
+
+
+_GROUPS, _OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+_KINDS = (
+    ("", "memory.max", "memory.current", "inactive_file"),
+    ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+)
+"""Of both versions of control groups: the controllers in ``/proc/self/cgroup``, which is also the
+folder; files of limit and usage; and of what is used, what is only kept of files."""
+
+
+def _left_in_groups() -> Iterator[int]:
+    """What each control group around this process, up to the outermost, has left."""
     try:
-        return min(there, int(limit.read_text()))
-    except (OSError, ValueError):  # no control group, or one without a limit ("max")
-        return there
+        lines = _OWN_GROUPS.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, own = line.split(":", 2)
+        for kind, limit, used, files in _KINDS:
+            if kind not in controllers.split(","):
+                continue
+            top = _GROUPS / kind
+            inner = top / own.lstrip("/")
+            for folder in (inner, *inner.parents):
+                if folder.is_relative_to(top):
+                    most, taken = _number(folder / limit), _number(folder / used)
+                    if most is not None and taken is not None:
+                        kept = _facts(folder / "memory.stat").get(files, 0)
+                        yield most - taken + kept
+
+
+def _left_of_limits(mapped: int) -> Iterator[int]:
+    """Of the address space that this process was allowed (``ulimit -v``)."""
+    try:
+        import resource
+    except ImportError:  # not a Unix
+        return
+    most, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if most != resource.RLIM_INFINITY:
+        yield most - mapped
+
+
+def _number(path: Path) -> int | None:
+    try:
+        return int(path.read_text(encoding="ascii"))
+    except (OSError, ValueError):  # none, or one without a limit ("max")
+        return None
+
+
+def _facts(path: Path) -> dict[str, int]:
+    """Names and numbers of a file of the kernel's, a pair a line."""
+    try:
+        lines = path.read_text(encoding="ascii").splitlines()
+    except (OSError, ValueError):
+        return {}
+    pairs = (line.split()[:2] for line in lines)
+    return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}
 
 
 @cache

@@ -9,6 +9,7 @@ point groups ``slimcodec.codecs``, ``slimcodec.families``, ``slimcodec.objective
 from __future__ import annotations
 
 import importlib
+import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -31,7 +32,7 @@ class Registry:
     def __init__(self, kind: str, entries: Mapping[str, str]) -> None:
         self.kind = kind
         self._entries = dict(entries)
-        self._scanned = False
+        self._scanned, self._scanning = False, threading.Lock()
 
     def register(self, name: str, target: str) -> None:
         """Add one entry; a second one of the same name is an error, never a replacement."""
@@ -68,12 +69,13 @@ class Registry:
         return len(self._all())
 
     def _all(self) -> dict[str, str]:
-        if not self._scanned:
-            self._scanned = True
-            from importlib import metadata
+        with self._scanning:
+            if not self._scanned:
+                from importlib import metadata
 
-            for entry in metadata.entry_points(group=f"slimcodec.{_plural(self.kind)}"):
-                self.register(entry.name, entry.value)
+                self._scanned = True
+                for entry in metadata.entry_points(group=f"slimcodec.{_plural(self.kind)}"):
+                    self.register(entry.name, entry.value)
         return self._entries
 
 

@@ -24,7 +24,10 @@ def read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(str(path), f"cannot be read: {(error.strerror or '').lower()}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError as error:
+        raise ConfigError(str(path), "is not valid TOML for us: it is nested too deep") from error
+    except ValueError as error:
+        # Syntax, encoding, or a number of thousands of digits.
         raise ConfigError(str(path), f"is not valid TOML: {error}") from error
 
 

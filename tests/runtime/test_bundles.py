@@ -325,17 +325,19 @@ def test_a_model_file_that_changed_is_read_again(cache: Path, file: Path) -> Non
 
 @pytest.mark.parametrize("damage", ["bundles/*/coding.safetensors", "bundles/*/weights.bin",
                                     "bundles/*/bundle.json", "sessions/*/graph.onnx",
-                                    "sessions/*/tensors.bin", "models/*.json"])  # fmt: skip
+                                    "sessions/*/tensors.bin", "models/*.json",
+                                    "openvino/*/*.blob"])  # fmt: skip
 def test_what_is_kept_and_cut_short_is_made_again(
     cache: Path, file: Path, picture: Picture, damage: str
 ) -> None:
+    runtime = "openvino" if damage.startswith("openvino") else "onnx"
     image = picture(40, 56)
-    stream = open_file(file).encode(image)
+    stream = open_file(file, runtime).encode(image)
     found = list(cache.glob(damage))
     assert found
     for path in found:
         path.write_bytes(path.read_bytes()[:-9])
-    assert open_file(file).encode(image) == stream
+    assert open_file(file, runtime).encode(image) == stream
 
 
 def test_without_a_place_to_keep_anything(

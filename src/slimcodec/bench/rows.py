@@ -13,6 +13,7 @@ import io
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -105,7 +106,8 @@ class RowStore:
             raise SlimcodecError(f"{path} cannot be used for rows: {error}") from error
 
     def __contains__(self, key: object) -> bool:
-        found = self._db.execute("SELECT 1 FROM rows WHERE key = ?", (key,)).fetchone()
+        with self._sound():
+            found = self._db.execute("SELECT 1 FROM rows WHERE key = ?", (key,)).fetchone()
         return found is not None
 
     def add(self, row: Row) -> None:
@@ -117,7 +119,7 @@ class RowStore:
                     "INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?, ?)",
                     (row.key, row.variant, row.image, row.quality, json.dumps(values)),
                 )
-        except sqlite3.OperationalError as error:
+        except sqlite3.DatabaseError as error:
             raise SlimcodecError(f"{self.path} cannot be written: {error}") from error
 
     def __iter__(self) -> Iterator[Row]:
@@ -126,8 +128,19 @@ class RowStore:
             "SELECT data FROM rows JOIN (SELECT variant AS v, MIN(rowid) AS first FROM rows "
             "GROUP BY variant) ON variant = v ORDER BY first, quality, image"
         )
-        for (data,) in self._db.execute(query):
-            yield Row(**json.loads(data))
+        with self._sound():
+            rows = [Row(**json.loads(data)) for (data,) in self._db.execute(query)]
+        yield from rows
+
+    @contextmanager
+    def _sound(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.DatabaseError, ValueError, TypeError, RecursionError) as error:
+            raise SlimcodecError(
+                f"{self.path} is damaged ({error}); take it away, and what it held is measured "
+                "again"
+            ) from error
 
     def close(self) -> None:
         """Fold the journal into the file and let go of it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import io
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -88,10 +89,16 @@ def _application(verbs: Iterable[str]) -> typer.Typer:
 
 def main() -> None:
     """Entry point: runs a verb; every foreseen failure becomes one line and an exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot print a character is given its number.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app(sys.argv[1:])
     except SlimcodecError as error:
         _fail(str(error), error.exit_status)
+    except MemoryError:
+        _fail("more memory is needed than this process may have; give it more", 1)
     except KeyboardInterrupt:
         _fail("interrupted; finished work is kept", 130)
     except BrokenPipeError:

@@ -46,6 +46,15 @@ def decode(
             help="Be content with what is whole of a damaged progressive stream: exit status 0.",
         ),
     ] = False,
+    max_pixels: Annotated[
+        int | None,
+        typer.Option(
+            "--max-pixels",
+            min=1,
+            metavar="N",
+            help="Refuse streams that claim more pixels; about 179 million when not given.",
+        ),
+    ] = None,
     runtime: RuntimeName = None,
     json: Json = False,
 ) -> None:
@@ -63,6 +72,8 @@ def decode(
 
     Example: slimcodec decode photo.slc --iterations 2 -o coarse.png
     """
+    import PIL.Image
+
     from slimcodec import library
     from slimcodec.cli.console import note, print_json
     from slimcodec.cli.options import naming, read_stream
@@ -75,6 +86,9 @@ def decode(
 
     if codec is not None and look is not None:
         raise UsageError("--look picks one of the built-in models; --codec names a model already")
+    if max_pixels is not None:
+        # The limit of every format, as Pillow counts it: beyond twice this it refuses.
+        PIL.Image.MAX_IMAGE_PIXELS = -(-max_pixels // 2)
     data, lost = read_stream(stream)
     # Not photo.png: that may well be the picture that was encoded.
     target = output or stream.with_suffix(".decoded.png")

@@ -46,6 +46,10 @@ Out = Annotated[
 ]
 
 
+_PIECE = 1 << 20
+"""Bytes that are read of a stream at a time."""
+
+
 def parse_qualities(text: str | None) -> tuple[float, ...] | None:
     """``"1,3,5"`` to numbers; None stays None.
 
@@ -74,12 +78,19 @@ def read_stream(path: Path) -> tuple[bytes, str | None]:
         StreamError: naming the file, when it cannot be read or nothing of it is whole.
     """
     from slimcodec.errors import StreamError
-    from slimcodec.stream import is_progressive, salvage
+    from slimcodec.stream import MAX_BYTES, is_progressive, salvage
 
+    read = bytearray()
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            # A device or a pipe need not end.
+            while (piece := file.read(_PIECE)) and len(read) <= MAX_BYTES:
+                read += piece
     except OSError as error:
         raise StreamError(f"{path} cannot be read: {(error.strerror or '').lower()}") from error
+    if len(read) > MAX_BYTES:
+        raise StreamError(f"{path} is no stream: it goes on after {MAX_BYTES:,} bytes")
+    data = bytes(read)
     if not is_progressive(data):
         return data, None
     with naming(path):

@@ -8,14 +8,18 @@ digest however often it is thawed and frozen.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from slimcodec.errors import UsageError
 
 __all__ = ["from_plain", "later", "to_plain"]
 
 C = TypeVar("C")
+
+_MOST = 1 << 16
+"""Channels, kernels and the like: seventy times those of the widest published network."""
 
 _LATER = "later"
 
@@ -44,12 +48,56 @@ def from_plain(kind: type[C], values: Mapping[str, Any], what: str) -> C:
         what: whose config it is, for the error.
 
     Raises:
-        UsageError: on a key that is not a field.
+        UsageError: on a key that is not a field, and on a value that is not of the field's type or
+            is beyond what a network could have: a manifest may say anything.
     """
     names = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
     if unknown := sorted(set(values) - names):
         raise UsageError(f"unknown {what} configuration key {', '.join(unknown)}")
-    return kind(**{key: _frozen(value) for key, value in values.items()})
+    frozen = {key: _frozen(value) for key, value in values.items()}
+    types = get_type_hints(kind)
+    for key, value in frozen.items():
+        if not _is_of(value, types[key]):
+            raise UsageError(f"{key} must be {_told(types[key])}, got {value!r:.80}")
+    return kind(**frozen)
+
+
+def _is_of(value: Any, kind: Any) -> bool:
+    if kind is int:
+        return type(value) is int and 0 <= value <= _MOST
+    if kind is float:
+        return type(value) in (int, float) and -math.inf < value < math.inf
+    if get_origin(kind) is Literal:
+        return isinstance(value, str) and value in get_args(kind)
+    if get_origin(kind) is tuple:
+        return isinstance(value, tuple) and len(value) <= _MOST and _are_of(value, get_args(kind))
+    if get_args(kind):  # a union
+        return any(_is_of(value, own) for own in get_args(kind))
+    return type(value) is kind
+
+
+def _are_of(values: tuple[Any, ...], kinds: tuple[Any, ...]) -> bool:
+    if kinds[-1] is Ellipsis:
+        kinds = kinds[:1] * len(values)
+    return len(values) == len(kinds) and all(map(_is_of, values, kinds))
+
+
+def _told(kind: Any) -> str:
+    if kind is int:
+        return f"a whole number from 0 to {_MOST}"
+    if kind is float:
+        return "a finite number"
+    if kind is bool:
+        return "true or false"
+    if get_origin(kind) is Literal:
+        return " or ".join(map(repr, get_args(kind)))
+    if get_origin(kind) is tuple and get_args(kind)[-1] is Ellipsis:
+        return f"a list, each {_told(get_args(kind)[0])}"
+    if get_origin(kind) is tuple:
+        return f"a list of {', '.join(_told(own) for own in get_args(kind))}"
+    if get_args(kind):
+        return " or ".join(_told(own) for own in get_args(kind))
+    return "a text" if kind is str else "nothing"
 
 
 def _frozen(value: Any) -> Any:

@@ -36,6 +36,7 @@ from slimcodec import registry
 from slimcodec.atomic import write_atomically
 from slimcodec.errors import ModelFileError, UsageError
 from slimcodec.machine import memory_bytes
+from slimcodec.model_file.fitting import check_fitting
 from slimcodec.model_file.layout import STEP, Contents, same
 from slimcodec.model_file.model import FAITHFUL, Model
 from slimcodec.model_file.packing import PACKED_TYPES, pack, unpack
@@ -48,6 +49,17 @@ _READABLE = (1, 2, 3)
 _LONGEST_NAME = 200
 """Of a file that a model builds on; file systems stop at 255 bytes."""
 _MANIFEST_KEYS = ("name", "family", "config", "history", "stream_id", "digest")
+_KINDS = {
+    "name": (str, "a name"),
+    "family": (str, "a name"),
+    "stream_id": (str, "a name"),
+    "digest": (str, "a name"),
+    "look": (str, "a name"),
+    "config": (dict, "a table"),
+    "quantization": (dict, "a table"),
+    "history": (list, "a list"),
+}
+"""What the manifest's values must be, where they are there."""
 _PLENTY, _PER_BYTE = 1 << 28, 1 << 10
 """Values that any file may claim to hold, and how many more its size speaks for: the largest model
 has 1.8e8, and with one weight in a thousand left it would still store 600 in a byte."""
@@ -252,6 +264,7 @@ def _stream_id(model: Model, path: Path) -> str:
     try:
         family = registry.families.get(model.family)
         sums = family.integer_sums(family.config(model.config))
+        check_fitting(model)
         if not any(name in model.quantization.activations for one in sums for name in one.layers):
             raise ModelFileError(
                 "slimcodec 0.1.0 made it, with other integers; that version reads it, or make "
@@ -287,8 +300,13 @@ def opened(path: Path) -> Iterator[tuple[dict[str, Any], Any]]:
             for key in _MANIFEST_KEYS:
                 if key not in manifest:
                     raise ModelFileError(f"{path}: its manifest lacks {key!r}")
-            if not isinstance(manifest.get("look", FAITHFUL), str):
-                raise ModelFileError(f"{path}: its look is {manifest['look']!r}, not a name")
+            for key, (kind, wanted) in _KINDS.items():
+                if not isinstance(manifest.get(key, kind()), kind):
+                    raise ModelFileError(
+                        f"{path}: its {key} is {manifest[key]!r:.40}, not {wanted}"
+                    )
+            if not all(isinstance(entry, dict) for entry in manifest["history"]):
+                raise ModelFileError(f"{path}: its history is no list of tables")
             if manifest["format"] > 1:
                 _check_claims(path, manifest)
             yield manifest, file

@@ -95,7 +95,8 @@ class WeightGrid:
             raise ModelFileError(f"weights of {self.bits} bits and their steps do not fit together")
 
     def _check_table(self, table: tuple[float, ...]) -> None:
-        short = np.asarray(table, np.float32)
+        with np.errstate(over="ignore"):
+            short = np.asarray(table, np.float32)
         sound = (
             self.bits in TABLE_BITS
             and len(table) == 2**self.bits
@@ -129,7 +130,7 @@ class WeightGrid:
             table = values.get("table")
             positions = None if table is None else tuple(map(float, table))
             return cls(integers, steps, values["axis"], values["bits"], positions)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
             raise ModelFileError(f"{values!r:.80} is no grid of weights") from error
 
     def broadcast_steps(self) -> NDArray[np.float32]:
@@ -209,7 +210,7 @@ class ActivationGrid:
         """The inverse of ``to_dict``."""
         try:
             return cls(float(values["step"]), int(values["bits"]), float(values["lowest"]))
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ModelFileError(f"{dict(values)!r} is no activation grid") from error
 
 

@@ -16,7 +16,17 @@ from slimcodec.runtime.bundle import Bundle
 from slimcodec.runtime.cache import KnownFile, known_file, remember_file
 from slimcodec.types import Codec
 
-__all__ = ["DEFAULT", "Graph", "Operator", "Runtime", "Source", "glue", "open_codec", "open_file"]
+__all__ = [
+    "DEFAULT",
+    "Graph",
+    "Operator",
+    "Runtime",
+    "Source",
+    "failure",
+    "glue",
+    "open_codec",
+    "open_file",
+]
 
 DEFAULT = "onnx"
 """What runs a model when nobody says what shall."""
@@ -26,12 +36,20 @@ Source = Model | Bundle
 
 
 class Graph(Protocol):
-    """One executable graph: arrays in, an array or a tuple of them out, as the family says."""
+    """One executable graph: arrays in, an array or a tuple of them out, as the family says.
+
+    Any number of threads may call it at once; each gets what it would have got alone, in arrays of
+    its own.
+    """
 
     def __call__(self, *arrays: NDArray[Any]) -> Any: ...
 
 
 _MULTIPLYING = ("Conv", "conv", "MatMul", "Gemm")
+
+
+_LACKS_MEMORY = ("bad_alloc", "bad alloc", "allocate", "out of memory", "not enough memory")
+"""What runtimes say that lack memory, whose errors are of no kind of their own."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +99,20 @@ class Runtime(Protocol):
 
     def operators(self, source: Source, use: Callable[[Codec], object]) -> list[Operator]:
         """Every operator that ran while a codec was put to use, from the runtime's own profile."""
+
+
+def failure(runtime: str, graph: str, error: Exception) -> Exception:
+    """What an error of a runtime's own means, in one line.
+
+    Args:
+        runtime: its name.
+        graph: that it was to load or to run.
+        error: what it raised.
+    """
+    reason = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, MemoryError) or any(sign in reason.lower() for sign in _LACKS_MEMORY):
+        return MemoryError(f"{runtime} lacks memory for {graph}: {reason}")
+    return BundleError(f"{runtime} cannot run {graph}: {reason}")
 
 
 def open_codec(source: Source, runtime: str | None = None, *, model_bytes: int = 0) -> Codec:
@@ -142,7 +174,7 @@ def glue(source: Source, graphs: Mapping[str, Graph], model_bytes: int = 0) -> C
         return whole
     try:
         codec: Any = _glued(source.model, source, graphs, model_bytes or source.bytes)
-    except (LookupError, TypeError, ValueError, ModelFileError) as error:
+    except (LookupError, TypeError, ValueError, ArithmeticError, ModelFileError) as error:
         raise BundleError(f"{source.folder} is damaged: {type(error).__name__}: {error}") from error
     if codec.stream_id.hex() != source.model["stream_id"]:
         raise BundleError(

@@ -23,12 +23,25 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
+from safetensors.numpy import save as to_bytes
 
 from slimcodec import registry
-from slimcodec.errors import BundleError, ModelFileError, UsageError
+from slimcodec.errors import BundleError, ModelFileError, SlimcodecError, UsageError
 from slimcodec.model_file import FAITHFUL, Contents, Model
 from slimcodec.quantization import ActivationGrid, Quantization
+from slimcodec.runtime.manifest import (
+    CODING,
+    FORMAT,
+    MANIFEST,
+    WAY_KEYS,
+    WEIGHTS,
+    FileFacts,
+    GraphFile,
+    Manifest,
+    check_regular,
+    read_manifest,
+)
 
 __all__ = [
     "WEIGHTS",
@@ -40,28 +53,6 @@ __all__ = [
     "open_bundle",
     "write_bundle",
 ]
-
-FORMAT = 1
-MANIFEST, WEIGHTS, CODING = "bundle.json", "weights.bin", "coding.safetensors"
-_KEYS = ("format", "runtime", "model", "graphs", "steps", "grids", "files")
-_WAY_KEYS = ("inputs", "outputs", "layers")
-_MODEL_KEYS = ("name", "family", "config", "stream_id", "look", "digest")
-
-
-@dataclass(frozen=True)
-class GraphFile:
-    """One way to call a graph.
-
-    Attributes:
-        file: name in the bundle's folder.
-        inputs, outputs: names, in order.
-        layers: those of the network that it computes, by name.
-    """
-
-    file: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    layers: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -75,6 +66,7 @@ class Bundle:
         graphs: by the name the codec's glue calls them, the ways to call each.
         contents: what the glue computes with, as tensors.
         grids: of quantized weights and activations, plain values, for telling people.
+        inputs: the same of activations, as grids.
         files: name to SHA-256 of every file but the manifest.
         bytes: of all its files.
         kept: whether it lies in the cache folder, made of the model by this machine.
@@ -86,6 +78,7 @@ class Bundle:
     graphs: Mapping[str, Sequence[GraphFile]]
     contents: Contents
     grids: Mapping[str, Any]
+    inputs: Mapping[str, ActivationGrid]
     files: Mapping[str, str]
     bytes: int
     kept: bool = False
@@ -95,8 +88,7 @@ class Bundle:
         """What the codec's glue computes with (``codecs.family.Coding``), made once."""
         family = registry.families.get(self.model["family"])
         config = family.config(self.model["config"])
-        inputs = {n: ActivationGrid.from_dict(g) for n, g in self.grids["activations"].items()}
-        grids = Quantization(self.contents.grids, inputs)
+        grids = Quantization(self.contents.grids, self.inputs)
         return family.coding(config, self.contents.weights, grids, self.contents.frozen)
 
 
@@ -116,68 +108,54 @@ def open_bundle(folder: Path, *, kept: bool = False) -> Bundle:
     Raises:
         BundleError: when it is none, or a file is missing or altered.
     """
-    manifest = _manifest(folder)
-    size = (folder / MANIFEST).stat().st_size
-    for name, facts in manifest["files"].items():
-        size += _check_file(folder, name, facts, digest=not kept or name == CODING)
+    manifest = read_manifest(folder)
+    size = check_regular(folder / MANIFEST)
+    for name, facts in manifest.files.items():
+        size += _check_file(folder / name, facts, digest=not kept or name == CODING)
+    _check_graphs(folder, manifest)
     try:
-        graphs = {
-            name: tuple(
-                GraphFile(way["file"], *(tuple(way[key]) for key in _WAY_KEYS)) for way in ways
-            )
-            for name, ways in manifest["graphs"].items()
-        }
-        contents = Contents.read(load_file(folder / CODING), manifest["steps"])
+        contents = Contents.read(load_file(folder / CODING), dict(manifest.steps))
     except (SafetensorError, ModelFileError, LookupError, TypeError, ValueError, OSError) as error:
         raise BundleError(f"{folder} is damaged: {type(error).__name__}: {error}") from error
     return Bundle(
         folder,
-        manifest["runtime"],
-        manifest["model"],
-        graphs,
+        manifest.runtime,
+        manifest.model,
+        manifest.graphs,
         contents,
-        manifest["grids"],
-        {name: facts["sha256"] for name, facts in manifest["files"].items()},
+        manifest.grids,
+        manifest.inputs,
+        {name: facts.sha256 for name, facts in manifest.files.items()},
         size,
         kept,
     )
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
-    path = folder / MANIFEST
-    if not path.is_file():
-        raise BundleError(f"{folder} is no bundle: it has no {MANIFEST}")
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BundleError(f"{path} cannot be read: {error}") from error
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        found = manifest.get("format") if isinstance(manifest, dict) else None
-        raise BundleError(f"{path} has format {found}, this slimcodec reads {FORMAT}")
-    for key in _KEYS:
-        if key not in manifest:
-            raise BundleError(f"{path} lacks {key!r}")
-    if not isinstance(manifest["model"], dict) or set(_MODEL_KEYS) - set(manifest["model"]):
-        raise BundleError(f"{path} does not say all of {', '.join(_MODEL_KEYS)} of its model")
-    if not isinstance(manifest["files"], dict) or CODING not in manifest["files"]:
-        raise BundleError(f"{path} does not list {CODING}")
-    return manifest
-
-
-def _check_file(folder: Path, name: str, facts: Any, *, digest: bool) -> int:
-    path = folder / name
-    if Path(name).name != name:
-        raise BundleError(f"{folder} lists {name!r}, which is not a file inside it")
-    if not path.is_file():
-        raise BundleError(f"{folder} lacks {name}; export the model again")
-    size = path.stat().st_size
-    whole = isinstance(facts, dict) and size == facts.get("bytes")
-    if not whole or (digest and _sha256(path) != facts.get("sha256")):
+def _check_file(path: Path, facts: FileFacts, *, digest: bool) -> int:
+    size = check_regular(path)
+    if size != facts.bytes or (digest and _sha256(path) != facts.sha256):
         raise BundleError(
             f"{path} was altered after the bundle was written: its digest does not match; export "
             "the model again"
         )
     return size
+
+
+def _check_graphs(folder: Path, manifest: Manifest) -> None:
+    """Every way that the model's glue will call a graph must be there."""
+    model = manifest.model
+    try:
+        family = registry.families.get(model["family"])
+        signatures = family.signatures(family.config(model["config"]))
+    except (SlimcodecError, LookupError, TypeError, ValueError, ArithmeticError) as error:
+        raise BundleError(f"{folder}: its configuration is damaged: {error}") from error
+    for name, ways in signatures.items():
+        wanted = {(len(way.inputs), len(way.outputs)) for way in ways}
+        found = {(len(way.inputs), len(way.outputs)) for way in manifest.graphs.get(name, ())}
+        if not wanted <= found:
+            raise BundleError(
+                f"{folder} lacks the graph {name!r}, or a way to call it; export the model again"
+            )
 
 
 def check_graph(bundle: Bundle, file: str) -> None:
@@ -187,6 +165,7 @@ def check_graph(bundle: Bundle, file: str) -> None:
         BundleError: when something was altered.
     """
     for name in (file, WEIGHTS) if bundle.kept else ():
+        check_regular(bundle.folder / name)
         if _sha256(bundle.folder / name) != bundle.files[name]:
             raise BundleError(f"{bundle.folder / name} was altered; remove {bundle.folder}")
 
@@ -216,7 +195,8 @@ def write_bundle(
     weights = {k: v for k, v in model.weights.items() if k.startswith(own)}
     contents = Contents(weights, grids, model.frozen)
     tensors = {name: contents.tensor(name) for name in contents.names()}
-    save_file(tensors, source / CODING)
+    # Not its own way to write files: that makes them readable by their owner alone.
+    (source / CODING).write_bytes(to_bytes(tensors))
     manifest = {
         "format": FORMAT,
         "runtime": runtime,
@@ -230,7 +210,7 @@ def write_bundle(
         },
         "graphs": {
             name: [
-                {"file": way.file, **{key: list(getattr(way, key)) for key in _WAY_KEYS}}
+                {"file": way.file, **{key: list(getattr(way, key)) for key in WAY_KEYS}}
                 for way in ways
             ]
             for name, ways in graphs.items()

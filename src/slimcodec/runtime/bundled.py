@@ -3,6 +3,7 @@ first called, so that a decoder never loads an encoder."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from slimcodec.machine import available_cores, tune_allocator
 from slimcodec.model_file import Model
-from slimcodec.runtime.base import Graph, Operator, Source, glue
+from slimcodec.runtime.base import Graph, Operator, Source, failure, glue
 from slimcodec.runtime.bundle import Bundle, GraphFile
 from slimcodec.runtime.cache import keep_bundle, kept_bundle
 from slimcodec.types import Codec
@@ -29,7 +30,8 @@ what they made, and of any other."""
 class LoadedGraph(Protocol):
     """One way to call a graph, ready to run."""
 
-    def run(self, arrays: tuple[NDArray[Any], ...]) -> list[NDArray[Any]]: ...
+    def run(self, arrays: tuple[NDArray[Any], ...]) -> list[NDArray[Any]]:
+        """Outputs, the caller's own; from any number of threads at once."""
 
     def profile(self) -> list[tuple[str, str, bool, float]]:
         """Of a graph that was loaded for profiling, what ran: kind, names in the runtime's words,
@@ -60,11 +62,15 @@ class BundleRuntime:
         """Changes to graphs that it gains from, in order."""
         raise NotImplementedError
 
+    def problems(self) -> tuple[type[Exception], ...]:
+        """What its library raises when it cannot load or run a graph."""
+        raise NotImplementedError
+
     def load(self, bundle: Bundle, way: GraphFile, profiled: bool) -> LoadedGraph:
-        """Make a graph ready to run.
+        """Make a graph ready to run; raises what ``problems`` says.
 
         Raises:
-            BundleError: when the runtime cannot run it, in one line.
+            BundleError: when the graph was altered.
         """
         raise NotImplementedError
 
@@ -121,12 +127,21 @@ class _Way:
     ) -> None:
         self.runtime, self.bundle, self.file, self.profiled = runtime, bundle, file, profiled
         self._loaded: LoadedGraph | None = None
+        self._loading = threading.Lock()
 
     def __call__(self, *arrays: NDArray[Any]) -> Any:
-        if self._loaded is None:
-            self._loaded = self.runtime.load(self.bundle, self.file, self.profiled)
-        out = self._loaded.run(arrays)
+        try:
+            out = self._ready().run(arrays)
+        except self.runtime.problems() as error:
+            raise failure(self.runtime.name, self.file.file, error) from error
         return out[0] if len(out) == 1 else tuple(out)
+
+    def _ready(self) -> LoadedGraph:
+        """Loaded by the first call; others that come meanwhile wait for it."""
+        with self._loading:
+            if self._loaded is None:
+                self._loaded = self.runtime.load(self.bundle, self.file, self.profiled)
+            return self._loaded
 
     def profile(self) -> list[tuple[str, str, bool, float]]:
         return self._loaded.profile() if self._loaded is not None else []

@@ -12,24 +12,44 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 from slimcodec.atomic import write_atomically
 from slimcodec.errors import BundleError, SlimcodecError
+from slimcodec.machine import cpu_flags, cpu_name
 from slimcodec.runtime.bundle import Bundle, open_bundle
 
-__all__ = ["KnownFile", "cache_folder", "keep_bundle", "kept_bundle", "kept_folder", "known_file"]
+__all__ = [
+    "KnownFile",
+    "cache_folder",
+    "keep_bundle",
+    "kept_bundle",
+    "kept_folder",
+    "kept_work",
+    "known_file",
+]
+
+T = TypeVar("T")
 
 _VERSION = 10
 """Of what export writes; raised when the same model comes to give other graphs."""
 
+
+_STATES = "states.json"
+"""Sizes and times of change of the other files in a folder of what a runtime made."""
+
+_MAKING = threading.Lock()
+"""One bundle is made at a time in a process."""
 
 _SETTLED_NS = 2_000_000_000
 """How long a file must have lain unchanged before it is remembered: a change within one tick of the
@@ -100,16 +120,57 @@ def keep_bundle(digest: str, runtime: str, make: Callable[[Path], None]) -> Bund
         make: writes it to a folder, whole or not at all.
     """
     place = _place(digest, runtime)
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        make(place)
-    except (OSError, SlimcodecError):
-        # Another process may have been faster; else nothing can be kept there.
+    with _MAKING:
+        # Another thread may have been faster, and what it made may be in use.
         if (found := kept_bundle(digest, runtime)) is not None:
             return found
-        place = Path(_passing().name) / place.name
-        make(place)
-    return open_bundle(place, kept=True)
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            make(place)
+        except (OSError, SlimcodecError):
+            # Another process may have been faster; else nothing can be kept there.
+            if (found := kept_bundle(digest, runtime)) is not None:
+                return found
+            place = Path(_passing().name) / place.name
+            if not place.exists():
+                make(place)
+        return open_bundle(place, kept=True)
+
+
+def kept_work(
+    room: str,
+    facts: tuple[object, ...],
+    load: Callable[[Path], T],
+    make: Callable[[Path | None], T],
+) -> T:
+    """What a runtime makes of a graph: from what was kept of it, or made now, and kept.
+
+    A folder of what is kept is filled aside and renamed, and never changed again, as others may
+    have it mapped into their memory.
+
+    Args:
+        room: a folder in the cache.
+        facts: all that it depends on; the processor is among it without being said.
+        load: from a folder that is as it was left.
+        make: anew; what there is to keep is left in the folder, where one is given.
+    """
+    work = kept_folder(room)
+    if work is None:
+        return make(None)
+    name = hashlib.sha256(repr((facts, (cpu_name(), *cpu_flags()))).encode()).hexdigest()[:32]
+    if _sound(work / name):
+        return load(work / name)
+    aside = work / f".slimcodec-{os.urandom(6).hex()}"
+    try:
+        aside.mkdir()
+        made = make(aside)
+        _keep(aside, work / name)
+        return made
+    except OSError:
+        # A disk that is full, for example; the graph runs without.
+        return make(None)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def kept_folder(name: str) -> Path | None:
@@ -145,6 +206,31 @@ def _record(path: Path) -> Path:
 def _state(path: Path) -> list[int]:
     facts = path.stat()
     return [facts.st_size, facts.st_mtime_ns]
+
+
+def _sound(place: Path) -> bool:
+    """Whether a folder is as it was left: sizes and times of change, as a digest would take longer
+    than making it all again."""
+    try:
+        states = json.loads((place / _STATES).read_text(encoding="utf-8"))
+        return bool(states) and all(_state(place / name) == own for name, own in states.items())
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def _keep(made: Path, place: Path) -> None:
+    """Give a folder its name, unless another thread or process was faster, which may be using what
+    it put there."""
+    states = {path.name: _state(path) for path in made.iterdir()}
+    (made / _STATES).write_text(json.dumps(states), encoding="utf-8")
+    if _sound(place):
+        return
+    shutil.rmtree(place, ignore_errors=True)
+    try:
+        made.rename(place)
+    except OSError:
+        if not _sound(place):
+            raise
 
 
 @cache

@@ -7,10 +7,7 @@ the generator of ``hific-s`` is ready after 6 ms for 63.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -19,11 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from slimcodec.errors import BundleError, SlimcodecError
-from slimcodec.machine import cpu_flags, cpu_name
+from slimcodec.errors import SlimcodecError
 from slimcodec.runtime.bundle import WEIGHTS, Bundle, GraphFile, check_graph
 from slimcodec.runtime.bundled import BundleRuntime
-from slimcodec.runtime.cache import kept_folder
+from slimcodec.runtime.cache import kept_work
 
 if TYPE_CHECKING:
     from slimcodec.graphs import ir
@@ -36,10 +32,11 @@ _PROBLEMS = (
     "InvalidArgument",
     "InvalidGraph",
     "InvalidProtobuf",
+    "NoSuchFile",
     "NotImplemented",
     "RuntimeException",
 )
-_GRAPH, _TENSORS, _STATES = "graph.onnx", "tensors.bin", "states.json"
+_GRAPH, _TENSORS = "graph.onnx", "tensors.bin"
 _SMALL = 256
 """Bytes up to which a tensor stays inside a kept graph."""
 
@@ -64,44 +61,31 @@ class OnnxRuntime(BundleRuntime):
             rewrites.convolutions_as_products,
         )
 
+    def problems(self) -> tuple[type[Exception], ...]:
+        return _problems()
+
     def load(self, bundle: Bundle, way: GraphFile, profiled: bool) -> _Graph:
-        try:
-            if profiled or not bundle.kept:
-                check_graph(bundle, way.file)
-                return _Graph(self, bundle.folder / way.file, way, profiled)
-            return self._kept(bundle, way)
-        except _problems() as error:
-            raise BundleError(
-                f"ONNX Runtime {self.library.__version__} cannot run {way.file}: "
-                f"{' '.join(str(error).split())}"
-            ) from error
+        if profiled or not bundle.kept:
+            check_graph(bundle, way.file)
+            return _Graph(self, bundle.folder / way.file, way, profiled)
+        return self._kept(bundle, way)
 
     def describe(self) -> dict[str, Any]:
         return {"onnxruntime": self.library.__version__, "threads": self.threads}
 
     def _kept(self, bundle: Bundle, way: GraphFile) -> _Graph:
         """From what was made of the graph before; made now where that is not there or not whole."""
-        sessions = kept_folder("sessions")
-        if sessions is None:
+
+        def make(folder: Path | None) -> _Graph:
             check_graph(bundle, way.file)
-            return _Graph(self, bundle.folder / way.file, way)
-        facts = (bundle.files[way.file], bundle.files[WEIGHTS], self.library.__version__)
-        machine = (cpu_name(), *cpu_flags())
-        place = sessions / hashlib.sha256(repr((facts, machine)).encode()).hexdigest()[:32]
-        if _sound(place):
-            return _Graph(self, place / _GRAPH, way, optimised=True)
-        check_graph(bundle, way.file)
-        made = sessions / f".slimcodec-{os.urandom(6).hex()}"
-        try:
-            made.mkdir()
-            graph = _Graph(self, bundle.folder / way.file, way, keep=made)
-            _keep(made, place)
-            return graph
-        except OSError:
-            # A disk that is full, for example; the graph runs without.
-            return _Graph(self, bundle.folder / way.file, way)
-        finally:
-            shutil.rmtree(made, ignore_errors=True)
+            return _Graph(self, bundle.folder / way.file, way, keep=folder)
+
+        return kept_work(
+            "sessions",
+            (bundle.files[way.file], bundle.files[WEIGHTS], self.library.__version__),
+            lambda folder: _Graph(self, folder / _GRAPH, way, optimised=True),
+            make,
+        )
 
 
 class _Graph:
@@ -190,31 +174,6 @@ def _imported() -> Any:
 def _problems() -> tuple[type[Exception], ...]:
     from onnxruntime.capi import onnxruntime_pybind11_state as problems
 
-    return tuple(getattr(problems, name) for name in _PROBLEMS)
-
-
-def _sound(place: Path) -> bool:
-    """Whether a kept graph is as it was left: sizes and times of change, as a digest would take
-    longer than making it ready to run."""
-    try:
-        states = json.loads((place / _STATES).read_text(encoding="utf-8"))
-        return bool(states) and all(_state(place / name) == own for name, own in states.items())
-    except (OSError, ValueError, AttributeError):
-        return False
-
-
-def _keep(made: Path, place: Path) -> None:
-    states = {path.name: _state(path) for path in made.iterdir()}
-    (made / _STATES).write_text(json.dumps(states), encoding="utf-8")
-    shutil.rmtree(place, ignore_errors=True)
-    try:
-        made.rename(place)
-    except OSError:
-        # Another process was faster.
-        if not _sound(place):
-            raise
-
-
-def _state(path: Path) -> list[int]:
-    facts = path.stat()
-    return [facts.st_size, facts.st_mtime_ns]
+    # Some of what goes wrong in its C++ comes as Python's own.
+    own = (getattr(problems, name) for name in _PROBLEMS)
+    return (*own, RuntimeError, ValueError, TypeError, MemoryError, OSError)

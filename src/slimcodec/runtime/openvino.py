@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from slimcodec.errors import BundleError, MissingExtraError
-from slimcodec.runtime.bundle import Bundle, GraphFile, check_graph
+from slimcodec.errors import MissingExtraError
+from slimcodec.runtime.bundle import WEIGHTS, Bundle, GraphFile, check_graph
 from slimcodec.runtime.bundled import BundleRuntime
-from slimcodec.runtime.cache import kept_folder
+from slimcodec.runtime.cache import kept_work
 
 if TYPE_CHECKING:
     from slimcodec.graphs import ir
@@ -47,6 +49,9 @@ class OpenVinoRuntime(BundleRuntime):
             blocks.patches_as_channels,
         )
 
+    def problems(self) -> tuple[type[Exception], ...]:
+        return (RuntimeError, ValueError, TypeError, MemoryError, OSError)
+
     def load(self, bundle: Bundle, way: GraphFile, profiled: bool) -> _Graph:
         check_graph(bundle, way.file)
         settings: dict[str, Any] = {
@@ -56,15 +61,19 @@ class OpenVinoRuntime(BundleRuntime):
             "NUM_STREAMS": 1,
             "INFERENCE_NUM_THREADS": self.threads,
             "PERF_COUNT": profiled,
-            **_kept(),
         }
-        try:
-            compiled = self.core.compile_model(bundle.folder / way.file, "CPU", settings)
-        except RuntimeError as error:
-            raise BundleError(
-                f"OpenVINO {self.library.__version__} cannot run {way.file}: "
-                f"{' '.join(str(error).split())}"
-            ) from error
+        path = bundle.folder / way.file
+
+        def compiled_in(folder: Path | None) -> Any:
+            own = settings if folder is None else {**settings, "CACHE_DIR": str(folder)}
+            return self.core.compile_model(path, "CPU", own)
+
+        # It knows a graph again by its path and time of change.
+        facts = (str(path.resolve()), path.stat().st_mtime_ns, self.threads, profiled)
+        digests = bundle.files[way.file], bundle.files[WEIGHTS], self.library.__version__
+        # A folder for each graph, complete before anyone reads it: OpenVINO maps files of its cache
+        # into memory, and another core or process that writes one anew ends those that have it.
+        compiled = kept_work("openvino", (*facts, *digests), compiled_in, compiled_in)
         return _Graph(compiled, len(way.outputs), self.library)
 
     def describe(self) -> dict[str, Any]:
@@ -79,29 +88,38 @@ def _imported() -> Any:
     return openvino
 
 
-def _kept() -> dict[str, str]:
-    """Where compiled graphs are kept, which makes a cold decode a sixth shorter; nothing where no
-    folder can be made."""
-    folder = kept_folder("openvino")
-    return {} if folder is None else {"CACHE_DIR": str(folder)}
-
-
 class _Graph:
     """A graph for pictures of any size. One compiled for the size that comes again and again is a
     twentieth to a seventh faster, but adds floats in another order: the same picture would become
-    other bytes from some call on."""
+    other bytes from some call on.
+
+    A request holds what it was given and what it made, so it belongs to one call at a time: a call
+    takes an idle one, or makes one more, and lays it back. There are as many as calls ran at once.
+    """
 
     def __init__(self, compiled: Any, outputs: int, library: Any) -> None:
         self.compiled, self.outputs, self.library = compiled, outputs, library
-        self.request = compiled.create_infer_request()
+        self._idle: list[Any] = []
+        self._making = threading.Lock()
 
     def run(self, arrays: tuple[NDArray[Any], ...]) -> list[NDArray[Any]]:
-        self.request.infer(list(arrays), share_inputs=True)
+        request = self._request()
+        request.infer(list(arrays), share_inputs=True)
         # Copied: the next call writes over them.
-        return [self.request.get_output_tensor(n).data.copy() for n in range(self.outputs)]
+        out = [request.get_output_tensor(n).data.copy() for n in range(self.outputs)]
+        # One that failed does not come here and is used no more.
+        self._idle.append(request)
+        return out
+
+    def _request(self) -> Any:
+        try:
+            return self._idle.pop()  # by one thread alone, as Python's lists go
+        except IndexError:
+            with self._making:
+                return self.compiled.create_infer_request()
 
     def profile(self) -> list[tuple[str, str, bool, float]]:
-        """Of the last call."""
+        """Of the last call; none where it was never called."""
         sources = {
             node.get_friendly_name(): node.get_rt_info()["originalLayersNames"].astype(str)
             for node in self.compiled.get_runtime_model().get_ops()
@@ -114,6 +132,7 @@ class _Graph:
                 counter.exec_type.lower().endswith(("i8", "u8")),
                 counter.real_time.total_seconds() * 1000,
             )
-            for counter in self.request.profiling_info
+            for request in self._idle[-1:]
+            for counter in request.profiling_info
             if counter.status == self.library.ProfilingInfo.Status.EXECUTED
         ]

@@ -14,7 +14,7 @@ from slimcodec import registry
 from slimcodec.errors import MissingExtraError, UsageError
 from slimcodec.machine import tune_allocator
 from slimcodec.model_file import Model, thaw_network
-from slimcodec.runtime.base import Graph, Operator, Source, glue
+from slimcodec.runtime.base import Graph, Operator, Source, failure, glue
 from slimcodec.runtime.bundle import Bundle
 from slimcodec.types import Codec
 
@@ -40,7 +40,8 @@ class TorchRuntime:
         return None
 
     def graphs(self, source: Source) -> Mapping[str, Graph]:
-        return on_arrays(_graphs(_model(source)))
+        graphs = on_arrays(_graphs(_model(source)))
+        return {name: _told(name, graph) for name, graph in graphs.items()}
 
     def describe(self) -> dict[str, Any]:
         return {"torch": torch.__version__, "threads": torch.get_num_threads()}
@@ -65,6 +66,18 @@ def _graphs(model: Model) -> Mapping[str, Callable[..., Any]]:
     network = thaw_network(model).to(memory_format=torch.channels_last)
     graphs: Mapping[str, Callable[..., Any]] = registry.families.get(model.family).graphs(network)
     return graphs
+
+
+def _told(name: str, graph: Graph) -> Graph:
+    """The same, with torch's errors as everyone's."""
+
+    def call(*arrays: NDArray[Any]) -> Any:
+        try:
+            return graph(*arrays)
+        except (RuntimeError, MemoryError) as error:
+            raise failure("torch", name, error) from error
+
+    return call
 
 
 def _profiled(name: str, graph: Graph, found: list[Operator]) -> Graph:

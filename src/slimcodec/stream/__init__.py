@@ -2,6 +2,7 @@
 it."""
 
 from slimcodec.stream.container import (
+    MAX_BYTES,
     MAX_PIXELS,
     MAX_SECTIONS,
     Stream,
@@ -13,9 +14,11 @@ from slimcodec.stream.container import (
     unpack,
 )
 from slimcodec.stream.entropy import SYMBOL_LIMIT, SymbolDecoder, SymbolEncoder
+from slimcodec.stream.models import least_bits
 from slimcodec.stream.tables import Tables
 
 __all__ = [
+    "MAX_BYTES",
     "MAX_PIXELS",
     "MAX_SECTIONS",
     "SYMBOL_LIMIT",
@@ -25,6 +28,7 @@ __all__ = [
     "Tables",
     "cut",
     "is_progressive",
+    "least_bits",
     "pack",
     "salvage",
     "section_ends",

@@ -34,6 +34,7 @@ from dataclasses import dataclass
 from slimcodec.errors import StreamError, UsageError
 
 __all__ = [
+    "MAX_BYTES",
     "MAX_PIXELS",
     "MAX_SECTIONS",
     "Stream",
@@ -50,6 +51,8 @@ VERSION, PROGRESSIVE = 1, 2
 ID_BYTES = 8
 MAX_PIXELS = 1 << 28
 """Larger images are refused before memory is taken for them."""
+MAX_BYTES = 3 * MAX_PIXELS
+"""Of a whole stream: what is longer than its pixels is none."""
 MAX_SECTIONS = 256
 """Of a progressive stream; more cannot be steps of a codec."""
 

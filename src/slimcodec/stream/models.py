@@ -8,7 +8,8 @@ because a picture uses some of them only.
 
 from __future__ import annotations
 
-from functools import cache
+import math
+from functools import cache, cached_property
 from typing import TypeAlias
 from weakref import WeakKeyDictionary
 
@@ -25,6 +26,7 @@ __all__ = [
     "Models",
     "categorical",
     "flag_frequencies",
+    "least_bits",
     "models_of",
     "surprise",
     "uniform",
@@ -137,6 +139,18 @@ class Models(dict[int, Model]):
         model = self[key] = categorical(self._of(key))
         return model
 
+    @cached_property
+    def least_bits(self) -> NDArray[np.float64]:
+        """Of a symbol under each table, [n]: nothing that is coded takes less, but for what comes
+        before the coder's state has filled (a word or two)."""
+        bits = np.array([self._fewest(key) for key in range(len(self.reaches) + self.classes)])
+        bits[len(self.reaches) :] /= FLAGS
+        least: NDArray[np.float64] = bits.take(self.groups)
+        return least
+
+    def _fewest(self, key: int) -> float:
+        return -math.log2(int(self._of(key).max()) / TOTAL)
+
     def _of(self, key: int) -> NDArray[np.integer]:
         tables = len(self.reaches)
         if key >= tables:
@@ -201,6 +215,11 @@ def models_of(tables: Tables) -> Models:
     if models is None:
         models = _MODELS[tables] = Models(tables)
     return models
+
+
+def least_bits(tables: Tables) -> NDArray[np.float64]:
+    """The fewest bits that a symbol takes under each table, [n]."""
+    return models_of(tables).least_bits
 
 
 @cache

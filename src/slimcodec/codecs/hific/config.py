@@ -14,10 +14,12 @@ from itertools import pairwise
 from typing import Any, Literal
 
 from slimcodec.codecs.fields import from_plain, later, to_plain
-from slimcodec.codecs.latents.config import LatentsConfig, check_widths
+from slimcodec.codecs.latents.config import LatentsConfig, check_range, check_widths
 from slimcodec.errors import UsageError
 
 __all__ = ["HificConfig", "hific", "hific_s"]
+
+_MOST_BLOCKS, _MOST_STAGES, _WIDEST_KERNEL = 256, 6, 31
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,24 @@ class HificConfig(LatentsConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_range("trunk_width", self.trunk_width, 2)
+        check_range("residual_blocks", self.residual_blocks, 0, _MOST_BLOCKS)
+        check_range("stem_width", self.stem_width, 1)
+        check_range("stage_kernel", self.stage_kernel, 2, _WIDEST_KERNEL)
+        check_range("picture_stride", self.picture_stride, 2, 1 << _MOST_STAGES)
+        if self.stem_kernel is not None:
+            check_range("stem_kernel", self.stem_kernel, 1, _WIDEST_KERNEL)
+        for name in ("encoder_widths", "generator_widths"):
+            widths = getattr(self, name)
+            if not 1 <= len(widths) <= _MOST_STAGES or min(widths) < 1:
+                raise UsageError(
+                    f"{name} must be 1 to {_MOST_STAGES} whole numbers above 0, got {widths}"
+                )
+        if not self.input_scale > 0 or not 0 <= self.negative_slope < 1:
+            raise UsageError(
+                f"input_scale must be above 0 and negative_slope from 0 to below 1, got "
+                f"{self.input_scale} and {self.negative_slope}"
+            )
         ups = 2 ** (len(self.generator_widths) - 1) * self.picture_stride
         if ups != self.stride:
             raise UsageError(

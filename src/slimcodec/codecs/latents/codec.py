@@ -20,14 +20,29 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from slimcodec.codecs.checks import check_decodable, check_encodable
+from slimcodec.codecs.checks import (
+    check_decodable,
+    check_encodable,
+    check_made,
+    check_payload,
+    check_written,
+    saying_memory,
+)
 from slimcodec.codecs.family import Floats
 from slimcodec.codecs.latents.coding import Coding
 from slimcodec.codecs.latents.config import LatentsConfig
 from slimcodec.codecs.latents.prior import Guess, GuessWalk
 from slimcodec.errors import StreamError, UsageError
 from slimcodec.images import from_planes, pad_to_multiple, to_planes
-from slimcodec.stream import Stream, SymbolDecoder, SymbolEncoder, Tables, pack, unpack
+from slimcodec.stream import (
+    Stream,
+    SymbolDecoder,
+    SymbolEncoder,
+    Tables,
+    least_bits,
+    pack,
+    unpack,
+)
 from slimcodec.stream.tables import TOTAL
 from slimcodec.types import Clock, Image, no_clock
 
@@ -94,8 +109,9 @@ class MeanScaleCodec:
         check_encodable(image, self.name, self.config.bytes_per_pixel)
         height, width, _ = image.shape
         step = self._quality_step(quality)
-        latents = self.analyse(image, step, clock)
-        with clock("entropy"):
+        with saying_memory(self.name):
+            latents = self.analyse(image, step, clock)
+        with saying_memory(self.name), clock("entropy"):
             encoder = SymbolEncoder()
             encoder.put(
                 latents.hyper_latents,
@@ -104,21 +120,28 @@ class MeanScaleCodec:
             )
             for symbols, tables in latents.coded:
                 encoder.put(symbols, tables, self.coding.latent_tables)
-            return pack(Stream(self.stream_id, height, width, step, (encoder.finish(),)))
+            written = Stream(self.stream_id, height, width, step, (encoder.finish(),))
+            check_written(written, self._least_bits(height, width))
+            return pack(written)
 
     def decode(self, stream: bytes, *, clock: Clock = no_clock) -> Image:
         """One stream to one image; see ``types.Codec``."""
-        header, latents = self.read(stream, clock)
-        return self.synthesise(latents, header, clock)
+        with saying_memory(self.name):
+            header, latents = self.read(stream, clock)
+            return self.synthesise(latents, header, clock)
 
     def analyse(self, image: Image, step: int, clock: Clock = no_clock) -> Latents:
         """Transforms and rounding: an image to the integers that will be coded."""
         with clock("encoder"):
             padded = pad_to_multiple(image, self.config.stride, 2 * self.config.stride)
             y = self.graphs["encoder"](to_planes(padded))
+            sides = (side // self.config.stride for side in padded.shape[:2])
+            check_made(y, (1, self.config.latent_channels, *sides), "encoder")
         with clock("prior"):
             around = pad_to_multiple(y[0].transpose(1, 2, 0), _HYPER_STRIDE, _SMALLEST_LATENTS)
             z = self.graphs["hyper_analysis"](np.ascontiguousarray(around.transpose(2, 0, 1))[None])
+            sides = (side // _HYPER_STRIDE for side in around.shape[:2])
+            check_made(z, (1, self.config.hyper_channels, *sides), "hyper_analysis")
             z_hat = np.rint(z[0]).astype(np.int32)
             gain = gain_at(self.coding.log_gain, step)
             centred = _in_rows((y[0] - self._means(z_hat, y.shape[2:])) * gain)
@@ -153,6 +176,7 @@ class MeanScaleCodec:
         if header.quality > QUALITY_STEPS * (len(self.qualities) - 1):
             raise StreamError(f"the stream is damaged: quality step {header.quality}")
         hyper_shape, shape = self._shapes(header.height, header.width)
+        check_payload(header, self._least_bits(header.height, header.width))
         with clock("entropy"):
             decoder = SymbolDecoder(header.sections[0])
             z_hat = decoder.take(self._channels(hyper_shape), self.coding.hyper_tables)
@@ -180,6 +204,8 @@ class MeanScaleCodec:
             y_hat = (latents.symbols.astype(np.float32) + means * gain) * degain
         with clock("generator"):
             picture = self.graphs["generator"](y_hat[None])
+            sides = (side * self.config.stride for side in y_hat.shape[1:])
+            check_made(picture, (1, 3, *sides), "generator")
             return from_planes(picture, header.height, header.width)
 
     def _quality_step(self, quality: float | None) -> int:
@@ -230,14 +256,21 @@ class MeanScaleCodec:
         return least
 
     def _means(self, z_hat: NDArray[np.int32], size: tuple[int, ...]) -> Floats:
-        means = self.graphs["hyper_mean"](z_hat[None].astype(np.float32))[0]
-        wanted: Floats = means[:, : size[0], : size[1]]
+        means = self.graphs["hyper_mean"](z_hat[None].astype(np.float32))
+        sides = (side * _HYPER_STRIDE for side in z_hat.shape[1:])
+        check_made(means, (1, self.config.latent_channels, *sides), "hyper_mean")
+        wanted: Floats = means[0, :, : size[0], : size[1]]
         return wanted
 
     @staticmethod
     def _channels(shape: tuple[int, ...]) -> NDArray[np.int16]:
         """The table number of each hyper-latent: its channel."""
         return np.broadcast_to(np.arange(shape[0], dtype=np.int16)[:, None, None], shape)
+
+    def _least_bits(self, height: int, width: int) -> float:
+        """What hyper-latents of such an image take at the least; latents may take all but none."""
+        (_, down, across), _ = self._shapes(height, width)
+        return down * across * float(least_bits(self.coding.hyper_tables).sum())
 
     def _shapes(self, height: int, width: int) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
         """Of hyper-latents and latents, for an image."""

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from slimcodec.codecs.family import Floats
 from slimcodec.codecs.latents.config import LatentsConfig
 from slimcodec.codecs.latents.prior import LatentPrior
+from slimcodec.codecs.latents.scales import SHIFT_STEPS, SHIFT_TABLES, TABLE_COUNT
+from slimcodec.errors import ModelFileError
 from slimcodec.quantization import Quantization
 from slimcodec.stream import Tables
 
@@ -54,12 +56,25 @@ class Coding:
         Raises:
             ModelFileError, LookupError: when they make no codec.
         """
+        hyper_tables = Tables.from_arrays(frozen, "hyper_tables")
+        latent_tables = Tables.from_arrays(frozen, "latent_tables")
+        prior = LatentPrior(weights, quantization, frozen, config.context_slices)
+        gains = (len(config.lambdas), config.latent_channels)
+        wanted = TABLE_COUNT
+        if config.context_slices:
+            wanted += SHIFT_STEPS // 2 * SHIFT_TABLES
+        if (
+            (len(hyper_tables), len(latent_tables)) != (config.hyper_channels, wanted)
+            or not gains == prior.grid.shifts.shape == weights["log_gain"].shape
+            or weights["log_degain"].shape != gains
+        ):
+            raise ModelFileError("its tables and gains are not as many as its channels need")
         means = sorted(name for name in weights if name.startswith("probability.mean."))
         means.append("probability.latent_scale")
         return cls(
-            LatentPrior(weights, quantization, frozen, config.context_slices),
-            Tables.from_arrays(frozen, "latent_tables"),
-            Tables.from_arrays(frozen, "hyper_tables"),
+            prior,
+            latent_tables,
+            hyper_tables,
             weights["log_gain"],
             weights["log_degain"],
             b"".join(weights[name].astype("<f4").tobytes() for name in means),

@@ -9,7 +9,9 @@ from typing import Literal
 from slimcodec.codecs.fields import later
 from slimcodec.errors import UsageError
 
-__all__ = ["LatentsConfig", "check_widths"]
+__all__ = ["LatentsConfig", "check_range", "check_widths"]
+
+_MOST_QUALITIES = 64
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,16 @@ class LatentsConfig:
     set of weights and one stream identity serve all of them."""
 
     def __post_init__(self) -> None:
+        for name in ("latent_channels", "hyper_channels", "context_channels"):
+            check_range(name, getattr(self, name), 1)
+        if not 1 <= len(self.lambdas) <= _MOST_QUALITIES or min(self.lambdas) < 0:
+            raise UsageError(f"lambdas must be 1 to {_MOST_QUALITIES} numbers from 0 on")
+        if len(self.lambdas) > 1 and not min(self.lambdas) > 0:
+            raise UsageError("lambdas of more than one quality must be above 0")
+        if self.rate_weight < 0:
+            raise UsageError(f"rate_weight must be 0 or more, got {self.rate_weight}")
+        if min(self.context_slices, default=1) < 1:
+            raise UsageError(f"context_slices must be above 0, got {self.context_slices}")
         if self.context_slices and sum(self.context_slices) != self.latent_channels:
             raise UsageError(
                 f"context_slices must add up to the {self.latent_channels} latent channels, got "
@@ -105,6 +117,16 @@ class LatentsConfig:
         if len(self.lambdas) == 1:
             return (0.0,)
         return tuple(0.5 * math.log(value / middle) for value in self.lambdas)
+
+
+def check_range(name: str, value: int, least: int, most: int = 1 << 16) -> None:
+    """Refuse a field that is out of range.
+
+    Raises:
+        UsageError: naming it.
+    """
+    if not least <= value <= most:
+        raise UsageError(f"{name} must be {least} to {most}, got {value}")
 
 
 def check_widths(name: str, widths: tuple[int, ...], count: int) -> None:

@@ -20,7 +20,14 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from slimcodec.codecs.checks import check_decodable, check_encodable
+from slimcodec.codecs.checks import (
+    check_decodable,
+    check_encodable,
+    check_made,
+    check_payload,
+    check_written,
+    saying_memory,
+)
 from slimcodec.codecs.family import Floats
 from slimcodec.codecs.toderici.config import STRIDE, TodericiConfig, last_hidden
 from slimcodec.codecs.toderici.prior import Coding, Exchange, Known, Place
@@ -31,6 +38,7 @@ from slimcodec.stream import (
     SymbolDecoder,
     SymbolEncoder,
     cut,
+    least_bits,
     pack,
     unpack,
 )
@@ -80,8 +88,12 @@ class TodericiCodec:
     ) -> bytes:
         """One image to one stream of ``quality`` iterations; see ``types.Codec``."""
         check_encodable(image, self.name, self.config.bytes_per_pixel)
-        height, width, _ = image.shape
         count = self._iterations(quality)
+        with saying_memory(self.name):
+            return self._encode(image, count, clock)
+
+    def _encode(self, image: Image, count: int, clock: Clock) -> bytes:
+        height, width, _ = image.shape
         sections: list[bytes] = []
         code = np.empty(0, np.float32)
         encoder_state: tuple[Floats, ...] = ()
@@ -99,6 +111,7 @@ class TodericiCodec:
                 with clock("decoder", number + 1):
                     last = np.array(number - 1, np.int64)
                     output, *rest = self.graphs["decoder"](code, last, *decoder_state)
+                    check_made(output, residual.shape, "decoder")
                     decoder_state = tuple(rest)
                     residual = residual - output
             with clock("encoder", number + 1):
@@ -106,6 +119,7 @@ class TodericiCodec:
                 encoder_state = tuple(rest)
             with clock("binarizer", number + 1):
                 code = self.graphs["binarizer"](features, iteration)
+                check_made(code, (1, self.config.bits, *self._grid(height, width)), "binarizer")
             with clock("entropy", number + 1):
                 coder = SymbolEncoder()
                 rows = code[0].reshape(code.shape[1], -1).T
@@ -117,11 +131,17 @@ class TodericiCodec:
                     )
                 _, known = self.prior.iterate(number, known, self._writer(coder, bits))
                 sections.append(coder.finish())
-        return pack(Stream(self.stream_id, height, width, 0, tuple(sections), progressive=True))
+        written = Stream(self.stream_id, height, width, 0, tuple(sections), progressive=True)
+        check_written(written, self._least_bits(height, width))
+        return pack(written)
 
     def decode(self, stream: bytes, *, clock: Clock = no_clock) -> Image:
         """One stream to one image, of all its iterations; see ``types.Codec``."""
         header = self._header(stream)
+        with saying_memory(self.name):
+            return self._decode(header, clock)
+
+    def _decode(self, header: Stream, clock: Clock) -> Image:
         height, width = self._grid(header.height, header.width)
         known = self.prior.start(height, width)
         picture = np.full((1, 3, STRIDE * height, STRIDE * width), 0.5, np.float32)
@@ -132,11 +152,14 @@ class TodericiCodec:
             with clock("decoder", number + 1):
                 code = np.ascontiguousarray(bits.transpose(2, 0, 1)[None], dtype=np.float32)
                 output, *rest = self.graphs["decoder"](code, np.array(number, np.int64), *state)
+                check_made(output, picture.shape, "decoder")
                 state = tuple(rest)
                 picture += output
         if self.config.filter_width:
             with clock("filter"):
-                picture = self.graphs["filter"](picture, last_hidden(state))
+                filtered = self.graphs["filter"](picture, last_hidden(state))
+                check_made(filtered, picture.shape, "filter")
+                picture = filtered
         with clock("decoder"):
             return from_planes(picture, header.height, header.width)
 
@@ -177,7 +200,15 @@ class TodericiCodec:
                 f"the stream is damaged: {len(header.sections)} iterations, {self.name} writes at "
                 f"most {self.config.iterations}"
             )
+        check_payload(header, self._least_bits(header.height, header.width))
         return header
+
+    def _least_bits(self, height: int, width: int) -> float:
+        """What such an image's first iteration takes at the least: at every second place, its first
+        bits are coded before anything is known, by the same tables everywhere."""
+        down, across = self._grid(height, width)
+        first = float(least_bits(self.tables).take(self.prior.opening).sum())
+        return -(-down * across // 2) * first
 
     def _read_section(
         self, number: int, section: bytes, known: Known

@@ -165,6 +165,8 @@ class BitPrior:
             raise ModelFileError("the bit model's memory is too large to be exact in integers")
         self._memory = memory.astype(np.int32).transpose(0, 2, 1)
         self.iterations, self.bits, self.memory_channels = self._memory.shape
+        if self._memory.shape != (config.iterations, config.bits, config.memory_channels):
+            raise ModelFileError("the bit model's memory is not of the configuration's shape")
         self.groups = _groups(config)
         layers: dict[str, IntegerLayer] = {}
         self._bytes_of_memory: list[float] = []
@@ -249,6 +251,18 @@ class BitPrior:
             digits = [signs * (size >> (_DIGIT * n) & WEIGHT_LIMIT) for n in range(count)]
             found.append([engine.product(digit.astype(np.int8)) for digit in digits])
         return found
+
+    @cached_property
+    def opening(self) -> NDArray[np.int16]:
+        """Table numbers of the bits that are coded first, at every place alike."""
+        asked: list[NDArray[np.int16]] = []
+
+        def take(tables: NDArray[np.int16], place: Place) -> NDArray[np.int32]:
+            asked.append(tables)
+            return np.full(tables.shape, -1, np.int32)
+
+        self.iterate(0, self.start(1, 1), take)
+        return asked[0]
 
     @cached_property
     def _names(self) -> list[str]:
