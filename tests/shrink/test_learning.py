@@ -23,11 +23,10 @@ from slimcodec.training import Trainer
 from slimcodec.types import Image
 
 DEMO = Path(library.__file__).parent / "demo"
-FEW: dict[str, Any] = {"steps": 3, "batch": 1, "crop": 128}
+FEW: dict[str, Any] = {"steps": 3, "batch": 1}
 FAST: dict[str, Any] = {"learning_rate": 0.02}
 """Grids have eleven bits, and few steps move them little."""
 NEAREST: dict[str, Any] = {"bias_correction": False, "rounding": "nearest"}
-FEW_192: dict[str, Any] = {"steps": 3, "batch": 1}
 
 
 @pytest.fixture
@@ -57,7 +56,7 @@ def test_a_distilled_generator_leaves_the_rest_alone(
     monkeypatch.setattr("tempfile.tempdir", str(aside))
     before = copy.deepcopy(tiny_network)
     narrow = PruneChannels({"generator": 0.3}, multiple=1)
-    recipe = Recipe([narrow, Distil(**FEW_192)])
+    recipe = Recipe([narrow, Distil(**FEW)])
     made, records = recipe.apply(tiny_network, family_of(), Context(photographs))
     assert moved(before, tiny_network) == set()
     assert moved(before, made) == {"generator"}
@@ -80,7 +79,7 @@ def test_it_learns_from_the_network_before_the_recipe(
 
     built = Distil.objective
     monkeypatch.setattr(Distil, "objective", objective)
-    Recipe([Prune({"generator": 0.5}), Distil(**FEW_192)]).apply(
+    Recipe([Prune({"generator": 0.5}), Distil(**FEW)]).apply(
         tiny_network, family_of(), Context(photographs)
     )
     assert taught == [tiny_network]
@@ -140,7 +139,7 @@ def test_grids_of_few_bits_learn_too(
     made = {
         bits: library.shrink_model(
             tiny_model,
-            Recipe([quantize, Distil(grid_bits=bits, **FAST, **FEW_192)]),
+            Recipe([quantize, Distil(grid_bits=bits, **FAST, **FEW)]),
             Context(photographs),
         )
         for bits in (0, 4)
@@ -174,7 +173,7 @@ def test_what_was_rounded_to_zero_may_learn_and_what_was_pruned_not(
     rounded, _ = quantize.apply(pruned, family_of(), context)
     zero = rounded.get_submodule(layer).weight == 0
     assert zero[gone].all() and zero[~gone].any()
-    learned, _ = Distil(**FEW_192).apply(rounded, family_of(), context)
+    learned, _ = Distil(**FEW).apply(rounded, family_of(), context)
     under = [underneath(n.get_submodule(layer)).detach() for n in (rounded, learned)]
     assert not under[1][gone].any()
     assert (under[0] != under[1])[zero & ~gone].any()
@@ -191,18 +190,18 @@ def test_every_family_is_fine_tuned(make_network_of: Callable[..., Any], photogr
 
 
 def test_the_plan_says_steps_and_about_how_long(tiny_network: Any) -> None:
-    line, kept = Distil(**FEW_192).plan(tiny_network, family_of())
+    line, kept = Distil(**FEW).plan(tiny_network, family_of())
     assert line.startswith("distil generator: 3 steps of 1 crops of 192, about a minute here")
     assert "from 3 crops of 256 at 2 qualities each are made first, about a minute here" in kept
     assert kept.endswith("and take 2 MB of disk while it learns")
     assert (
-        Distil(cached=9, **FEW_192 | {"steps": 99})
+        Distil(cached=9, **FEW | {"steps": 99})
         .plan(tiny_network, family_of())[1]
         .count("from 9 crops")
     )
-    assert len(Distil(cached=0, **FEW_192).plan(tiny_network, family_of())) == 1
+    assert len(Distil(cached=0, **FEW).plan(tiny_network, family_of())) == 1
     (line,) = Finetune(**FEW).plan(tiny_network, family_of())
-    assert line.startswith("finetune encoder and generator: 3 steps of 1 crops of 128")
+    assert line.startswith("finetune encoder and generator: 3 steps of 1 crops of 192")
 
 
 # Whoever judges
@@ -296,6 +295,16 @@ def test_without_photographs(tiny_model: Model, tmp_path: Path) -> None:
 
 class Killed(BaseException):
     """Nobody catches it."""
+
+
+@pytest.mark.parametrize("name", ["hific", "toderici"])
+def test_the_loss_that_a_family_is_fine_tuned_for_is_one_of_its_own(name: str) -> None:
+    family = registry.families.get(name)
+    assert family.finetuning["name"] in family.objectives
+    Finetune().check(family)
+    with pytest.raises(UsageError, match="ms_ssim_weight needs a crop of 192 or more, got 128"):
+        Finetune(crop=128).check(family)
+    Finetune(crop=128, loss={"name": family.finetuning["name"]}).check(family)
 
 
 @pytest.mark.parametrize("cached", [0, 4])

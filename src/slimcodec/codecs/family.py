@@ -143,6 +143,9 @@ class Family(Protocol):
     """The role of each file of a published checkpoint, in the order they are given in."""
     objectives: tuple[str, ...]
     """What training can minimise, names in ``registry.objectives``; the usual one first."""
+    finetuning: Mapping[str, Any]
+    """The loss of the pass ``finetune`` where a recipe names none: an objective's table. It weighs
+    what the built-in weights were trained for; what a loss leaves out is traded away."""
 
     def preset(self, name: str) -> Any:
         """A named config, or ``UnknownNameError``."""

@@ -30,8 +30,8 @@ class Finetune(Learning):
     """Learn on under an objective of the family.
 
     Attributes:
-        loss: ``name`` of the objective and its settings; the family's usual one, with its defaults,
-            when empty.
+        loss: ``name`` of the objective and its settings; when empty, what the family's own weights
+            were trained for (``Family.finetuning``).
     """
 
     name: ClassVar[str] = "finetune"
@@ -53,8 +53,13 @@ class Finetune(Learning):
             raise UnknownNameError(f"objective of {family.name}", str(name), family.objectives)
         if self.loss and registry.objectives.get(str(name)).learns_from_a_teacher:
             raise UsageError(f"{name} learns from a teacher; that is the pass distil")
+        smallest = objective_settings(self._loss(family)).smallest_crop
+        if self.crop < smallest:
+            raise UsageError(f"ms_ssim_weight needs a crop of {smallest} or more, got {self.crop}")
 
     def objective(self, network: Any, family: Family, reference: nn.Module) -> Objective:
         """See ``Learning``."""
-        given = self.loss or {"name": family.objectives[0]}
-        return objective_settings(given).build(network.config)
+        return objective_settings(self._loss(family)).build(network.config)
+
+    def _loss(self, family: Family) -> Mapping[str, Any]:
+        return self.loss or family.finetuning

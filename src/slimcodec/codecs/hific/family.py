@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,6 +47,11 @@ class HificFamily:
     )
     checkpoint_files = ("checkpoint",)
     objectives = ("rate-distortion", "perception", "distillation")
+    # An encoder of hific-s, 30 % of it pruned and 10,000 steps of squared error alone: +0.4 % of
+    # bits at equal PSNR, +12.8 at equal MS-SSIM (Kodak); 2,500 more with this weight: +1.0, +1.4.
+    finetuning: Mapping[str, Any] = MappingProxyType(
+        {"name": "rate-distortion", "ms_ssim_weight": 0.01}
+    )
 
     def preset(self, name: str) -> HificConfig:
         if name not in _PRESETS:

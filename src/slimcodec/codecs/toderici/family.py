@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,6 +43,9 @@ class TodericiFamily:
     changes_streams = frozenset({"probability"})
     coding_weights = ("probability.",)
     objectives = ("progressive",)
+    finetuning: Mapping[str, Any] = MappingProxyType(
+        {"name": "progressive", "window": 4, "ms_ssim_weight": 0.04, "rate_weight": 1.0}
+    )
     checkpoint_files = ("encoder", "binarizer", "decoder")
 
     def preset(self, name: str) -> TodericiConfig:
