@@ -185,7 +185,7 @@ NO_TORCH = [
     *(SRC / "model_file" / f"{name}.py" for name in ("file", "layout", "packing", "storage")),
     *(
         SRC / "runtime" / f"{n}.py"
-        for n in ("base", "bundle", "bundled", "cache", "onnx", "openvino")
+        for n in ("base", "bundle", "bundled", "cache", "manifest", "onnx", "openvino")
     ),
     *(SRC / "runtime" / "graphs").glob("*.py"),
     SRC / "quantization" / "grids.py",

@@ -18,8 +18,9 @@ PLAIN = (
     | TEXTS
 )
 TABLES = st.dictionaries(TEXTS, PLAIN | st.lists(PLAIN, max_size=3), max_size=4)
+NESTED = st.dictionaries(TEXTS, PLAIN | TABLES | st.lists(TABLES, max_size=2), max_size=4)
 VALUES = st.dictionaries(
-    TEXTS, PLAIN | TABLES | st.lists(TABLES, min_size=1, max_size=3), max_size=4
+    TEXTS, PLAIN | NESTED | st.lists(NESTED, min_size=1, max_size=3), max_size=4
 )
 
 

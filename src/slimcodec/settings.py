@@ -32,13 +32,18 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def to_toml(values: Mapping[str, Any]) -> str:
-    """The inverse of reading: plain values as TOML's text; a list of tables as ``[[name]]``."""
+    """The inverse of reading: plain values as TOML's text; a list of tables as ``[[name]]``, and
+    the tables in one of these as ``[name.key]``, their own inside a line."""
     tables = {key: value for key, value in values.items() if _is_tables(value)}
     lines = [f"{_key(k)} = {_value(v)}" for k, v in values.items() if k not in tables]
     for name, listed in tables.items():
         for table in listed:
             lines += ["", f"[[{_key(name)}]]"]
-            lines += [f"{_key(key)} = {_value(value)}" for key, value in table.items()]
+            inner = {key: value for key, value in table.items() if isinstance(value, Mapping)}
+            lines += [f"{_key(k)} = {_value(v)}" for k, v in table.items() if k not in inner]
+            for key, own in inner.items():
+                lines += ["", f"[{_key(name)}.{_key(key)}]"]
+                lines += [f"{_key(k)} = {_value(v)}" for k, v in own.items()]
     return "\n".join(lines) + "\n"
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -16,9 +16,12 @@ __all__ = [
     "Out",
     "RuntimeName",
     "naming",
+    "parse_numbers",
     "parse_qualities",
     "read_stream",
 ]
+
+T = TypeVar("T")
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 RuntimeName = Annotated[
@@ -50,25 +53,38 @@ _PIECE = 1 << 20
 """Bytes that are read of a stream at a time."""
 
 
-def parse_qualities(text: str | None) -> tuple[float, ...] | None:
-    """``"1,3,5"`` to numbers; None stays None.
+def parse_numbers(
+    text: str, option: str, kind: Callable[[str], T], form: str = "numbers separated by commas,"
+) -> tuple[T, ...]:
+    """``"1,3,5"`` to numbers.
+
+    Args:
+        text: what was given.
+        option: to what, such as ``"--bits"``.
+        kind: of number.
+        form: what it takes, in words.
 
     Raises:
         UsageError: naming the piece that is not a number.
     """
     from slimcodec.errors import UsageError
 
-    if text is None:
-        return None
     values = []
     for piece in text.split(","):
         try:
-            values.append(float(piece))
+            values.append(kind(piece))
         except ValueError:
-            raise UsageError(
-                f"--quality takes numbers separated by commas, got {piece!r}"
-            ) from None
+            raise UsageError(f"{option} takes {form} got {piece!r}") from None
     return tuple(values)
+
+
+def parse_qualities(text: str | None) -> tuple[float, ...] | None:
+    """Numbers; None stays None.
+
+    Raises:
+        UsageError: naming the piece that is not a number.
+    """
+    return None if text is None else parse_numbers(text, "--quality", float)
 
 
 def read_stream(path: Path) -> tuple[bytes, str | None]:

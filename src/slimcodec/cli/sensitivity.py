@@ -145,24 +145,11 @@ def _share(text: str) -> float:
 
 
 def _listed(text: str, option: str, kind: Callable[[str], T]) -> tuple[T, ...]:
-    """Numbers separated by commas; ``none`` for none.
+    """Numbers separated by commas; ``none`` for none."""
+    from slimcodec.cli.options import parse_numbers
 
-    Raises:
-        UsageError: naming the piece that is no number.
-    """
-    from slimcodec.errors import UsageError
-
-    if text == "none":
-        return ()
-    values = []
-    for piece in text.split(","):
-        try:
-            values.append(kind(piece))
-        except ValueError:
-            raise UsageError(
-                f"{option} takes numbers separated by commas, or none; got {piece!r}"
-            ) from None
-    return tuple(values)
+    form = "numbers separated by commas, or none;"
+    return () if text == "none" else parse_numbers(text, option, kind, form)
 
 
 def _places(text: str | None, known: Sequence[float]) -> list[int]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from slimcodec.explore.sensitivity_rows import Cost, Subject
+from slimcodec.settings import to_toml
 
 __all__ = ["NEGLIGIBLE_PERCENT", "MixedBits", "mixed_bits", "per_byte", "per_multiplication"]
 
@@ -41,19 +42,13 @@ class MixedBits:
 
     def as_recipe(self, model: str) -> str:
         """A recipe for ``slimcodec shrink``, TOML."""
-        lines = [
+        about = (
             f"# About {self.percent:.1f} % of the rate by the sum of single costs, "
-            f"{self.bits_a_weight:.2f} bits a weight.",
-            f'name = "{model}-mixed-bits"',
-            "",
-            "[[pass]]",
-            'pass = "quantize"',
-            f"weights = {self.highest}",
-            "",
-            "[pass.layers]",
-            *(f'"{name}" = {{ weights = {bits} }}' for name, bits in self.layers.items()),
-        ]
-        return "\n".join(lines) + "\n"
+            f"{self.bits_a_weight:.2f} bits a weight.\n"
+        )
+        layers = {name: {"weights": bits} for name, bits in self.layers.items()}
+        quantize = {"pass": "quantize", "weights": self.highest, "layers": layers}
+        return about + to_toml({"name": f"{model}-mixed-bits", "pass": [quantize]})
 
 
 def per_byte(costs: Sequence[Cost], count: int) -> list[Cost]:

@@ -31,7 +31,7 @@ from slimcodec.explore.budget import Budget, Row, factor_of, objectives, value_o
 from slimcodec.explore.evaluate import Judge, fastest_runtime, judged
 from slimcodec.explore.space import Space, searchable_parts
 from slimcodec.explore.suggest import check_installed, next_choice
-from slimcodec.images import find_images
+from slimcodec.images import find_images, spread
 from slimcodec.model_file import Model, thaw_network
 from slimcodec.settings import to_toml
 from slimcodec.shrink import Context, Recipe
@@ -153,7 +153,7 @@ def search(
     family = registry.families.get(model.family)
     parts = asked.parts or searchable_parts(family)
     space = Space.of(thaw_network(model), family, parts, asked.steps)
-    learn, judges = paths[::2], _spread(paths[1::2], asked.pictures)
+    learn, judges = paths[::2], spread(paths[1::2], asked.pictures)
     run = _Run(model, family, space, asked, out, judges, on_progress, say)
     claim = _claim(model, space, paths, judges, asked.seed)
     state = _state(run, claim)
@@ -367,11 +367,6 @@ def _nearest(rows: Sequence[Row], budgets: Sequence[Budget]) -> str:
         for budget, value in values.items()
     )
     return f"no trial is within the budgets; the nearest is trial {row['number']}: {words}"
-
-
-def _spread(paths: Sequence[Path], count: int) -> list[Path]:
-    """So many, evenly spread."""
-    return [paths[i * len(paths) // count] for i in range(min(count, len(paths)))]
 
 
 def _copy(paths: Sequence[Path], folder: Path) -> None:

@@ -37,14 +37,14 @@ from slimcodec.explore.sensitivity_rows import (
     Subject,
 )
 from slimcodec.explore.variants import FLOAT_BITS, Variants, left
-from slimcodec.images import pad_to_multiple
+from slimcodec.images import find_images, pad_to_multiple, spread
 from slimcodec.quantization import WEIGHT_BITS
 from slimcodec.quantization.settling import CODED_WEIGHT_BITS
 from slimcodec.quantization.simulation import (
     convolutions,
     is_quantized,
 )
-from slimcodec.shrink.calibration import middle_of, spread
+from slimcodec.shrink.calibration import middle_of
 from slimcodec.shrink.judges import digest_of, refuse_judges
 from slimcodec.types import Image
 
@@ -107,7 +107,7 @@ def photographs_of(folder: Path, count: int) -> dict[Path, Image]:
         ImageError: when the folder is missing or empty, or one of them cannot be read.
         UsageError: when one of them judges.
     """
-    paths = spread(folder, count)
+    paths = spread(find_images(folder), count)
     refuse_judges(paths)
     return {path: middle_of(path) for path in paths}
 

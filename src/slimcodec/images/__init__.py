@@ -7,7 +7,7 @@ and said to the user in notes.
 
 from __future__ import annotations
 
-from slimcodec.images.folder import find_images, skipped
+from slimcodec.images.folder import find_images, skipped, spread
 from slimcodec.images.opening import load_picture, open_picture, pixel_limit
 from slimcodec.images.padding import crop, pad_to_multiple
 from slimcodec.images.planes import from_planes, to_planes
@@ -25,6 +25,7 @@ __all__ = [
     "pixel_limit",
     "read_image",
     "skipped",
+    "spread",
     "to_planes",
     "write_image",
 ]

@@ -10,12 +10,13 @@ is passed over may have been meant, so `skipped` says it.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from slimcodec.errors import ImageError
 from slimcodec.images.opening import readable
 
-__all__ = ["find_images", "skipped"]
+__all__ = ["find_images", "skipped", "spread"]
 
 _NAMED = 3
 """How many of the skipped are named; the others are counted."""
@@ -54,6 +55,12 @@ def skipped(folder: str | os.PathLike[str]) -> str | None:
     listed = ", ".join(each.name for each in others[:_NAMED])
     more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
     return f"{folder}: skipped, as subfolders or files of other suffixes: {listed}{more}"
+
+
+def spread(paths: Sequence[Path], count: int) -> list[Path]:
+    """So many of them, evenly spread; all where there are fewer."""
+    chosen = min(count, len(paths))
+    return [paths[i * len(paths) // chosen] for i in range(chosen)]
 
 
 def _suffixes() -> list[str]:

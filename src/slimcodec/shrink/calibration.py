@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from slimcodec.codecs.graphs import on_arrays
-from slimcodec.images import find_images, read_image
+from slimcodec.images import find_images, read_image, spread
 from slimcodec.quantization.observing import Seen
 from slimcodec.quantization.simulation import (
     convolutions,
@@ -42,7 +42,6 @@ __all__ = [
     "crops_of",
     "equalise",
     "middle_of",
-    "spread",
 ]
 
 Pictures = list[list[Image]]
@@ -61,18 +60,7 @@ def crops_of(folder: Path, count: int) -> list[Image]:
     Raises:
         ImageError: when the folder is missing or empty, or one of them cannot be read.
     """
-    return [middle_of(path) for path in spread(folder, count)]
-
-
-def spread(folder: Path, count: int) -> list[Path]:
-    """So many photographs, spread evenly over a folder; all of them where there are fewer.
-
-    Raises:
-        ImageError: when the folder is missing or empty.
-    """
-    paths = find_images(folder)
-    chosen = min(count, len(paths))
-    return [paths[i * len(paths) // chosen] for i in range(chosen)]
+    return [middle_of(path) for path in spread(find_images(folder), count)]
 
 
 def middle_of(path: Path) -> Image:

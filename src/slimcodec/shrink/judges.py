@@ -33,7 +33,7 @@ def refuse_judges(paths: Sequence[Path]) -> None:
             if digest in judges:
                 raise UsageError(
                     f"{path} is one of the pictures that codecs are judged by; take it out of the "
-                    "folder, or name it under holdout"
+                    "folder, or name it under holdout where a recipe learns"
                 )
 
 
