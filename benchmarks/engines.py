@@ -79,7 +79,9 @@ def symbols_of(model: str, folder: Path) -> str:
     digest = hashlib.sha256()
     for path in sorted(folder.iterdir()):
         read = codec.read(path.read_bytes())
-        arrays = [read[1].symbols, read[1].hyper_latents] if isinstance(read, tuple) else [read]
+        arrays = [read]
+        if isinstance(read, tuple):
+            arrays = [a for tile in read[1] for a in (tile.symbols, tile.hyper_latents)]
         for array in arrays:
             digest.update(array.astype("<i4").tobytes())
     return digest.hexdigest()

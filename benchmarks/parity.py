@@ -85,8 +85,8 @@ def symbols(codec: Codec, stream: bytes) -> np.ndarray:
     read = codec.read(stream)
     if isinstance(codec, Progressive):
         return read
-    latents = read[1]
-    return np.concatenate([latents.symbols.ravel(), latents.hyper_latents.ravel()])
+    tiles = read[1]
+    return np.concatenate([a.ravel() for t in tiles for a in (t.symbols, t.hyper_latents)])
 
 
 if __name__ == "__main__":

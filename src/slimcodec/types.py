@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ __all__ = [
     "Codec",
     "Image",
     "Progressive",
+    "Region",
+    "Tiled",
     "check_image",
     "no_clock",
 ]
@@ -26,6 +28,15 @@ FAITHFUL, NATURAL = "faithful", "natural"
 
 Image: TypeAlias = NDArray[np.uint8]
 """Pixels, ``uint8 [h, w, 3]``, sRGB, rows from the top."""
+
+
+class Region(NamedTuple):
+    """A part of a picture, in pixels."""
+
+    left: int
+    top: int
+    width: int
+    height: int
 
 
 def check_image(image: Image) -> None:
@@ -116,4 +127,59 @@ class Progressive(Codec, Protocol):
         Raises:
             UsageError: when the stream does not reach that far, or it is no step.
             StreamError: as ``decode``.
+        """
+
+
+@runtime_checkable
+class Tiled(Codec, Protocol):
+    """A codec that takes pictures of any size in bounded memory, and gives a part without the rest.
+
+    Large pictures are coded in tiles, whose sections stand alone; what a network sees at once is a
+    window of the picture. A window's surroundings end at its halo, so another choice of windows, of
+    a region's for example, moves a level here and there by one.
+    """
+
+    def encode(
+        self,
+        image: Image,
+        quality: float | None = None,
+        *,
+        memory: int | None = None,
+        clock: Clock = no_clock,
+    ) -> bytes:
+        """One stream for one image.
+
+        Args:
+            image: pixels.
+            quality: as of any codec.
+            memory: bytes that coding may take, beside the image; what the machine can spare when
+                not given.
+            clock: what stages are charged to; with one, nothing is done side by side.
+
+        Raises:
+            UsageError: when the quality is outside the codec's range, or memory is too little.
+        """
+
+    def decode(
+        self,
+        stream: bytes,
+        *,
+        region: Region | None = None,
+        memory: int | None = None,
+        partial: bool = False,
+        clock: Clock = no_clock,
+    ) -> Image:
+        """The image of a stream, or a part of it.
+
+        Args:
+            stream: bytes.
+            region: what of it; all when not given.
+            memory: bytes that coding may take, the image included.
+            partial: whether to be content with a stream that has holes (``stream.salvage``); what
+                is not there is grey.
+            clock: as for ``encode``.
+
+        Raises:
+            StreamError: when the bytes are damaged, foreign or of another model.
+            UsageError: when the region is not inside the picture, or memory is too little.
         """

@@ -15,7 +15,7 @@ from slimcodec import library
 from slimcodec.errors import UsageError
 from slimcodec.images import read_image, write_image
 from slimcodec.metrics import bits_per_pixel
-from slimcodec.stream import Stream, pack, section_ends, unpack
+from slimcodec.stream import Stream, pack, step_ends, unpack
 from slimcodec.types import Progressive
 
 
@@ -40,7 +40,7 @@ def broken(stream: Path) -> Path:
     """Cut inside section 4, by a download that stopped."""
     data = stream.read_bytes()
     path = stream.with_name("broken.slc")
-    path.write_bytes(data[: section_ends(data)[3] - 7])
+    path.write_bytes(data[: step_ends(data)[3] - 7])
     return path
 
 
@@ -150,7 +150,7 @@ def test_what_is_whole_of_a_broken_stream(outcome_of, broken, stream, planes, pa
 
 def test_damage_and_sections_in_another_order(outcome_of, stream, tmp_path):
     data, out = stream.read_bytes(), tmp_path / "out.png"
-    a, b, c = section_ends(data)[:3]
+    a, b, c = step_ends(data)[:3]
     changed = bytearray(data)
     changed[b - 1] ^= 1
     foreign = {
@@ -175,7 +175,7 @@ def test_as_much_as_was_asked_for_is_not_partial(outcome_of, broken, planes, tmp
 
 def test_nothing_whole(outcome_of, stream, tmp_path):
     data, out = stream.read_bytes(), tmp_path / "out.png"
-    first = section_ends(data)[0]
+    first = step_ends(data)[0]
     for length in (3, 10, 15, first - 1):
         stream.write_bytes(data[:length])
         for words in (["decode", "--partial", "--codec", "planes"], ["cut", "--iterations", 1]):
@@ -287,7 +287,7 @@ def test_inspect_lists_the_sections(outcome_of, stream, broken):
     facts = json.loads(outcome_of("inspect", stream, "--json").out)
     assert facts["progressive"] is True and facts["whole"] is True and "damage" not in facts
     assert [section["section"] for section in facts["sections"]] == [1, 2, 3, 4, 5]
-    assert [section["bytes_so_far"] for section in facts["sections"]] == list(section_ends(data))
+    assert [section["bytes_so_far"] for section in facts["sections"]] == list(step_ends(data))
     assert [s["section_bytes"] for s in facts["sections"]] == [
         len(s) for s in unpack(data).sections
     ]

@@ -12,7 +12,7 @@ from published_files import published_files, write_published
 from slimcodec import library
 from slimcodec.images import read_image, write_image
 from slimcodec.model_file import save
-from slimcodec.stream import section_ends, unpack
+from slimcodec.stream import step_ends, unpack
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def test_from_a_picture_to_its_iterations(outcome_of, model, photo, tmp_path):
     assert np.array_equal(pixels(out), expected)
 
     data = stream.read_bytes()
-    stream.write_bytes(data[: section_ends(data)[2] - 3])
+    stream.write_bytes(data[: step_ends(data)[2] - 3])
     outcome = outcome_of("decode", stream, "-o", out, "--codec", model, "--partial")
     assert outcome.status == 0
     assert "the first 2 sections are whole; they were decoded" in outcome.err

@@ -34,8 +34,14 @@ def integers_of(codec: Any, stream: bytes) -> Mapping[str, np.ndarray]:
 
 @integers_of.register
 def _(codec: MeanScaleCodec, stream: bytes) -> Mapping[str, np.ndarray]:
-    _, latents = codec.read(stream)
-    return {"symbols": latents.symbols, "hyper_latents": latents.hyper_latents}
+    _, tiles = codec.read(stream)
+    if len(tiles) == 1:
+        return {"symbols": tiles[0].symbols, "hyper_latents": tiles[0].hyper_latents}
+    return {
+        f"{name}.{number}": integers
+        for number, tile in enumerate(tiles)
+        for name, integers in (("symbols", tile.symbols), ("hyper_latents", tile.hyper_latents))
+    }
 
 
 @integers_of.register

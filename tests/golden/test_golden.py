@@ -13,7 +13,7 @@ import pytest
 from record import integers_of, model_of
 
 from slimcodec import library, registry
-from slimcodec.stream import cut, is_progressive, section_ends
+from slimcodec.stream import cut, is_progressive, step_ends
 
 HERE = Path(__file__).parent
 NAMES = sorted(path.stem for path in HERE.glob("*.slc"))
@@ -53,7 +53,7 @@ def test_a_cut_is_the_recorded_cut():
 def test_every_beginning_still_decodes(name):
     expected = recorded(name)
     codec = library.load_codec(model_of(expected))
-    for count in range(1, len(section_ends(stream_of(name))) + 1):
+    for count in range(1, len(step_ends(stream_of(name))) + 1):
         for key, array in integers_of(codec, codec.cut(stream_of(name), count)).items():
             assert len(array) == count
             assert np.array_equal(array, expected[key][:count])

@@ -64,7 +64,7 @@ def coded(model: Model) -> bytes:
             assert np.array_equal(code, wrote)
     else:
         wrote = codec.analyse(image, 8 * (len(codec.qualities) - 1))
-        assert np.array_equal(read[1].symbols, wrote.symbols)
+        assert np.array_equal(read[1][0].symbols, wrote.symbols)
     return stream
 
 

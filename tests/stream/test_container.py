@@ -99,11 +99,11 @@ def test_foreign_bytes(data: bytes) -> None:
         unpack(data)
 
 
-@pytest.mark.parametrize("version", [0, 3, 255])
+@pytest.mark.parametrize("version", [0, 4, 255])
 def test_another_version(version: int) -> None:
     data = bytearray(pack(SAMPLE))
     data[3] = version
-    with pytest.raises(StreamError, match=f"format version {version}, .* reads versions 1 and 2"):
+    with pytest.raises(StreamError, match=f"format version {version}, .* reads versions 1 to 3"):
         unpack(bytes(data))
 
 

@@ -20,7 +20,7 @@ from slimcodec.stream import (
     is_progressive,
     pack,
     salvage,
-    section_ends,
+    step_ends,
     unpack,
 )
 
@@ -46,7 +46,7 @@ def first(stream: Stream, count: int) -> Stream:
 
 def framed(data: bytes) -> tuple[bytes, list[bytes]]:
     """The header, and each section with its length and check."""
-    ends = section_ends(data)
+    ends = step_ends(data)
     header = len(pack(replace(unpack(data), sections=(b"",)))) - 5
     starts = (header, *ends[:-1])
     return data[:header], [data[a:b] for a, b in zip(starts, ends, strict=True)]
@@ -77,18 +77,18 @@ def test_unpack_is_the_inverse_of_pack(stream: Stream) -> None:
 @given(streams())
 def test_every_beginning_is_the_stream_of_fewer_sections(stream: Stream) -> None:
     data = pack(stream)
-    ends = section_ends(data)
+    ends = step_ends(data)
     assert len(ends) == len(stream.sections) and ends[-1] == len(data)
     for count, end in enumerate(ends, 1):
         assert pack(first(stream, count)) == data[:end] == cut(data, count)
         assert unpack(data[:end]) == first(stream, count)
-        assert section_ends(data[:end]) == ends[:count]
+        assert step_ends(data[:end]) == ends[:count]
 
 
 @given(streams())
 def test_cut_anywhere_else(stream: Stream) -> None:
     data = pack(stream)
-    ends = section_ends(data)
+    ends = step_ends(data)
     for length in set(range(3, len(data))) - set(ends):
         whole = [end for end in ends if end < length]
         with pytest.raises(StreamError, match="cut short") as caught:
@@ -111,7 +111,7 @@ def test_any_changed_byte(stream: Stream, data: st.DataObject) -> None:
     changed[place] ^= data.draw(st.integers(1, 255))
     with pytest.raises(StreamError):
         unpack(bytes(changed))
-    whole = [end for end in section_ends(sound) if end <= place]
+    whole = [end for end in step_ends(sound) if end <= place]
     if whole:
         kept, lost = salvage(bytes(changed))
         assert kept == sound[: whole[-1]] and lost
@@ -165,7 +165,7 @@ def test_empty_sections_forget_nothing() -> None:
 
 def test_the_words_for_each_damage() -> None:
     data = pack(SAMPLE)
-    ends = section_ends(data)
+    ends = step_ends(data)
     with pytest.raises(
         StreamError,
         match=r"^the stream is cut short inside section 3 \(2 of its 10 bytes are missing\); "
@@ -209,8 +209,11 @@ def test_streams_that_are_not_progressive() -> None:
     data = pack(replace(SAMPLE, progressive=False))
     with pytest.raises(UsageError, match="only a progressive stream can be cut"):
         cut(data, 1)
-    for damaged in (data, data[:-1], data + b"\0"):
-        with pytest.raises(StreamError, match="only a progressive stream has parts"):
+    assert salvage(data) == (data, None)
+    for damaged in (data[:-1], data + b"\0"):
+        with pytest.raises(
+            StreamError, match="only a progressive stream, or one in tiles, has parts"
+        ):
             salvage(damaged)
     for read in (cut, lambda data, _: salvage(data)):
         with pytest.raises(StreamError, match="not a slimcodec stream"):

@@ -81,7 +81,7 @@ def decode(
     from slimcodec.images import write_image
     from slimcodec.machine import touch_ahead
     from slimcodec.model_file import FAITHFUL
-    from slimcodec.stream import is_progressive, section_ends, unpack
+    from slimcodec.stream import is_progressive, step_ends, unpack
     from slimcodec.types import Progressive
 
     if codec is not None and look is not None:
@@ -94,7 +94,7 @@ def decode(
     target = output or stream.with_suffix(".decoded.png")
     if target.exists() and target.samefile(stream):
         raise UsageError(f"{target} is the stream itself; name another picture with -o")
-    count = len(section_ends(data)) if is_progressive(data) else None
+    count = len(step_ends(data)) if is_progressive(data) else None
     with naming(stream):
         if codec is None:
             header = unpack(data)

@@ -219,7 +219,7 @@ def _stream_facts(path: Path) -> dict[str, Any]:
 def _section_facts(data: bytes) -> list[dict[str, Any]]:
     """What each section costs, and the stream that ends with it."""
     from slimcodec.metrics import bits_per_pixel
-    from slimcodec.stream import section_ends, unpack
+    from slimcodec.stream import step_ends, unpack
 
     stream = unpack(data)
     return [
@@ -230,7 +230,7 @@ def _section_facts(data: bytes) -> list[dict[str, Any]]:
             "bpp_so_far": round(bits_per_pixel(end, stream.height, stream.width), 4),
         }
         for number, (section, end) in enumerate(
-            zip(stream.sections, section_ends(data), strict=True), 1
+            zip(stream.sections, step_ends(data), strict=True), 1
         )
     ]
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,11 +22,13 @@ from slimcodec.errors import (
 from slimcodec.images import pixel_limit
 from slimcodec.machine import memory_bytes
 from slimcodec.stream import MAX_PIXELS, Stream
-from slimcodec.types import Image, check_image
+from slimcodec.types import Image
 
 __all__ = [
+    "Need",
     "check_decodable",
     "check_encodable",
+    "check_header",
     "check_made",
     "check_payload",
     "check_written",
@@ -38,33 +41,50 @@ _STATE_BITS = 64
 """Of the entropy coder: what fills it costs nothing."""
 
 
-def check_encodable(image: Image, name: str, bytes_per_pixel: float) -> None:
+@dataclass(frozen=True)
+class Need:
+    """What coding a picture takes of memory, in bytes.
+
+    Attributes:
+        picture: whatever is as large as the picture.
+        window: the least that networks take.
+    """
+
+    picture: float
+    window: float
+
+
+def check_encodable(image: Image, name: str, need: Need, memory: int | None) -> int | None:
     """An image that a stream can hold and this machine can code.
 
     Args:
-        image: as the caller gave it.
+        image: pixels.
         name: of the model.
-        bytes_per_pixel: memory that it needs, about.
+        need: of memory.
+        memory: that may be taken, where the caller says so.
+
+    Returns:
+        Memory that networks may take; None where nobody knows.
 
     Raises:
-        UsageError: when the array is no image, or too large.
+        UsageError: when it is too large.
     """
-    check_image(image)
     height, width, _ = image.shape
     most = _most_pixels()
     if height * width > most:
-        raise UsageError(f"{width}x{height} is more than {most} pixels; cut it into tiles")
-    lack = _lack_of_memory(height, width, name, bytes_per_pixel)
+        raise UsageError(f"{width}x{height} is more than {most} pixels, the most of a stream")
+    left, lack = _left(height, width, name, need, memory)
     if lack:
-        raise UsageError(f"{lack}; cut the image into tiles")
+        raise UsageError(lack)
+    return left
 
 
-def check_decodable(header: Stream, stream_id: bytes, name: str, bytes_per_pixel: float) -> None:
-    """A stream that this model can decode on this machine.
+def check_header(header: Stream, stream_id: bytes, name: str) -> None:
+    """A stream that this model wrote, of a picture that is wanted.
 
     Raises:
         WrongModelError: when another model wrote it.
-        StreamError: when it claims a picture that nobody wants, or that would not fit into memory.
+        StreamError: when it claims more pixels than are wanted.
     """
     if header.stream_id != stream_id:
         raise WrongModelError(
@@ -78,13 +98,36 @@ def check_decodable(header: Stream, stream_id: bytes, name: str, bytes_per_pixel
             "refused; where you trust it, raise the limit: slimcodec decode --max-pixels, in "
             "Python twice PIL.Image.MAX_IMAGE_PIXELS"
         )
-    lack = _lack_of_memory(header.height, header.width, name, bytes_per_pixel)
+
+
+def check_decodable(
+    height: int, width: int, name: str, need: Need, memory: int | None
+) -> int | None:
+    """Pixels that this machine can decode.
+
+    Args:
+        height, width: of what is wanted of a picture.
+        name: of the model.
+        need: of memory.
+        memory: that may be taken, where the caller says so.
+
+    Returns:
+        Memory that networks may take; None where nobody knows.
+
+    Raises:
+        UsageError: when that is less than the caller allows.
+        StreamError: when it is less than may be had.
+    """
+    left, lack = _left(height, width, name, need, memory)
+    if lack and memory is not None:
+        raise UsageError(lack)
     if lack:
         raise StreamError(f"{lack}; the stream is damaged, or it needs a larger machine")
+    return left
 
 
 def check_payload(header: Stream, least_bits: float) -> None:
-    """A stream whose first section is long enough for what it must hold.
+    """A stream whose first step is long enough for what it must hold; holes hold nothing.
 
     Args:
         header: of the stream.
@@ -93,9 +136,9 @@ def check_payload(header: Stream, least_bits: float) -> None:
     Raises:
         StreamError: when it is shorter than that.
     """
-    if _is_too_short(header, least_bits):
+    if not header.missing and _is_too_short(header, least_bits):
         raise StreamError(
-            f"the stream is damaged: {len(header.sections[0])} bytes cannot hold the "
+            f"the stream is damaged: {_first_step(header)} bytes cannot hold the "
             f"{header.width}x{header.height} pixels that it claims, which take "
             f"{int(least_bits / 8)} or more"
         )
@@ -113,7 +156,7 @@ def check_written(stream: Stream, least_bits: float) -> None:
     if _is_too_short(stream, least_bits):
         raise UsageError(
             f"{stream.width}x{stream.height} pixels of all but nothing: their stream could not be "
-            "told from a forged one; cut the image into tiles"
+            "told from a forged one; cut the image into smaller ones"
         )
 
 
@@ -142,14 +185,19 @@ def saying_memory(name: str) -> Iterator[None]:
     except MemoryError as error:
         raise LackOfMemoryError(
             f"coding so many pixels with {name} takes more memory than this process may have; give "
-            "it more, or cut the image into tiles"
+            "it more, or allow less (slimcodec --memory, memory= in Python)"
         ) from error
 
 
 def _is_too_short(stream: Stream, least_bits: float) -> bool:
     if stream.height * stream.width <= _PIXELS_FOR_NOTHING:
         return False
-    return 8 * len(stream.sections[0]) + _STATE_BITS < least_bits
+    return 8 * _first_step(stream) + _STATE_BITS * stream.tiles < least_bits
+
+
+def _first_step(stream: Stream) -> int:
+    """Bytes of all tiles' first sections."""
+    return sum(len(section) for section in stream.sections[: stream.tiles])
 
 
 def _most_pixels() -> int:
@@ -158,11 +206,17 @@ def _most_pixels() -> int:
     return MAX_PIXELS if limit is None else min(MAX_PIXELS, limit)
 
 
-def _lack_of_memory(height: int, width: int, name: str, bytes_per_pixel: float) -> str:
-    needed, there = height * width * bytes_per_pixel, memory_bytes()
-    if there is None or needed <= there:
-        return ""
-    return (
-        f"{width}x{height} pixels take about {needed / 1e9:.1f} GB of memory with {name}, and "
-        f"{there / 1e9:.1f} GB may be had here"
+def _left(
+    height: int, width: int, name: str, need: Need, memory: int | None
+) -> tuple[int | None, str]:
+    """What is left for networks beside the picture, and what to say where it is too little."""
+    there = memory_bytes() if memory is None else memory
+    if there is None:
+        return None, ""
+    left = int(there - need.picture)
+    if left >= need.window:
+        return left, ""
+    return left, (
+        f"{width}x{height} pixels take about {(need.picture + need.window) / 1e9:.2f} GB of memory "
+        f"with {name}, and {there / 1e9:.2f} GB may be had here"
     )

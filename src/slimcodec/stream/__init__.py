@@ -5,19 +5,21 @@ from slimcodec.stream.container import (
     MAX_BYTES,
     MAX_PIXELS,
     MAX_SECTIONS,
-    Stream,
+    attach,
     cut,
     is_progressive,
     pack,
     salvage,
-    section_ends,
+    step_ends,
     unpack,
 )
 from slimcodec.stream.entropy import SYMBOL_LIMIT, SymbolDecoder, SymbolEncoder
 from slimcodec.stream.models import least_bits
+from slimcodec.stream.parsed import BESIDE, Stream
 from slimcodec.stream.tables import Tables
 
 __all__ = [
+    "BESIDE",
     "MAX_BYTES",
     "MAX_PIXELS",
     "MAX_SECTIONS",
@@ -26,11 +28,12 @@ __all__ = [
     "SymbolDecoder",
     "SymbolEncoder",
     "Tables",
+    "attach",
     "cut",
     "is_progressive",
     "least_bits",
     "pack",
     "salvage",
-    "section_ends",
+    "step_ends",
     "unpack",
 ]

@@ -1,5 +1,8 @@
 """The bytes of one compressed image: a small header and checked sections.
 
+Versions 1 and 2 hold a picture that is one tile, with nothing beside it; for all others there is
+version 3 (``chunks``).
+
     offset  size    field
     0       3       magic "SLC"
     3       1       format version: 1, or 2 for a progressive stream
@@ -11,8 +14,8 @@
     then per section: varint length, CRC-32 (little-endian), payload
 
 A section's CRC continues that of everything before it, so the first one covers the header too and
-no section can be swapped, repeated or moved unnoticed. Varints are LEB128: seven bits a byte, low
-ones first. For a 768x512 image with one section the whole frame is 24 bytes, from 16 KiB on 25.
+no section can be swapped, repeated or moved unnoticed. Varints are those of
+``varints``. For a 768x512 image with one section the whole frame is 24 bytes, from 16 KiB on 25.
 
 A *progressive* stream holds one section per step of its codec and does not say how many there are:
 it ends where its bytes end. So its first n sections are the stream of n steps, byte for byte, and
@@ -29,20 +32,24 @@ from __future__ import annotations
 
 import struct
 import zlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import replace
 
 from slimcodec.errors import StreamError, UsageError
+from slimcodec.stream.chunks import CHUNKED, pack_chunks, parse_chunks
+from slimcodec.stream.parsed import Parsed, Stream
+from slimcodec.stream.varints import from_varint, to_varint
 
 __all__ = [
     "MAX_BYTES",
     "MAX_PIXELS",
     "MAX_SECTIONS",
-    "Stream",
+    "attach",
     "cut",
     "is_progressive",
     "pack",
     "salvage",
-    "section_ends",
+    "step_ends",
     "unpack",
 ]
 
@@ -54,51 +61,29 @@ MAX_PIXELS = 1 << 28
 MAX_BYTES = 3 * MAX_PIXELS
 """Of a whole stream: what is longer than its pixels is none."""
 MAX_SECTIONS = 256
-"""Of a progressive stream; more cannot be steps of a codec."""
-
-
-@dataclass(frozen=True)
-class Stream:
-    """A stream taken apart.
-
-    Attributes:
-        stream_id: 8 bytes.
-        height: rows of the image.
-        width: columns of the image.
-        quality: in the codec's own integer steps. A progressive stream's is the same at any number
-            of sections, being part of all of them.
-        sections: what the entropy coder wrote.
-        progressive: whether the first sections alone are a stream too.
-    """
-
-    stream_id: bytes
-    height: int
-    width: int
-    quality: int
-    sections: tuple[bytes, ...]
-    progressive: bool = False
+"""Of a progressive stream, for each tile; more cannot be steps of a codec."""
 
 
 def pack(stream: Stream) -> bytes:
     """Stream to bytes; the inverse of ``unpack``.
 
     Raises:
-        UsageError: when a progressive stream has no sections, or more than ``MAX_SECTIONS``.
+        UsageError: when a progressive stream has no sections or more than ``MAX_SECTIONS``, or
+            tiles and sections do not agree.
     """
+    if stream.tile or stream.tiles > 1 or stream.beside or stream.missing:
+        return pack_chunks(stream, bytes(_front(stream, CHUNKED)), MAX_SECTIONS)
     count = len(stream.sections)
     if stream.progressive and not 1 <= count <= MAX_SECTIONS:
         raise UsageError(
             f"a progressive stream must have 1 to {MAX_SECTIONS} sections, got {count}"
         )
-    data = bytearray(MAGIC)
-    data += bytes([PROGRESSIVE if stream.progressive else VERSION]) + stream.stream_id
-    for value in (stream.height, stream.width, stream.quality):
-        data += _to_varint(value)
+    data = _front(stream, PROGRESSIVE if stream.progressive else VERSION)
     if not stream.progressive:
-        data += _to_varint(count)
+        data += to_varint(count)
     running = zlib.crc32(data)
     for section in stream.sections:
-        length = _to_varint(len(section))
+        length = to_varint(len(section))
         check = zlib.crc32(section, zlib.crc32(length, running))
         framed = length + struct.pack("<I", check) + section
         running = check if stream.progressive else zlib.crc32(framed, running)
@@ -106,87 +91,122 @@ def pack(stream: Stream) -> bytes:
     return bytes(data)
 
 
-def unpack(data: bytes) -> Stream:
+def _front(stream: Stream, version: int) -> bytearray:
+    data = bytearray(MAGIC) + bytes([version]) + stream.stream_id
+    for value in (stream.height, stream.width, stream.quality):
+        data += to_varint(value)
+    return data
+
+
+def unpack(data: bytes, *, partial: bool = False) -> Stream:
     """Bytes to stream, every check made; the inverse of ``pack``.
+
+    Args:
+        data: of a stream.
+        partial: whether to be content with a stream that has holes, as ``salvage`` leaves them.
 
     Raises:
         StreamError: when the bytes are foreign, of a later version, cut short, damaged, or go on
-            after their end. Of a progressive stream it says how many sections are whole.
+            after their end. Where something of it stands alone, it says what.
     """
-    return _sound(data).stream
+    parsed = _parse(data)
+    if partial and parsed.stream.missing:
+        return parsed.stream
+    return _sound(parsed).stream
 
 
 def is_progressive(data: bytes) -> bool:
-    """Whether the bytes begin as a progressive stream does; nothing else is checked."""
+    """Whether these bytes begin as those of a progressive stream; no check is made."""
+    if data[:4] == MAGIC + bytes([CHUNKED]):
+        try:
+            return _parse(data).stream.progressive
+        except StreamError:
+            return False
     return data[:4] == MAGIC + bytes([PROGRESSIVE])
 
 
-def section_ends(data: bytes) -> tuple[int, ...]:
-    """Where each section of a sound stream ends, in bytes from its start.
+def step_ends(data: bytes) -> tuple[int, ...]:
+    """Where each step of a sound stream ends, in bytes from its start: its sections, or all tiles'
+    of a step.
 
     Raises:
         StreamError: as ``unpack``.
     """
-    return _sound(data).ends
+    return _sound(_parse(data)).ends
 
 
-def cut(data: bytes, sections: int) -> bytes:
-    """The stream of the first ``sections`` sections: the first bytes of a progressive stream.
+def cut(data: bytes, steps: int) -> bytes:
+    """The stream of the first ``steps`` steps: the first bytes of a progressive stream.
 
     Raises:
-        UsageError: when the stream is not progressive, or has no such number of sections.
+        UsageError: when the stream is not progressive, or has no such number of steps.
         StreamError: as ``unpack``.
     """
-    parsed = _sound(data)
+    parsed = _sound(_parse(data))
     if not parsed.stream.progressive:
         raise UsageError(
             "only a progressive stream can be cut, and this one is not; "
             "encode the picture again at a lower quality"
         )
     count = len(parsed.ends)
-    if not 1 <= sections <= count:
+    if not 1 <= steps <= count:
         counted = f"{count} section{'s' * (count != 1)}"
-        raise UsageError(
-            f"the stream has {counted}, so it can be cut to 1 to {count}, got {sections}"
-        )
-    return data[: parsed.ends[sections - 1]]
+        raise UsageError(f"the stream has {counted}, so it can be cut to 1 to {count}, got {steps}")
+    return data[: parsed.ends[steps - 1]]
+
+
+def attach(data: bytes, beside: Mapping[str, bytes]) -> bytes:
+    """The stream with what shall travel beside its picture (``Stream.beside``), in place of what
+    did so far.
+
+    Raises:
+        StreamError: as ``unpack``.
+        UsageError: when it is none of what may.
+    """
+    return pack(replace(unpack(data, partial=True), beside=dict(beside)))
 
 
 def salvage(data: bytes) -> tuple[bytes, str | None]:
-    """The longest sound beginning of a progressive stream, and in one line what was lost, if so.
+    """What is whole of a stream, as a stream, and in one line what was lost, if so: the first steps
+    of a progressive one; of one in tiles all that are whole, with holes between them.
 
     Raises:
-        StreamError: when the stream is not progressive, or not even its first section is whole.
+        StreamError: when nothing is whole that stands alone.
     """
     parsed = _parse(data)
-    if not parsed.stream.progressive:
-        what = parsed.fault or "the stream is not progressive"
-        raise StreamError(f"{what}; only a progressive stream has parts that stand alone")
-    return data[: parsed.ends[-1]], None if parsed.fault is None else parsed.loss()
+    if parsed.fault is None:
+        return data, None
+    if not parsed.kept:
+        raise StreamError(
+            f"{parsed.fault}; only a progressive stream, or one in tiles, has parts that stand "
+            "alone"
+        )
+    kept = pack(parsed.stream) if data[3] == CHUNKED else data[: parsed.ends[-1]]
+    return kept, f"{parsed.fault}; {parsed.kept}"
 
 
-@dataclass(frozen=True)
-class _Parsed:
-    """What could be read: all of it, or the sections before the first fault."""
-
-    stream: Stream
-    ends: tuple[int, ...]
-    fault: str | None
-
-    def loss(self) -> str:
-        whole = len(self.ends)
-        kept = "the first section is" if whole == 1 else f"the first {whole} sections are"
-        return f"{self.fault}; {kept} whole"
-
-
-def _parse(data: bytes) -> _Parsed:
+def _parse(data: bytes) -> Parsed:
     """Read up to the end or the first fault.
 
     Raises:
-        StreamError: when the header is no good, or a progressive stream has no whole section.
+        StreamError: when the header is no good, or nothing is whole that stands alone.
     """
-    progressive = is_progressive(data)
-    header, count, at = _read_header(data)
+    version = _version(data)
+    at = 4 + ID_BYTES
+    height, at = from_varint(data, at)
+    width, at = from_varint(data, at)
+    quality, at = from_varint(data, at)
+    if not (height and width and height * width <= MAX_PIXELS):
+        raise StreamError(f"the stream is damaged: it claims an image of {width}x{height} pixels")
+    stream_id, sides = data[4 : 4 + ID_BYTES], (height, width, quality)
+    if version == CHUNKED:
+        return parse_chunks(data, stream_id, sides, at, MAX_SECTIONS)
+    progressive = version == PROGRESSIVE
+    count = MAX_SECTIONS
+    if not progressive:
+        count, at = from_varint(data, at)
+    if count == 0:
+        raise StreamError("the stream is damaged: it has no sections")
     running = zlib.crc32(data[:at])
     sections: list[bytes] = []
     ends: list[int] = []
@@ -208,52 +228,46 @@ def _parse(data: bytes) -> _Parsed:
             if fault
             else "the stream is cut short: it ends before its first section"
         )
-    height, width, quality = header
-    stream_id = data[4 : 4 + ID_BYTES]
-    stream = Stream(stream_id, height, width, quality, tuple(sections), progressive)
-    return _Parsed(stream, tuple(ends), fault)
+    whole = len(sections)
+    kept = "the first section is" if whole == 1 else f"the first {whole} sections are"
+    stream = Stream(stream_id, *sides, tuple(sections), progressive)
+    return Parsed(stream, tuple(ends), fault, f"{kept} whole" if progressive else "")
 
 
-def _sound(data: bytes) -> _Parsed:
-    """``_parse``, where a fault is an error."""
-    parsed = _parse(data)
+def _sound(parsed: Parsed) -> Parsed:
+    """What was parsed, where a fault is an error."""
     if parsed.fault is None:
         return parsed
-    if not parsed.stream.progressive:
+    if not parsed.kept:
         raise StreamError(parsed.fault)
-    pronoun = "it" if len(parsed.ends) == 1 else "them"
-    raise StreamError(f"{parsed.loss()}; salvage {pronoun} (slimcodec decode --partial)")
+    pronoun = "it" if len(parsed.stream.sections) - len(parsed.stream.missing) == 1 else "them"
+    raise StreamError(
+        f"{parsed.fault}; {parsed.kept}; salvage {pronoun} (slimcodec decode --partial)"
+    )
 
 
-def _read_header(data: bytes) -> tuple[tuple[int, int, int], int, int]:
-    """Height, width and quality; the most sections there can be; where they begin."""
+def _version(data: bytes) -> int:
+    """Of the format.
+
+    Raises:
+        StreamError: when the bytes are no stream, or one of a later version.
+    """
     if data[:3] != MAGIC:
         raise StreamError("not a slimcodec stream (its first bytes are not 'SLC')")
     if len(data) < 4 + ID_BYTES:
         raise StreamError(f"the stream is cut short: {len(data)} bytes are less than a header")
-    if data[3] not in (VERSION, PROGRESSIVE):
+    if data[3] not in (VERSION, PROGRESSIVE, CHUNKED):
         raise StreamError(
             f"the stream has format version {data[3]}, this slimcodec reads versions {VERSION} "
-            f"and {PROGRESSIVE}; a later slimcodec may read it"
+            f"to {CHUNKED}; a later slimcodec may read it"
         )
-    at = 4 + ID_BYTES
-    height, at = _from_varint(data, at)
-    width, at = _from_varint(data, at)
-    quality, at = _from_varint(data, at)
-    count = MAX_SECTIONS
-    if data[3] == VERSION:
-        count, at = _from_varint(data, at)
-    if not (height and width and height * width <= MAX_PIXELS):
-        raise StreamError(f"the stream is damaged: it claims an image of {width}x{height} pixels")
-    if count == 0:
-        raise StreamError("the stream is damaged: it has no sections")
-    return (height, width, quality), count, at
+    return data[3]
 
 
 def _read_section(data: bytes, at: int, running: int, number: int) -> tuple[bytes, int, int]:
     """Payload and check of the section that begins at ``at``, and where it ends."""
     start = at
-    length, at = _from_varint(data, at, f"section {number}")
+    length, at = from_varint(data, at, f"section {number}")
     end = at + 4 + length
     if end > len(data):
         raise StreamError(
@@ -268,24 +282,3 @@ def _read_section(data: bytes, at: int, running: int, number: int) -> tuple[byte
             f"section {number} fails its check (damaged, out of order, or from another stream)"
         )
     return payload, check, end
-
-
-def _to_varint(value: int) -> bytes:
-    out = bytearray()
-    while value >= 128:
-        out.append(value & 127 | 128)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-def _from_varint(data: bytes, at: int, where: str = "its header") -> tuple[int, int]:
-    value = 0
-    for shift in range(0, 35, 7):
-        if at >= len(data):
-            raise StreamError(f"the stream is cut short inside {where}")
-        value |= (data[at] & 127) << shift
-        at += 1
-        if data[at - 1] < 128:
-            return value, at
-    raise StreamError(f"the stream is damaged: a number in {where} is too long")

@@ -52,7 +52,7 @@ def test_the_decoder_reads_the_symbols_of_the_encoder(
     for quality in (1, 2.5, 5):
         stream = tiny_codec.encode(image, quality)
         wrote = tiny_codec.analyse(image, step_of(quality))
-        header, read = tiny_codec.read(stream)
+        header, (read,) = tiny_codec.read(stream)
         assert (header.height, header.width) == shape
         assert header.quality == step_of(quality)
         np.testing.assert_array_equal(read.symbols, wrote.symbols)
@@ -72,7 +72,7 @@ def test_any_shape_and_quality(
     image = picture(height, width, seed)
     stream = tiny_codec.encode(image, 1 + step / QUALITY_STEPS)
     np.testing.assert_array_equal(
-        tiny_codec.read(stream)[1].symbols, tiny_codec.analyse(image, step).symbols
+        tiny_codec.read(stream)[1][0].symbols, tiny_codec.analyse(image, step).symbols
     )
 
 
@@ -82,7 +82,7 @@ def test_pictures_unlike_any_photograph(tiny_codec: MeanScaleCodec, value: str) 
     image = {"black": noise * 0, "white": noise * 0 + 255, "noise": noise}[value]
     stream = tiny_codec.encode(image, 5)
     np.testing.assert_array_equal(
-        tiny_codec.read(stream)[1].symbols, tiny_codec.analyse(image, step_of(5)).symbols
+        tiny_codec.read(stream)[1][0].symbols, tiny_codec.analyse(image, step_of(5)).symbols
     )
 
 
@@ -259,7 +259,7 @@ def test_a_quality_the_model_does_not_have(tiny_codec: MeanScaleCodec, stream: b
         tiny_codec.decode(pack(replace(header, quality=33)))
 
 
-@pytest.mark.parametrize(("count", "words"), [(0, "no sections"), (2, "one section, this has 2")])
+@pytest.mark.parametrize(("count", "words"), [(0, "no sections"), (2, "has 1 section, this has 2")])
 def test_another_number_of_sections(
     tiny_codec: MeanScaleCodec, stream: bytes, count: int, words: str
 ) -> None:

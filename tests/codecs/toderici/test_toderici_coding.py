@@ -23,7 +23,7 @@ from slimcodec.errors import ModelFileError, StreamError, UsageError, WrongModel
 from slimcodec.images import crop
 from slimcodec.model_file import Model, freeze_network, load, save
 from slimcodec.runtime import open_codec
-from slimcodec.stream import SymbolEncoder, pack, salvage, section_ends, unpack
+from slimcodec.stream import SymbolEncoder, pack, salvage, step_ends, unpack
 from slimcodec.types import Image
 
 Picture = Callable[..., Image]
@@ -287,7 +287,7 @@ def refusal(codec: TodericiCodec, stream: bytes) -> str:
 
 
 def test_every_beginning_is_a_stream_or_an_error(rnn_codec: TodericiCodec, stream: bytes) -> None:
-    bits, ends = rnn_codec.read(stream), section_ends(stream)
+    bits, ends = rnn_codec.read(stream), step_ends(stream)
     for length in range(len(b"SLC"), len(stream)):
         if length in ends:
             count = ends.index(length) + 1
@@ -308,11 +308,11 @@ def test_every_flipped_bit_of_a_progressive_stream(rnn_codec: TodericiCodec, str
 def test_sections_damaged_repeated_reordered_or_foreign(
     rnn_codec: TodericiCodec, picture: Picture, stream: bytes
 ) -> None:
-    a, b, c, d, _ = section_ends(stream)
+    a, b, c, d, _ = step_ends(stream)
     damaged = bytearray(stream)
     damaged[b - 1] ^= 1
     other = rnn_codec.encode(picture(40, 56, seed=1), 3)
-    _, e, f = section_ends(other)
+    _, e, f = step_ends(other)
     for bad, count in (
         (bytes(damaged), 1),
         (stream[:b] + stream[a:b] + stream[b:], 2),
@@ -333,7 +333,7 @@ def test_sections_damaged_repeated_reordered_or_foreign(
 def test_a_stream_cut_inside_a_section_is_salvaged(
     rnn_codec: TodericiCodec, picture: Picture, stream: bytes, count: int
 ) -> None:
-    ends = section_ends(stream)
+    ends = step_ends(stream)
     shorter = rnn_codec.encode(picture(40, 56), count)
     assert shorter == rnn_codec.cut(stream, count) == stream[: ends[count - 1]]
     for length in (ends[count - 1] + 1, ends[count] - 1):

@@ -13,7 +13,7 @@ digit, never a table.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from slimcodec.codecs.checks import (
     check_decodable,
     check_encodable,
+    check_header,
     check_made,
     check_payload,
     check_written,
@@ -32,6 +33,16 @@ from slimcodec.codecs.family import Floats
 from slimcodec.codecs.latents.coding import Coding
 from slimcodec.codecs.latents.config import LatentsConfig
 from slimcodec.codecs.latents.prior import Guess, GuessWalk
+from slimcodec.codecs.tiles import (
+    Box,
+    Canvas,
+    Sight,
+    check_region,
+    grid,
+    side_by_side,
+    tile_of,
+    touching,
+)
 from slimcodec.errors import StreamError, UsageError
 from slimcodec.images import from_planes, pad_to_multiple, to_planes
 from slimcodec.stream import (
@@ -44,7 +55,7 @@ from slimcodec.stream import (
     unpack,
 )
 from slimcodec.stream.tables import TOTAL
-from slimcodec.types import Clock, Image, no_clock
+from slimcodec.types import Clock, Image, Region, check_image, no_clock
 
 __all__ = ["QUALITY_STEPS", "Latents", "MeanScaleCodec", "gain_at"]
 
@@ -55,6 +66,8 @@ QUALITY_STEPS = 8
 _HYPER_STRIDE = 4
 _SMALLEST_LATENTS = 8
 """Reflection padding inside the hyper-analysis needs this many latents on a side."""
+_COPIES = 2
+"""Of all latents of a picture, in floats: those that it has, and a window's that are moved."""
 
 
 @dataclass(frozen=True)
@@ -101,85 +114,178 @@ class MeanScaleCodec:
         self.stream_id = coding.stream_id
         self.qualities = config.qualities
         self.default_quality = self.qualities[len(self.qualities) // 2]
+        per_pixel = config.bytes_per_pixel
+        self._encoder = Sight(config.stride, config.encoder_halo, per_pixel)
+        self._decoder = Sight(config.stride, config.decoder_halo, per_pixel)
 
     def encode(
-        self, image: Image, quality: float | None = None, *, clock: Clock = no_clock
+        self,
+        image: Image,
+        quality: float | None = None,
+        *,
+        memory: int | None = None,
+        clock: Clock = no_clock,
     ) -> bytes:
-        """One image to one stream; see ``types.Codec``."""
-        check_encodable(image, self.name, self.config.bytes_per_pixel)
+        """One image to one stream; see ``types.Tiled``."""
+        check_image(image)
         height, width, _ = image.shape
+        need = self._encoder.need(self._whole(height, width), self._position_bytes)
+        left = check_encodable(image, self.name, need, memory)
         step = self._quality_step(quality)
         with saying_memory(self.name):
-            latents = self.analyse(image, step, clock)
-        with saying_memory(self.name), clock("entropy"):
-            encoder = SymbolEncoder()
-            encoder.put(
-                latents.hyper_latents,
-                self._channels(latents.hyper_latents.shape),
-                self.coding.hyper_tables,
-            )
-            for symbols, tables in latents.coded:
-                encoder.put(symbols, tables, self.coding.latent_tables)
-            written = Stream(self.stream_id, height, width, step, (encoder.finish(),))
-            check_written(written, self._least_bits(height, width))
-            return pack(written)
+            y = self.transform(image, left, clock)
+            return self.code(y, height, width, step, clock)
 
-    def decode(self, stream: bytes, *, clock: Clock = no_clock) -> Image:
-        """One stream to one image; see ``types.Codec``."""
+    def decode(
+        self,
+        stream: bytes,
+        *,
+        region: Region | None = None,
+        memory: int | None = None,
+        partial: bool = False,
+        clock: Clock = no_clock,
+    ) -> Image:
+        """One stream to one image, or a part of it; see ``types.Tiled``."""
+        header = self._header(stream, partial)
+        if region is None:
+            region = Region(0, 0, header.width, header.height)
+        check_region(region, header.height, header.width)
+        need = self._decoder.need(self._whole(region.height, region.width), self._position_bytes)
+        left = check_decodable(region.height, region.width, self.name, need, memory)
         with saying_memory(self.name):
-            header, latents = self.read(stream, clock)
-            return self.synthesise(latents, header, clock)
+            return self._decode(header, region, left, clock)
 
-    def analyse(self, image: Image, step: int, clock: Clock = no_clock) -> Latents:
-        """Transforms and rounding: an image to the integers that will be coded."""
-        with clock("encoder"):
-            padded = pad_to_multiple(image, self.config.stride, 2 * self.config.stride)
-            y = self.graphs["encoder"](to_planes(padded))
-            sides = (side // self.config.stride for side in padded.shape[:2])
-            check_made(y, (1, self.config.latent_channels, *sides), "encoder")
+    def transform(self, image: Image, memory: int | None = None, clock: Clock = no_clock) -> Floats:
+        """An image to its latents, [m, h, w], window by window."""
+        stride = self.config.stride
+        whole = self._whole(*image.shape[:2])
+        windows = self._encoder.windows(whole, memory)
+        parts = []
+        for window in windows:
+            seen = self._encoder.grown(window, whole)
+            with clock("encoder"):
+                pixels = pad_to_multiple(image[seen.times(stride).slices], stride, 2 * stride)
+                y = self.graphs["encoder"](to_planes(pixels))
+                check_made(y, (1, self.config.latent_channels, *seen.size), "encoder")
+            if len(windows) == 1:
+                made: Floats = y[0]
+                return made
+            parts.append((window, y[0][:, *window.seen_from(seen).slices].copy()))
+        latents = np.empty((self.config.latent_channels, *whole.size), np.float32)
+        for window, part in parts:
+            latents[:, *window.slices] = part
+        return latents
+
+    def code(self, y: Floats, height: int, width: int, step: int, clock: Clock = no_clock) -> bytes:
+        """Latents of an image of that size to its stream, each tile by itself."""
+        side = tile_of(height, width)
+        tiles = grid(self._whole(height, width), side)
+
+        def coded(tile: Box) -> bytes:
+            latents = self.quantize(np.ascontiguousarray(y[:, *tile.slices]), step, clock)
+            with clock("entropy"):
+                return self._section(latents)
+
+        sections = tuple(side_by_side(coded, tiles, clock))
+        written = Stream(self.stream_id, height, width, step, sections, tile=side, tiles=len(tiles))
+        check_written(written, self._least_bits(tiles))
+        return pack(written)
+
+    def quantize(self, y: Floats, step: int, clock: Clock = no_clock) -> Latents:
+        """Latents of a tile, [m, h, w], to the integers that will be coded."""
         with clock("prior"):
-            around = pad_to_multiple(y[0].transpose(1, 2, 0), _HYPER_STRIDE, _SMALLEST_LATENTS)
+            around = pad_to_multiple(y.transpose(1, 2, 0), _HYPER_STRIDE, _SMALLEST_LATENTS)
             z = self.graphs["hyper_analysis"](np.ascontiguousarray(around.transpose(2, 0, 1))[None])
             sides = (side // _HYPER_STRIDE for side in around.shape[:2])
             check_made(z, (1, self.config.hyper_channels, *sides), "hyper_analysis")
             z_hat = np.rint(z[0]).astype(np.int32)
             gain = gain_at(self.coding.log_gain, step)
-            centred = _in_rows((y[0] - self._means(z_hat, y.shape[2:])) * gain)
+            centred = _in_rows((y - self._means(z_hat, y.shape[1:])) * gain)
             coded = []
 
             def choose(guess: Guess) -> NDArray[np.int32]:
                 coded.append((self._round(guess.coded(centred), guess.tables), guess.tables))
                 return coded[-1][0]
 
-            size = y.shape[2], y.shape[3]
+            size = y.shape[1], y.shape[2]
             walk = self.coding.prior.walk(z_hat, size, step, QUALITY_STEPS)
             symbols = _in_planes(_walked(walk, choose), size)
         return Latents(symbols, z_hat, tuple(coded))
 
-    def read(self, stream: bytes, clock: Clock = no_clock) -> tuple[Stream, Latents]:
-        """The integers of a stream, every check made.
+    def analyse(self, image: Image, step: int, clock: Clock = no_clock) -> Latents:
+        """The integers that will be coded of an image of one tile."""
+        return self.quantize(self.transform(image, None, clock), step, clock)
+
+    def read(self, stream: bytes, clock: Clock = no_clock) -> tuple[Stream, tuple[Latents, ...]]:
+        """The integers of a stream, tile by tile, every check made.
 
         Raises:
             StreamError: when the stream is damaged or foreign.
             WrongModelError: when another model wrote it.
         """
-        header = unpack(stream)
-        check_decodable(header, self.stream_id, self.name, self.config.bytes_per_pixel)
-        if header.progressive:
-            raise StreamError(
-                f"the stream is damaged: the streams of {self.name} are not progressive"
-            )
-        if len(header.sections) != 1:
-            raise StreamError(
-                f"a stream of {self.name} has one section, this has {len(header.sections)}"
-            )
-        if header.quality > QUALITY_STEPS * (len(self.qualities) - 1):
-            raise StreamError(f"the stream is damaged: quality step {header.quality}")
-        hyper_shape, shape = self._shapes(header.height, header.width)
-        check_payload(header, self._least_bits(header.height, header.width))
+        header = self._header(stream)
+        tiles = grid(self._whole(header.height, header.width), header.tile)
+        return header, tuple(
+            self._read(section, tile, header.quality, clock)
+            for section, tile in zip(header.sections, tiles, strict=True)
+        )
+
+    def _decode(self, header: Stream, region: Region, memory: int | None, clock: Clock) -> Image:
+        whole = self._whole(header.height, header.width)
+        canvas = Canvas(region, whole, self.config.stride)
+        around = self._decoder.grown(canvas.positions, whole)
+        tiles = grid(whole, header.tile)
+        y_hat = np.zeros((self.config.latent_channels, *around.size), np.float32)
+
+        def read(number: int) -> None:
+            tile = tiles[number]
+            latents = self._read(header.sections[number], tile, header.quality, clock)
+            with clock("prior"):
+                common = tile.within(around)
+                own = self._dequantize(latents, header.quality)
+                y_hat[:, *common.seen_from(around).slices] = own[:, *common.seen_from(tile).slices]
+
+        there = [n for n in touching(around, tiles) if n not in header.missing]
+        side_by_side(read, there, clock)
+        for window in self._decoder.windows(canvas.positions, memory):
+            seen = self._decoder.grown(window, whole)
+            with clock("generator"):
+                own = y_hat[:, *seen.seen_from(around).slices]
+                canvas.lay(self._generated(np.ascontiguousarray(own)), window, seen)
+        for number in header.missing:
+            canvas.leave_out(tiles[number])
+        return canvas.picture
+
+    def _generated(self, y_hat: Floats) -> Floats:
+        """A window's latents to its picture, [1, 3, h, w]."""
+        picture: Floats = self.graphs["generator"](y_hat[None])
+        sides = (side * self.config.stride for side in y_hat.shape[1:])
+        check_made(picture, (1, 3, *sides), "generator")
+        return picture
+
+    def _dequantize(self, latents: Latents, step: int) -> Floats:
+        """What a generator sees of a tile, [m, h, w]."""
+        means = self._means(latents.hyper_latents, latents.symbols.shape[1:])
+        gain, degain = gain_at(self.coding.log_gain, step), gain_at(self.coding.log_degain, step)
+        seen: Floats = (latents.symbols.astype(np.float32) + means * gain) * degain
+        return seen
+
+    def _section(self, latents: Latents) -> bytes:
+        encoder = SymbolEncoder()
+        encoder.put(
+            latents.hyper_latents,
+            self._channels(latents.hyper_latents.shape),
+            self.coding.hyper_tables,
+        )
+        for symbols, tables in latents.coded:
+            encoder.put(symbols, tables, self.coding.latent_tables)
+        return encoder.finish()
+
+    def _read(self, section: bytes, tile: Box, step: int, clock: Clock) -> Latents:
+        """The inverse of ``_section``."""
         with clock("entropy"):
-            decoder = SymbolDecoder(header.sections[0])
-            z_hat = decoder.take(self._channels(hyper_shape), self.coding.hyper_tables)
+            decoder = SymbolDecoder(section)
+            z_hat = decoder.take(self._channels(self._hyper_shape(tile)), self.coding.hyper_tables)
         coded = []
 
         def take(guess: Guess) -> NDArray[np.int32]:
@@ -189,24 +295,44 @@ class MeanScaleCodec:
             return symbols
 
         with clock("prior"):
-            walk = self.coding.prior.walk(z_hat, shape[1:], header.quality, QUALITY_STEPS)
-        symbols = _in_planes(_walked(walk, take, clock), shape[1:])
+            walk = self.coding.prior.walk(z_hat, tile.size, step, QUALITY_STEPS)
+        symbols = _in_planes(_walked(walk, take, clock), tile.size)
         with clock("entropy"):
             decoder.finish()
-        return header, Latents(symbols, z_hat, tuple(coded))
+        return Latents(symbols, z_hat, tuple(coded))
 
-    def synthesise(self, latents: Latents, header: Stream, clock: Clock = no_clock) -> Image:
-        """Integers to pixels."""
-        with clock("prior"):
-            means = self._means(latents.hyper_latents, latents.symbols.shape[1:])
-            gain = gain_at(self.coding.log_gain, header.quality)
-            degain = gain_at(self.coding.log_degain, header.quality)
-            y_hat = (latents.symbols.astype(np.float32) + means * gain) * degain
-        with clock("generator"):
-            picture = self.graphs["generator"](y_hat[None])
-            sides = (side * self.config.stride for side in y_hat.shape[1:])
-            check_made(picture, (1, 3, *sides), "generator")
-            return from_planes(picture, header.height, header.width)
+    def _header(self, stream: bytes, partial: bool = False) -> Stream:
+        """
+        Raises:
+            StreamError: when the stream is damaged or foreign.
+            WrongModelError: when another model wrote it.
+        """
+        header = unpack(stream, partial=partial)
+        check_header(header, self.stream_id, self.name)
+        if header.progressive:
+            raise StreamError(
+                f"the stream is damaged: the streams of {self.name} are not progressive"
+            )
+        if header.quality > QUALITY_STEPS * (len(self.qualities) - 1):
+            raise StreamError(f"the stream is damaged: quality step {header.quality}")
+        tiles = grid(self._whole(header.height, header.width), header.tile)
+        if len(header.sections) != len(tiles):
+            raise StreamError(
+                f"a stream of {self.name} of that size has {len(tiles)} "
+                f"section{'s' * (len(tiles) != 1)}, this has {len(header.sections)}"
+            )
+        check_payload(header, self._least_bits(tiles))
+        return header
+
+    @property
+    def _position_bytes(self) -> float:
+        """Memory for a position of a whole picture: its pixels twice, and its latents."""
+        return 6.0 * self.config.stride**2 + _COPIES * 4 * self.config.latent_channels
+
+    def _whole(self, height: int, width: int) -> Box:
+        """All latents of an image; the network's reflection padding needs two on a side."""
+        stride = self.config.stride
+        return Box(0, 0, max(-(-height // stride), 2), max(-(-width // stride), 2))
 
     def _quality_step(self, quality: float | None) -> int:
         quality = self.default_quality if quality is None else quality
@@ -267,22 +393,18 @@ class MeanScaleCodec:
         """The table number of each hyper-latent: its channel."""
         return np.broadcast_to(np.arange(shape[0], dtype=np.int16)[:, None, None], shape)
 
-    def _least_bits(self, height: int, width: int) -> float:
-        """What hyper-latents of such an image take at the least; latents may take all but none."""
-        (_, down, across), _ = self._shapes(height, width)
-        return down * across * float(least_bits(self.coding.hyper_tables).sum())
+    def _least_bits(self, tiles: Sequence[Box]) -> float:
+        """What tiles' hyper-latents take at the least; latents may take all but none."""
+        count = sum(down * across for _, down, across in map(self._hyper_shape, tiles))
+        return count * float(least_bits(self.coding.hyper_tables).sum())
 
-    def _shapes(self, height: int, width: int) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
-        """Of hyper-latents and latents, for an image."""
-        latents = [max(-(-side // self.config.stride), 2) for side in (height, width)]
-        hyper = [
+    def _hyper_shape(self, tile: Box) -> tuple[int, int, int]:
+        """Of a tile's hyper-latents."""
+        down, across = (
             max(-(-side // _HYPER_STRIDE) * _HYPER_STRIDE, _SMALLEST_LATENTS) // _HYPER_STRIDE
-            for side in latents
-        ]
-        return (
-            (self.config.hyper_channels, hyper[0], hyper[1]),
-            (self.config.latent_channels, latents[0], latents[1]),
+            for side in tile.size
         )
+        return self.config.hyper_channels, down, across
 
 
 def gain_at(log_gains: Floats, step: int) -> Floats:

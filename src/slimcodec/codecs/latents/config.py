@@ -18,8 +18,9 @@ _MOST_QUALITIES = 64
 class LatentsConfig:
     """Latents, hyperprior, context and qualities. The defaults are those of the published HiFiC.
 
-    A family's config adds its transforms, and says how far apart latents stand (``stride``) and
-    what memory coding takes (``bytes_per_pixel``).
+    A family's config adds its transforms, and says how far apart latents stand (``stride``), how
+    far networks look (``encoder_halo``, ``decoder_halo``) and what memory they take
+    (``bytes_per_pixel``).
     """
 
     latent_channels: int = 220
@@ -103,6 +104,16 @@ class LatentsConfig:
     @property
     def bytes_per_pixel(self) -> float:
         """Memory that coding takes, about."""
+        raise NotImplementedError
+
+    @property
+    def encoder_halo(self) -> int:
+        """Positions around a window that its latents depend on."""
+        raise NotImplementedError
+
+    @property
+    def decoder_halo(self) -> int:
+        """Positions around a window that its pixels depend on by more than half a level."""
         raise NotImplementedError
 
     @property

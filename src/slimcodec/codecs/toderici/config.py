@@ -207,6 +207,16 @@ class TodericiConfig:
         return 4 * (4 * (encoder + decoder) + 9 + (filtered if self.filter_width else 0))
 
     @property
+    def halo(self) -> int:
+        """Positions around a window that its bits and pixels depend on. ``toderici-s``, eight
+        iterations, 512-pixel windows of a picture against all of it at once, in whole and within 8
+        pixels of a seam: 1 position 65 and 52 dB, 2 86 and 74, 3 108 and 96 (no pixel farther off
+        than a fifteenth of a level), 4 126 and 118. Windows of an encoder see no bits but their
+        own: with 3, one of its bits in 6,600 is another one by the seventh iteration, and pictures
+        are as good. Hidden kernels that see neighbours reach farther with every iteration."""
+        return 3 + (max(self.decoder_hidden_kernels) > 1)
+
+    @property
     def qualities(self) -> tuple[float, ...]:
         """The ladder of a rate-distortion curve: iterations 1 to 8, or all where there are less."""
         return tuple(float(n) for n in range(1, min(8, self.iterations) + 1))
