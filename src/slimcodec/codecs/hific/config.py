@@ -185,9 +185,9 @@ class HificConfig(LatentsConfig):
     @property
     def decoder_halo(self) -> int:
         """A quarter of what a generator sees (two positions for each residual block and four for
-        the layers around them), or four. ``hific-s`` (4 of 16), 1024-pixel windows of a picture against all
-        of it at once, in whole and within 8 pixels of a seam: 2 positions 77 and 62 dB, 3 85 and
-        70, 4 93 and 78 (no pixel farther off than half a level), 6 109 and 93."""
+        the layers around them), or four. ``hific-s`` (4 of 16), 1024-pixel windows of a picture
+        against all of it at once, in whole and within 8 pixels of a seam: 2 positions 77 and 62 dB,
+        3 85 and 70, 4 93 and 78 (no pixel farther off than half a level), 6 109 and 93."""
         return max(4, -(-(2 * self.residual_blocks + 4) // 4))
 
     def to_dict(self) -> dict[str, Any]:

@@ -44,7 +44,7 @@ from slimcodec.codecs.tiles import (
     touching,
 )
 from slimcodec.errors import StreamError, UsageError
-from slimcodec.images import from_planes, pad_to_multiple, to_planes
+from slimcodec.images import pad_to_multiple, to_planes
 from slimcodec.stream import (
     Stream,
     SymbolDecoder,
