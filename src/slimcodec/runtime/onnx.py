@@ -121,10 +121,12 @@ class _Graph:
         # Its threads wait by spinning, which is well while a graph runs; then the cores belong to
         # the integer prior.
         options.add_session_config_entry("session.force_spinning_stop", "1")
-        # Malloc keeps what it has (``tune_allocator``), so an arena for each graph would only keep
-        # it for that graph: toderici-s took 3.9 GB for two megapixels, and takes 2.0, in no more
-        # time (alternating, least of seven: 0.51 s and 0.49 for a decode of 768x512).
+        # Malloc keeps what it has (``tune_allocator``); an arena for each graph, or a block for
+        # each size of picture, would keep it for that one alone: toderici-s took 3.9 GB for two
+        # megapixels, and takes 2.0, in no more time (alternating, least of seven decodes of
+        # 768x512: 0.51 s and 0.51).
         options.enable_cpu_mem_arena = False
+        options.enable_mem_pattern = False
         if optimised:
             options.graph_optimization_level = library.GraphOptimizationLevel.ORT_DISABLE_ALL
         if keep is not None:

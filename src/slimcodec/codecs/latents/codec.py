@@ -160,20 +160,15 @@ class MeanScaleCodec:
         stride = self.config.stride
         whole = self._whole(*image.shape[:2])
         windows = self._encoder.windows(whole, memory)
-        parts = []
+        # Here: what is kept between two windows would lie where the next one's layers could.
+        latents = np.empty((self.config.latent_channels, *whole.size), np.float32)
         for window in windows:
             seen = self._encoder.grown(window, whole)
             with clock("encoder"):
                 pixels = pad_to_multiple(image[seen.times(stride).slices], stride, 2 * stride)
                 y = self.graphs["encoder"](to_planes(pixels))
                 check_made(y, (1, self.config.latent_channels, *seen.size), "encoder")
-            if len(windows) == 1:
-                made: Floats = y[0]
-                return made
-            parts.append((window, y[0][:, *window.seen_from(seen).slices].copy()))
-        latents = np.empty((self.config.latent_channels, *whole.size), np.float32)
-        for window, part in parts:
-            latents[:, *window.slices] = part
+            latents[:, *window.slices] = y[0][:, *window.seen_from(seen).slices]
         return latents
 
     def code(self, y: Floats, height: int, width: int, step: int, clock: Clock = no_clock) -> bytes:
