@@ -39,6 +39,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "model_file": BOTTOM | {"codecs", "stream", "quantization"},
     "runtime": BOTTOM | {"codecs", "stream", "model_file", "quantization", "graphs"},
     "library": BOTTOM | {"images", "model_file", "runtime", "shrink", "stream"},
+    "pictures": BOTTOM | {"images", "library", "stream"},
+    "pillow": BOTTOM | {"images", "pictures", "stream"},
     # It knows codecs by their contract (types) and opens them by name (library).
     "bench": BOTTOM | {"images", "metrics", "runtime", "library", "model_file", "shrink", ""},
     "explore": BOTTOM

@@ -2,9 +2,8 @@
 
     import slimcodec
 
-    codec = slimcodec.load("hific-s")
-    stream = codec.encode(slimcodec.read_image("photo.png").pixels, quality=2)
-    image = codec.decode(stream)
+    stream = slimcodec.encode("photo.png", quality=2)
+    image = slimcodec.decode(stream)
 
     recipe = slimcodec.Recipe([slimcodec.Prune({"generator": 0.3})])
     small = slimcodec.shrink_model(slimcodec.load_model("hific-s"), recipe)
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from slimcodec.metrics import bd_rate
     from slimcodec.model_file import Model
     from slimcodec.model_file import save as save_model
+    from slimcodec.pictures import ConversionWarning, decode, encode
     from slimcodec.report import build_report
     from slimcodec.runtime import open_codec
     from slimcodec.shrink import Prune, Recipe
@@ -37,6 +37,7 @@ __version__ = "0.2.0"
 __all__ = [
     "Candidate",
     "Codec",
+    "ConversionWarning",
     "Model",
     "Prune",
     "Recipe",
@@ -46,6 +47,8 @@ __all__ = [
     "Study",
     "bd_rate",
     "build_report",
+    "decode",
+    "encode",
     "load",
     "load_model",
     "open_codec",
@@ -61,6 +64,7 @@ __all__ = [
 _HOMES = {
     "Candidate": "bench:Candidate",
     "Codec": "types:Codec",
+    "ConversionWarning": "pictures:ConversionWarning",
     "Model": "model_file:Model",
     "Prune": "shrink:Prune",
     "Recipe": "shrink:Recipe",
@@ -70,6 +74,8 @@ _HOMES = {
     "Study": "bench:Study",
     "bd_rate": "metrics:bd_rate",
     "build_report": "report:build_report",
+    "decode": "pictures:decode",
+    "encode": "pictures:encode",
     "load": "library:load_codec",
     "load_model": "library:load_model",
     "open_codec": "runtime:open_codec",

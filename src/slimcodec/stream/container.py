@@ -39,6 +39,7 @@ __all__ = [
     "MAX_SECTIONS",
     "Stream",
     "cut",
+    "image_size",
     "is_progressive",
     "pack",
     "salvage",
@@ -114,6 +115,16 @@ def unpack(data: bytes) -> Stream:
             after their end. Of a progressive stream it says how many sections are whole.
     """
     return _sound(data).stream
+
+
+def image_size(data: bytes) -> tuple[int, int]:
+    """Width and height that a header claims; what is behind it is not looked at, nor needed.
+
+    Raises:
+        StreamError: when the header is foreign, of a later version, damaged or cut short.
+    """
+    (height, width, _), _, _ = _read_header(data)
+    return width, height
 
 
 def is_progressive(data: bytes) -> bool:
