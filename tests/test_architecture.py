@@ -39,10 +39,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "model_file": BOTTOM | {"codecs", "stream", "quantization"},
     "runtime": BOTTOM | {"codecs", "stream", "model_file", "quantization", "graphs"},
     "library": BOTTOM | {"images", "model_file", "runtime", "shrink", "stream"},
-    "pictures": BOTTOM | {"images", "library", "stream"},
+    "target_size": BOTTOM,
+    "pictures": BOTTOM | {"images", "library", "metrics", "stream", "target_size"},
     "pillow": BOTTOM | {"images", "pictures", "stream"},
     # It knows codecs by their contract (types) and opens them by name (library).
-    "bench": BOTTOM | {"images", "metrics", "runtime", "library", "model_file", "shrink", ""},
+    "bench": BOTTOM
+    | {"images", "metrics", "runtime", "library", "model_file", "shrink", "target_size", ""},
     "explore": BOTTOM
     | {"images", "metrics", "codecs", "quantization", "training", "shrink", "model_file"}
     | {"runtime", "library", "bench"},
@@ -170,7 +172,7 @@ CODING = [
     path
     for path in (SRC / "codecs").rglob("*.py")
     if (
-        path.stem in ("coding", "prior", "config", "codec", "scales", "graphs")
+        path.stem in ("coding", "prior", "config", "codec", "rounding", "scales", "graphs")
         and path.parent.name != "codecs"
     )
     or "peers" in path.parts

@@ -13,9 +13,11 @@ from slimcodec.errors import UsageError
 __all__ = [
     "FAITHFUL",
     "NATURAL",
+    "Adjustable",
     "Clock",
     "Codec",
     "Image",
+    "Prepared",
     "Progressive",
     "check_image",
     "no_clock",
@@ -116,4 +118,48 @@ class Progressive(Codec, Protocol):
         Raises:
             UsageError: when the stream does not reach that far, or it is no step.
             StreamError: as ``decode``.
+        """
+
+
+class Prepared(Protocol):
+    """An image of which everything is computed that does not depend on the quality."""
+
+    def encode(
+        self, quality: float, rate_weight: float | None = None, *, clock: Clock = no_clock
+    ) -> bytes:
+        """The stream that the codec writes at a quality.
+
+        Args:
+            quality: as ``Codec.encode`` takes it.
+            rate_weight: bits against squared error when latents are rounded, from 0 on: more gives
+                fewer bytes. The codec's own when not given, and then the stream is the one that
+                ``Codec.encode`` writes. No decoder depends on it.
+            clock: is told the stages that are left.
+
+        Raises:
+            UsageError: when the quality or the weight is out of range.
+        """
+
+
+@runtime_checkable
+class Adjustable(Codec, Protocol):
+    """A codec that codes one image at many qualities for little more than one, and in between.
+
+    Qualities that are less than ``quality_step`` apart may give the same stream; inside a step
+    there is the rate weight.
+    """
+
+    @property
+    def quality_step(self) -> float:
+        """From one quality to the next that differs."""
+
+    @property
+    def rate_weight(self) -> float:
+        """What ``encode`` rounds with."""
+
+    def prepare(self, image: Image, *, clock: Clock = no_clock) -> Prepared:
+        """The transforms of an image, run once.
+
+        Raises:
+            UsageError: as ``encode``, of the image.
         """

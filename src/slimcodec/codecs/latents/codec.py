@@ -13,6 +13,7 @@ digit, never a table.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -32,21 +33,20 @@ from slimcodec.codecs.family import Floats
 from slimcodec.codecs.latents.coding import Coding
 from slimcodec.codecs.latents.config import LatentsConfig
 from slimcodec.codecs.latents.prior import Guess, GuessWalk
+from slimcodec.codecs.latents.rounding import Rounding, rounded
 from slimcodec.errors import StreamError, UsageError
 from slimcodec.images import from_planes, pad_to_multiple, to_planes
 from slimcodec.stream import (
     Stream,
     SymbolDecoder,
     SymbolEncoder,
-    Tables,
     least_bits,
     pack,
     unpack,
 )
-from slimcodec.stream.tables import TOTAL
 from slimcodec.types import Clock, Image, no_clock
 
-__all__ = ["QUALITY_STEPS", "Latents", "MeanScaleCodec", "gain_at"]
+__all__ = ["QUALITY_STEPS", "Latents", "MeanScaleCodec", "PreparedImage", "gain_at"]
 
 Graph = Callable[[Floats], Floats]
 
@@ -71,6 +71,31 @@ class Latents:
     symbols: NDArray[np.int32]
     hyper_latents: NDArray[np.int32]
     coded: tuple[tuple[NDArray[np.int32], NDArray[np.int16]], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedImage:
+    """An image behind the transforms, to be coded at any quality; see ``types.Prepared``.
+
+    Attributes:
+        codec: whose transforms.
+        height: rows of the image.
+        width: columns of the image.
+        centred: latents less their means, before any gain, float32 [m, h, w].
+        hyper_latents: int32 [n, h/4, w/4].
+    """
+
+    codec: MeanScaleCodec
+    height: int
+    width: int
+    centred: Floats
+    hyper_latents: NDArray[np.int32]
+
+    def encode(
+        self, quality: float, rate_weight: float | None = None, *, clock: Clock = no_clock
+    ) -> bytes:
+        """Gains, rounding and entropy coding; see ``types.Prepared``."""
+        return self.codec.encode_prepared(self, quality, rate_weight, clock)
 
 
 class MeanScaleCodec:
@@ -101,28 +126,34 @@ class MeanScaleCodec:
         self.stream_id = coding.stream_id
         self.qualities = config.qualities
         self.default_quality = self.qualities[len(self.qualities) // 2]
+        self.quality_step, self.rate_weight = 1 / QUALITY_STEPS, config.rate_weight
 
     def encode(
         self, image: Image, quality: float | None = None, *, clock: Clock = no_clock
     ) -> bytes:
         """One image to one stream; see ``types.Codec``."""
         check_encodable(image, self.name, self.config.bytes_per_pixel)
-        height, width, _ = image.shape
         step = self._quality_step(quality)
         with saying_memory(self.name):
-            latents = self.analyse(image, step, clock)
-        with saying_memory(self.name), clock("entropy"):
-            encoder = SymbolEncoder()
-            encoder.put(
-                latents.hyper_latents,
-                self._channels(latents.hyper_latents.shape),
-                self.coding.hyper_tables,
-            )
-            for symbols, tables in latents.coded:
-                encoder.put(symbols, tables, self.coding.latent_tables)
-            written = Stream(self.stream_id, height, width, step, (encoder.finish(),))
-            check_written(written, self._least_bits(height, width))
-            return pack(written)
+            prepared = self._transformed(image, clock)
+            return self._written(prepared, step, self.rate_weight, clock)
+
+    def prepare(self, image: Image, *, clock: Clock = no_clock) -> PreparedImage:
+        """Transforms, once for any number of qualities; see ``types.Adjustable``."""
+        check_encodable(image, self.name, self.config.bytes_per_pixel)
+        with saying_memory(self.name):
+            return self._transformed(image, clock)
+
+    def encode_prepared(
+        self, prepared: PreparedImage, quality: float, rate_weight: float | None, clock: Clock
+    ) -> bytes:
+        """What ``encode`` does behind the transforms; ``PreparedImage.encode`` calls it."""
+        step = self._quality_step(quality)
+        weight = self.rate_weight if rate_weight is None else rate_weight
+        if not 0 <= weight < math.inf:
+            raise UsageError(f"the rate weight must be a number from 0 on, got {weight}")
+        with saying_memory(self.name):
+            return self._written(prepared, step, weight, clock)
 
     def decode(self, stream: bytes, *, clock: Clock = no_clock) -> Image:
         """One stream to one image; see ``types.Codec``."""
@@ -132,6 +163,10 @@ class MeanScaleCodec:
 
     def analyse(self, image: Image, step: int, clock: Clock = no_clock) -> Latents:
         """Transforms and rounding: an image to the integers that will be coded."""
+        return self._rounded(self._transformed(image, clock), step, self.rate_weight, clock)
+
+    def _transformed(self, image: Image, clock: Clock) -> PreparedImage:
+        height, width, _ = image.shape
         with clock("encoder"):
             padded = pad_to_multiple(image, self.config.stride, 2 * self.config.stride)
             y = self.graphs["encoder"](to_planes(padded))
@@ -143,18 +178,45 @@ class MeanScaleCodec:
             sides = (side // _HYPER_STRIDE for side in around.shape[:2])
             check_made(z, (1, self.config.hyper_channels, *sides), "hyper_analysis")
             z_hat = np.rint(z[0]).astype(np.int32)
+            centred = y[0] - self._means(z_hat, y.shape[2:])
+        return PreparedImage(self, height, width, centred, z_hat)
+
+    def _rounded(
+        self, prepared: PreparedImage, step: int, rate_weight: float, clock: Clock
+    ) -> Latents:
+        with clock("prior"):
             gain = gain_at(self.coding.log_gain, step)
-            centred = _in_rows((y[0] - self._means(z_hat, y.shape[2:])) * gain)
+            centred = _in_rows(prepared.centred * gain)
+            least = self._rounding.least(rate_weight)
             coded = []
 
             def choose(guess: Guess) -> NDArray[np.int32]:
-                coded.append((self._round(guess.coded(centred), guess.tables), guess.tables))
-                return coded[-1][0]
+                symbols = rounded(guess.coded(centred), guess.tables, least)
+                coded.append((symbols, guess.tables))
+                return symbols
 
-            size = y.shape[2], y.shape[3]
-            walk = self.coding.prior.walk(z_hat, size, step, QUALITY_STEPS)
-            symbols = _in_planes(_walked(walk, choose), size)
+            z_hat, (_, down, across) = prepared.hyper_latents, prepared.centred.shape
+            walk = self.coding.prior.walk(z_hat, (down, across), step, QUALITY_STEPS)
+            symbols = _in_planes(_walked(walk, choose), (down, across))
         return Latents(symbols, z_hat, tuple(coded))
+
+    def _written(
+        self, prepared: PreparedImage, step: int, rate_weight: float, clock: Clock
+    ) -> bytes:
+        latents = self._rounded(prepared, step, rate_weight, clock)
+        with clock("entropy"):
+            encoder = SymbolEncoder()
+            encoder.put(
+                latents.hyper_latents,
+                self._channels(latents.hyper_latents.shape),
+                self.coding.hyper_tables,
+            )
+            for symbols, tables in latents.coded:
+                encoder.put(symbols, tables, self.coding.latent_tables)
+            height, width = prepared.height, prepared.width
+            written = Stream(self.stream_id, height, width, step, (encoder.finish(),))
+            check_written(written, self._least_bits(height, width))
+            return pack(written)
 
     def read(self, stream: bytes, clock: Clock = no_clock) -> tuple[Stream, Latents]:
         """The integers of a stream, every check made.
@@ -217,43 +279,10 @@ class MeanScaleCodec:
             )
         return round((quality - 1) * QUALITY_STEPS)
 
-    def _round(self, centred: Floats, tables: NDArray[np.int16]) -> NDArray[np.int32]:
-        """To the nearest integer, or to its neighbour towards zero where that saves enough bits.
-
-        Minimises (value - symbol)² + ``rate_weight`` · bits(symbol) over the two. The decoder does
-        not know and need not.
-        """
-        nearest = np.rint(centred)
-        if self.config.rate_weight > 0:
-            # Most are 0 already, and stay so.
-            moving = (nearest != 0).ravel().nonzero()[0]
-            far = nearest.ravel().take(moving)
-            own = tables.ravel().take(moving).astype(np.int32)
-            own *= self._least.shape[1]
-            own += (far.clip(-_FARTHEST, _FARTHEST) + _FARTHEST).astype(np.int32)
-            toward = np.sign(far)
-            beyond = centred.ravel().take(moving)
-            beyond -= far
-            beyond *= toward
-            toward[beyond >= self._least.ravel().take(own)] = 0
-            far -= toward
-            nearest.ravel()[moving] = far
-        return nearest.astype(np.int32)
-
     @cached_property
-    def _least(self) -> Floats:
-        """How far beyond a symbol a value must lie to be coded as it and not as its neighbour
-        towards zero, [tables, 129]: half a step less than nothing where both cost the same bits.
-        For an encoder only."""
-        bits = _bits_of_symbols(self.coding.latent_tables)
-        saved = np.zeros_like(bits)
-        saved[:, _FARTHEST + 1 :] = bits[:, _FARTHEST + 1 :] - bits[:, _FARTHEST:-1]
-        saved[:, :_FARTHEST] = bits[:, :_FARTHEST] - bits[:, 1 : _FARTHEST + 1]
-        # (v - n)² - (v - f)² is 2 (v - f) + 1 where n = f - 1; a symbol beyond those that are told
-        # apart is dealt with as the last of them, whose neighbour costs as much.
-        saved[:, [0, -1]] = 0
-        least: Floats = ((self.config.rate_weight * saved - 1) / 2).astype(np.float32)
-        return least
+    def _rounding(self) -> Rounding:
+        """For an encoder only."""
+        return Rounding(self.coding.latent_tables)
 
     def _means(self, z_hat: NDArray[np.int32], size: tuple[int, ...]) -> Floats:
         means = self.graphs["hyper_mean"](z_hat[None].astype(np.float32))
@@ -318,21 +347,3 @@ def _in_rows(planes: Floats) -> Floats:
 def _in_planes(rows: NDArray[np.int32], size: tuple[int, int]) -> NDArray[np.int32]:
     """[h · w, m] to [m, h, w]."""
     return np.ascontiguousarray(rows.T).reshape(-1, *size)
-
-
-_FARTHEST = 64
-"""The symbol on either side from which on bits are not told apart: beyond, nothing is gained."""
-
-
-def _bits_of_symbols(tables: Tables) -> Floats:
-    """Code length of -64 to 64 under each table, [tables, 129]."""
-    bits = np.empty((len(tables), 2 * _FARTHEST + 1), np.float32)
-    for number in range(len(tables)):
-        middle = int(tables.reaches[number])
-        reach = min(middle, _FARTHEST)
-        own = -np.log2(tables[number].astype(np.float64) / TOTAL)
-        inside = own[middle - reach : middle + reach + 1]
-        # An escape costs its own bits and about two for each bit of the excess.
-        outside = own[-1] + 2 * np.log2(np.arange(1, _FARTHEST - reach + 1)) + 2
-        bits[number] = np.concatenate([outside[::-1], inside, outside])
-    return bits
