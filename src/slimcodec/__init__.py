@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from slimcodec.report import build_report
     from slimcodec.runtime import open_codec
     from slimcodec.shrink import Prune, Recipe
+    from slimcodec.target_size import Fitted, encode_to_size
     from slimcodec.types import Codec
 
 __version__ = "0.2.0"
@@ -38,6 +39,7 @@ __all__ = [
     "Candidate",
     "Codec",
     "ConversionWarning",
+    "Fitted",
     "Model",
     "Prune",
     "Recipe",
@@ -49,6 +51,7 @@ __all__ = [
     "build_report",
     "decode",
     "encode",
+    "encode_to_size",
     "load",
     "load_model",
     "open_codec",
@@ -65,6 +68,7 @@ _HOMES = {
     "Candidate": "bench:Candidate",
     "Codec": "types:Codec",
     "ConversionWarning": "pictures:ConversionWarning",
+    "Fitted": "target_size:Fitted",
     "Model": "model_file:Model",
     "Prune": "shrink:Prune",
     "Recipe": "shrink:Recipe",
@@ -76,6 +80,7 @@ _HOMES = {
     "build_report": "report:build_report",
     "decode": "pictures:decode",
     "encode": "pictures:encode",
+    "encode_to_size": "target_size:encode_to_size",
     "load": "library:load_codec",
     "load_model": "library:load_model",
     "open_codec": "runtime:open_codec",

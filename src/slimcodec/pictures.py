@@ -18,7 +18,9 @@ from pathlib import Path
 from slimcodec import library
 from slimcodec.errors import StreamError, UsageError
 from slimcodec.images import Given, as_image
+from slimcodec.metrics import bytes_at
 from slimcodec.stream import MAX_BYTES, unpack
+from slimcodec.target_size import encode_to_size
 from slimcodec.types import FAITHFUL, Codec, Image
 
 __all__ = ["DEFAULT_CODEC", "ConversionWarning", "decode", "encode"]
@@ -37,6 +39,8 @@ def encode(
     quality: float | None = None,
     *,
     codec: str | os.PathLike[str] | Codec = DEFAULT_CODEC,
+    target_bytes: int | None = None,
+    target_bpp: float | None = None,
     background: tuple[int, int, int] = WHITE,
 ) -> bytes:
     """One stream for one picture.
@@ -45,10 +49,14 @@ def encode(
         image: a path, a picture of Pillow's, or ``uint8 [h, w]``, ``[h, w, 3]`` or ``[h, w, 4]``.
         quality: in the codec's own scale; its default when not given.
         codec: an open one, or what ``load`` takes.
+        target_bytes: instead of a quality, what the stream may take; it comes as close as the codec
+            can (``target_size``).
+        target_bpp: the same in bits per pixel.
         background: the sRGB colour that shows through transparency.
 
     Raises:
-        UsageError: when the image is none of these, or the quality is outside the codec's range.
+        UsageError: when the image is none of these, the quality is outside the codec's range, even
+            the smallest stream does not fit, or more than one of the three says how good it is.
         ImageError: when the picture cannot be read.
 
     Warns:
@@ -57,7 +65,27 @@ def encode(
     read = as_image(image, background=background)
     for sentence in read.notes:
         warnings.warn(sentence, ConversionWarning, stacklevel=2)
-    return opened(codec).encode(read.pixels, quality)
+    return encode_pixels(opened(codec), read.pixels, quality, target_bytes, target_bpp)
+
+
+def encode_pixels(
+    codec: Codec,
+    pixels: Image,
+    quality: float | None,
+    target_bytes: int | None,
+    target_bpp: float | None,
+) -> bytes:
+    """One stream, of a quality or of a size; see ``encode``."""
+    if [quality, target_bytes, target_bpp].count(None) < 2:
+        raise UsageError(
+            "quality, target_bytes and target_bpp each choose how good the picture is; give one"
+        )
+    height, width, _ = pixels.shape
+    if target_bpp is not None:
+        target_bytes = bytes_at(target_bpp, height, width)
+    if target_bytes is None:
+        return codec.encode(pixels, quality)
+    return encode_to_size(codec, pixels, target_bytes).stream
 
 
 def decode(

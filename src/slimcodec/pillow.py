@@ -17,7 +17,8 @@ pixels are refused by Pillow, from the header.
 Writing: a picture of any mode becomes sRGB of 8 bits by the rules of ``images.reading``, and what
 the stream does not hold is said in a ``ConversionWarning``. ``save`` takes
 
-    quality      in the codec's own scale
+    quality      in the codec's own scale; instead, what the stream may take: target_bytes, or
+                 target_bpp in bits per pixel
     codec        a name, a path, or an open codec; not an image format
     background   what shows through transparency, as Pillow names colours; white when not given
 """
@@ -34,7 +35,13 @@ from PIL import ImageColor, ImageFile
 
 from slimcodec.errors import SlimcodecError, StreamError, UsageError
 from slimcodec.images import as_image
-from slimcodec.pictures import DEFAULT_CODEC, ConversionWarning, built_in_reader, opened
+from slimcodec.pictures import (
+    DEFAULT_CODEC,
+    ConversionWarning,
+    built_in_reader,
+    encode_pixels,
+    opened,
+)
 from slimcodec.stream import MAX_BYTES, image_size, is_progressive, salvage, unpack
 from slimcodec.types import Image
 
@@ -111,7 +118,8 @@ def _save(picture: PIL.Image.Image, file: IO[bytes], filename: str | bytes) -> N
         for sentence in read.notes:
             # Said of the line that called ``save``.
             warnings.warn(sentence, ConversionWarning, stacklevel=3)
-        stream = codec.encode(read.pixels, settings.get("quality"))
+        size = (settings.get("target_bytes"), settings.get("target_bpp"))
+        stream = encode_pixels(codec, read.pixels, settings.get("quality"), *size)
         if not _accept(stream):
             raise UsageError(f"{codec.name} is an image format of its own; name a model")
     file.write(stream)
