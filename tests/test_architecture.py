@@ -52,6 +52,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "workflows": BOTTOM
     | {"images", "codecs", "quantization", "training", "model_file", "library", "report"},
     "models": set(),
+    "catalogue": {"errors"},
+    "recipes": set(),
+    "studies": set(),
 }
 LAST = {"demo", "cli", "__main__"}
 """The rooms that may use all others; nobody uses the last two of them."""
