@@ -19,10 +19,11 @@ import slimcodec
 SRC = Path(slimcodec.__file__).parent
 FILES = sorted(SRC.rglob("*.py"))
 
-BOTTOM = {"errors", "types", "registry", "machine", "atomic", "settings"}
+BOTTOM = {"errors", "types", "registry", "machine", "atomic", "settings", "showing"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
-    "types": {"errors"},
+    "types": {"errors", "showing"},
+    "showing": set(),
     "machine": set(),
     "registry": {"errors"},
     "atomic": {"errors"},

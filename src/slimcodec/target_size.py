@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from slimcodec.errors import UsageError
+from slimcodec.showing import line
 from slimcodec.types import Adjustable, Codec, Image, Prepared, Progressive
 
 __all__ = ["Fitted", "encode_to_size", "largest_that_fits"]
@@ -46,6 +47,10 @@ class Fitted:
     stream: bytes
     quality: float
     rate_weight: float | None = None
+
+    def __repr__(self) -> str:
+        weight = "" if self.rate_weight is None else f"rate weight {self.rate_weight:.3f}"
+        return line(self, f"{len(self.stream):,} bytes", f"quality {self.quality:g}", weight)
 
 
 def encode_to_size(

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slimcodec.errors import UsageError
+from slimcodec.showing import line, readable_bytes, short_digest
 
 __all__ = [
     "FAITHFUL",
@@ -20,6 +21,7 @@ __all__ = [
     "Prepared",
     "Progressive",
     "check_image",
+    "codec_line",
     "no_clock",
 ]
 
@@ -119,6 +121,13 @@ class Progressive(Codec, Protocol):
             UsageError: when the stream does not reach that far, or it is no step.
             StreamError: as ``decode``.
         """
+
+
+def codec_line(codec: Codec) -> str:
+    """What a codec is, in one line, for ``repr``."""
+    size = readable_bytes(codec.model_bytes) if codec.model_bytes else ""
+    ladder = f"qualities {codec.qualities[0]:g} to {codec.qualities[-1]:g}"
+    return line(codec, codec.name, size, ladder, short_digest(codec.digest))
 
 
 class Prepared(Protocol):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 
 from slimcodec.target_size import largest_that_fits
-from slimcodec.types import Clock, Codec, Image, no_clock
+from slimcodec.types import Clock, Codec, Image, codec_line, no_clock
 
 __all__ = ["SameSize"]
 
@@ -31,6 +31,9 @@ class SameSize:
         self.default_quality = reference.default_quality
         self.model_bytes = peer.model_bytes
         self._found: dict[tuple[str, float], float] = {}
+
+    def __repr__(self) -> str:
+        return codec_line(self)
 
     def encode(
         self, image: Image, quality: float | None = None, *, clock: Clock = no_clock

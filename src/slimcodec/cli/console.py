@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
+from slimcodec.showing import readable_bytes
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -121,8 +123,3 @@ def _print_folded(table: Table, console: Console) -> None:
     if table.note:
         console.print(Text(table.note, style="dim"), overflow="fold")
         console.print()
-
-
-def readable_bytes(count: int) -> str:
-    """1,234 bytes; 17.7 MB from a million on."""
-    return f"{count:,} bytes" if count < 1_000_000 else f"{count / 1e6:.1f} MB"

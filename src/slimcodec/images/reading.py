@@ -43,6 +43,7 @@ from slimcodec.images.kind import Kind
 from slimcodec.images.looking import look
 from slimcodec.images.opening import check_size, load_picture, open_picture, translated
 from slimcodec.images.samples import Samples
+from slimcodec.showing import line
 from slimcodec.types import Image
 
 __all__ = ["WHITE", "ReadImage", "composite", "convert_picture", "read_image"]
@@ -61,6 +62,10 @@ class ReadImage:
 
     pixels: Image
     notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        height, width, _ = self.pixels.shape
+        return line(self, f"{width}x{height}", "; ".join(self.notes))
 
 
 @dataclass(frozen=True, eq=False)

@@ -44,7 +44,7 @@ from slimcodec.stream import (
     pack,
     unpack,
 )
-from slimcodec.types import Clock, Image, no_clock
+from slimcodec.types import Clock, Image, codec_line, no_clock
 
 __all__ = ["QUALITY_STEPS", "Latents", "MeanScaleCodec", "PreparedImage", "gain_at"]
 
@@ -127,6 +127,9 @@ class MeanScaleCodec:
         self.qualities = config.qualities
         self.default_quality = self.qualities[len(self.qualities) // 2]
         self.quality_step, self.rate_weight = 1 / QUALITY_STEPS, config.rate_weight
+
+    def __repr__(self) -> str:
+        return codec_line(self)
 
     def encode(
         self, image: Image, quality: float | None = None, *, clock: Clock = no_clock

@@ -42,7 +42,7 @@ from slimcodec.stream import (
     pack,
     unpack,
 )
-from slimcodec.types import Clock, Image, no_clock
+from slimcodec.types import Clock, Image, codec_line, no_clock
 
 __all__ = ["TodericiCodec"]
 
@@ -82,6 +82,9 @@ class TodericiCodec:
         self.stream_id = coding.stream_id
         self.qualities = config.qualities
         self.default_quality = float(min(config.default_iterations, config.iterations))
+
+    def __repr__(self) -> str:
+        return codec_line(self)
 
     def encode(
         self, image: Image, quality: float | None = None, *, clock: Clock = no_clock
