@@ -5,6 +5,7 @@ from __future__ import annotations
 import html.parser
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,7 @@ def things(
         "Bundle": export_model(tiny_models["hific"], folder / "bundle", "onnx"),
         "Prune": Prune({"generator": 0.3}),
         "Recipe": recipe,
+        "ReportPage": slimcodec.ReportPage(folder / "a <b> & c" / "index.html"),
         "Row": rows[0],
         "RowStore": store,
         "Study": Study(LONG, LONG, "hific-s", (Variant(LONG, recipe),) * 40),
@@ -117,6 +119,17 @@ def test_tables_for_notebooks_are_escaped(name: str, things: dict[str, Any]) -> 
     reader.feed(things[name]._repr_html_())
     assert reader.tags <= {"table", "caption", "thead", "tbody", "tr", "th", "td"}
     assert any("<b>goes</b>" in text for text in reader.texts)
+
+
+def test_a_page_is_framed_and_linked_from_where_the_notebook_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shown = slimcodec.ReportPage(tmp_path / 'a "b" & #c' / "index.html")._repr_html_()
+    assert shown.count('="a%20%22b%22%20%26%20%23c/index.html"') == 2
+    reader = Reader()
+    reader.feed(shown)
+    assert reader.tags == {"iframe", "p", "a"}
 
 
 def test_a_models_table_has_its_manifest(tiny_model: Model) -> None:

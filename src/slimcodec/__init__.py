@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from slimcodec.model_file import Model
     from slimcodec.model_file import save as save_model
     from slimcodec.pictures import ConversionWarning, decode, encode
-    from slimcodec.report import build_report
+    from slimcodec.report import ReportPage, build_report
     from slimcodec.runtime import open_codec
     from slimcodec.shrink import Prune, Recipe
     from slimcodec.target_size import Fitted, encode_to_size
@@ -43,6 +43,7 @@ __all__ = [
     "Model",
     "Prune",
     "Recipe",
+    "ReportPage",
     "Row",
     "RowStore",
     "SlimcodecError",
@@ -72,6 +73,7 @@ _HOMES = {
     "Model": "model_file:Model",
     "Prune": "shrink:Prune",
     "Recipe": "shrink:Recipe",
+    "ReportPage": "report:ReportPage",
     "Row": "bench:Row",
     "RowStore": "bench:RowStore",
     "SlimcodecError": "errors:SlimcodecError",

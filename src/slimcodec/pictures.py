@@ -17,16 +17,23 @@ from pathlib import Path
 
 from slimcodec import library
 from slimcodec.errors import StreamError, UsageError
-from slimcodec.images import Given, as_image
+from slimcodec.images import WHITE, Given, as_image
 from slimcodec.metrics import bytes_at
 from slimcodec.stream import MAX_BYTES, unpack
 from slimcodec.target_size import encode_to_size
 from slimcodec.types import FAITHFUL, Codec, Image
 
-__all__ = ["DEFAULT_CODEC", "ConversionWarning", "decode", "encode"]
+__all__ = [
+    "DEFAULT_CODEC",
+    "ConversionWarning",
+    "built_in_reader",
+    "decode",
+    "encode",
+    "encode_pixels",
+    "opened",
+]
 
 DEFAULT_CODEC = "hific-s"
-WHITE = (255, 255, 255)
 
 
 class ConversionWarning(UserWarning):

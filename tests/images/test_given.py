@@ -74,6 +74,16 @@ def test_deep_samples_and_a_rotation_count_in_memory_too(tmp_path: Path) -> None
     assert read.notes == ("the EXIF orientation was applied",)
 
 
+def test_of_several_frames_the_current_one_is_taken(tmp_path: Path) -> None:
+    frames = [PIL.Image.new("L", (4, 4), value) for value in (10, 200)]
+    frames[0].save(tmp_path / "two.gif", save_all=True, append_images=frames[1:])
+    with PIL.Image.open(tmp_path / "two.gif") as picture:
+        picture.seek(1)
+        read = as_image(picture)
+    assert read.pixels.min() == 200
+    assert read.notes == ("of several frames, the current one was taken",)
+
+
 @pytest.mark.parametrize("mode", ["I", "F"])
 def test_modes_without_a_white_are_refused(mode: str) -> None:
     with pytest.raises(ImageError, match=f"mode {mode} does not say which value is white"):

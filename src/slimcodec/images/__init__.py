@@ -12,10 +12,11 @@ from slimcodec.images.given import Given, as_image
 from slimcodec.images.opening import load_picture, open_picture, pixel_limit
 from slimcodec.images.padding import crop, pad_to_multiple
 from slimcodec.images.planes import from_planes, to_planes
-from slimcodec.images.reading import ReadImage, read_image
+from slimcodec.images.reading import WHITE, ReadImage, read_image
 from slimcodec.images.writing import write_image
 
 __all__ = [
+    "WHITE",
     "Given",
     "ReadImage",
     "as_image",

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -148,7 +148,10 @@ def convert_picture(
     if picture.mode in _STRAIGHT:
         load_picture(picture)
         picture = picture.convert(_STRAIGHT[picture.mode])
-    return _in_srgb(_loaded(picture, kind), kind, background)
+    found = _loaded(picture, kind)
+    if found.last:
+        found = replace(found, last=("of several frames, the current one was taken",))
+    return _in_srgb(found, kind, background)
 
 
 _STRAIGHT = {"La": "LA", "RGBa": "RGBA"}
