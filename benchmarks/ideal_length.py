@@ -34,7 +34,7 @@ def main() -> None:
         streams, ideals, excess = [], [], []
         for path in find_images(arguments.images):
             image = read_image(path).pixels
-            latents = codec.analyse(image, step)
+            (latents,) = codec.analyse(image, step)
             stream = codec.encode(image, quality)
             ideal = _ideal_bytes(codec, probability, latents, step)
             streams.append(len(stream))

@@ -1,6 +1,6 @@
 """A recipe that learns, killed (-9) again and again, against the same recipe left alone.
 
-    python benchmarks/killed_recipe.py hific-s --recipe recipes/tiny.toml --images PHOTOS
+    python benchmarks/killed_recipe.py hific-s --recipe tiny --images PHOTOS
 
 Passes that learn get ``--steps`` steps. A kill falls at a random moment between ``--least`` and
 ``--most`` seconds behind a start; a state is written once a minute. Printed: what the command
@@ -19,11 +19,13 @@ import tempfile
 import time
 from pathlib import Path
 
+from slimcodec.catalogue import recipes
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("codec")
-    parser.add_argument("--recipe", type=Path, required=True)
+    parser.add_argument("--recipe", type=recipes.find, required=True)
     parser.add_argument("--images", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--kills", type=int, default=10)

@@ -1,6 +1,6 @@
 """The tables of docs/quantization.md, from a study's rows and from what other benchmarks printed.
 
-    slimcodec study studies/quantization.toml --images KODAK --calibration PHOTOS \\
+    slimcodec study quantization --images KODAK --calibration PHOTOS \\
         --runtime openvino --out results/quantization
     python benchmarks/operators.py ... > operators.txt     (and so on, see the page)
     python benchmarks/quantization_page.py results/quantization --operators operators.txt \\

@@ -19,10 +19,11 @@ import slimcodec
 SRC = Path(slimcodec.__file__).parent
 FILES = sorted(SRC.rglob("*.py"))
 
-BOTTOM = {"errors", "types", "registry", "machine", "atomic", "settings"}
+BOTTOM = {"errors", "types", "registry", "machine", "atomic", "settings", "showing"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
-    "types": {"errors"},
+    "types": {"errors", "showing"},
+    "showing": set(),
     "machine": set(),
     "registry": {"errors"},
     "atomic": {"errors"},
@@ -39,8 +40,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "model_file": BOTTOM | {"codecs", "stream", "quantization"},
     "runtime": BOTTOM | {"codecs", "stream", "model_file", "quantization", "graphs"},
     "library": BOTTOM | {"images", "model_file", "runtime", "shrink", "stream"},
+    "target_size": BOTTOM,
+    "pictures": BOTTOM | {"images", "library", "metrics", "stream", "target_size"},
+    "pillow": BOTTOM | {"images", "pictures", "stream"},
     # It knows codecs by their contract (types) and opens them by name (library).
-    "bench": BOTTOM | {"images", "metrics", "runtime", "library", "model_file", "shrink", ""},
+    "bench": BOTTOM
+    | {"images", "metrics", "runtime", "library", "model_file", "shrink", "target_size", ""},
     "explore": BOTTOM
     | {"images", "metrics", "codecs", "quantization", "training", "shrink", "model_file"}
     | {"runtime", "library", "bench"},
@@ -48,6 +53,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "workflows": BOTTOM
     | {"images", "codecs", "quantization", "training", "model_file", "library", "report"},
     "models": set(),
+    "catalogue": {"errors"},
+    "recipes": set(),
+    "studies": set(),
 }
 LAST = {"demo", "cli", "__main__"}
 """The rooms that may use all others; nobody uses the last two of them."""
@@ -168,7 +176,7 @@ CODING = [
     path
     for path in (SRC / "codecs").rglob("*.py")
     if (
-        path.stem in ("coding", "prior", "config", "codec", "scales", "graphs")
+        path.stem in ("coding", "prior", "config", "codec", "rounding", "scales", "graphs")
         and path.parent.name != "codecs"
     )
     or "peers" in path.parts

@@ -2,9 +2,8 @@
 
     import slimcodec
 
-    codec = slimcodec.load("hific-s")
-    stream = codec.encode(slimcodec.read_image("photo.png").pixels, quality=2)
-    image = codec.decode(stream)
+    stream = slimcodec.encode("photo.png", quality=2)
+    image = slimcodec.decode(stream)
 
     recipe = slimcodec.Recipe([slimcodec.Prune({"generator": 0.3})])
     small = slimcodec.shrink_model(slimcodec.load_model("hific-s"), recipe)
@@ -27,9 +26,11 @@ if TYPE_CHECKING:
     from slimcodec.metrics import bd_rate
     from slimcodec.model_file import Model
     from slimcodec.model_file import save as save_model
-    from slimcodec.report import build_report
+    from slimcodec.pictures import ConversionWarning, decode, encode
+    from slimcodec.report import ReportPage, build_report
     from slimcodec.runtime import open_codec
     from slimcodec.shrink import Prune, Recipe
+    from slimcodec.target_size import Fitted, encode_to_size
     from slimcodec.types import Codec
 
 __version__ = "0.2.0"
@@ -37,15 +38,21 @@ __version__ = "0.2.0"
 __all__ = [
     "Candidate",
     "Codec",
+    "ConversionWarning",
+    "Fitted",
     "Model",
     "Prune",
     "Recipe",
+    "ReportPage",
     "Row",
     "RowStore",
     "SlimcodecError",
     "Study",
     "bd_rate",
     "build_report",
+    "decode",
+    "encode",
+    "encode_to_size",
     "load",
     "load_model",
     "open_codec",
@@ -61,15 +68,21 @@ __all__ = [
 _HOMES = {
     "Candidate": "bench:Candidate",
     "Codec": "types:Codec",
+    "ConversionWarning": "pictures:ConversionWarning",
+    "Fitted": "target_size:Fitted",
     "Model": "model_file:Model",
     "Prune": "shrink:Prune",
     "Recipe": "shrink:Recipe",
+    "ReportPage": "report:ReportPage",
     "Row": "bench:Row",
     "RowStore": "bench:RowStore",
     "SlimcodecError": "errors:SlimcodecError",
     "Study": "bench:Study",
     "bd_rate": "metrics:bd_rate",
     "build_report": "report:build_report",
+    "decode": "pictures:decode",
+    "encode": "pictures:encode",
+    "encode_to_size": "target_size:encode_to_size",
     "load": "library:load_codec",
     "load_model": "library:load_model",
     "open_codec": "runtime:open_codec",

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "built_in_models",
+    "codec_of_id",
     "codec_of_stream",
     "export_model",
     "is_outcome",
@@ -303,7 +304,11 @@ def codec_of_stream(stream: bytes, runtime: str | None = None, look: str = FAITH
         WrongModelError: when no built-in model wrote it.
         UnknownNameError: when it was written, but there is no such look of it.
     """
-    stream_id = unpack(stream).stream_id.hex()
+    return codec_of_id(unpack(stream).stream_id.hex(), runtime, look)
+
+
+def codec_of_id(stream_id: str, runtime: str | None = None, look: str = FAITHFUL) -> Codec:
+    """The built-in model whose streams have an id, in hex; see ``codec_of_stream``."""
     if (path := _known_reader(stream_id, look)) is not None:
         return open_file(path, runtime)
     looks = looks_of(stream_id)

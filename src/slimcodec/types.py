@@ -9,17 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slimcodec.errors import UsageError
+from slimcodec.showing import line, readable_bytes, short_digest
 
 __all__ = [
     "FAITHFUL",
     "NATURAL",
+    "Adjustable",
     "Clock",
     "Codec",
     "Image",
+    "Prepared",
     "Progressive",
     "Region",
     "Tiled",
     "check_image",
+    "codec_line",
     "no_clock",
 ]
 
@@ -182,4 +186,55 @@ class Tiled(Codec, Protocol):
         Raises:
             StreamError: when the bytes are damaged, foreign or of another model.
             UsageError: when the region is not inside the picture, or memory is too little.
+        """
+
+
+def codec_line(codec: Codec) -> str:
+    """What a codec is, in one line, for ``repr``."""
+    size = readable_bytes(codec.model_bytes) if codec.model_bytes else ""
+    ladder = f"qualities {codec.qualities[0]:g} to {codec.qualities[-1]:g}"
+    return line(codec, codec.name, size, ladder, short_digest(codec.digest))
+
+
+class Prepared(Protocol):
+    """An image of which everything is computed that does not depend on the quality."""
+
+    def encode(
+        self, quality: float, rate_weight: float | None = None, *, clock: Clock = no_clock
+    ) -> bytes:
+        """The stream that the codec writes at a quality.
+
+        Args:
+            quality: as ``Codec.encode`` takes it.
+            rate_weight: bits against squared error when latents are rounded, from 0 on: more gives
+                fewer bytes. The codec's own when not given, and then the stream is the one that
+                ``Codec.encode`` writes. No decoder depends on it.
+            clock: is told the stages that are left.
+
+        Raises:
+            UsageError: when the quality or the weight is out of range.
+        """
+
+
+@runtime_checkable
+class Adjustable(Codec, Protocol):
+    """A codec that codes one image at many qualities for little more than one, and in between.
+
+    Qualities that are less than ``quality_step`` apart may give the same stream; inside a step
+    there is the rate weight.
+    """
+
+    @property
+    def quality_step(self) -> float:
+        """From one quality to the next that differs."""
+
+    @property
+    def rate_weight(self) -> float:
+        """What ``encode`` rounds with."""
+
+    def prepare(self, image: Image, *, clock: Clock = no_clock) -> Prepared:
+        """The transforms of an image, run once.
+
+        Raises:
+            UsageError: as ``encode``, of the image.
         """

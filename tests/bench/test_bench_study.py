@@ -10,12 +10,12 @@ import pytest
 
 from slimcodec import library
 from slimcodec.bench import SameSize, Study
+from slimcodec.catalogue import studies
 from slimcodec.errors import ConfigError, UnknownNameError
 from slimcodec.model_file import freeze_network, save
 
-ROOT = Path(__file__).resolve().parents[2]
 STUDIES = [
-    *sorted((ROOT / "studies").glob("*.toml")),
+    *studies.files().values(),
     Path(library.__file__).parent / "demo" / "demo.toml",
 ]
 
@@ -120,7 +120,7 @@ def test_studies_that_ship_are_read(path: Path) -> None:
 
 def test_table_1_holds_what_the_paper_printed(shared: Path) -> None:
     lines = (shared / "references" / "paper_table1_rnn.csv").read_text().splitlines()[1:]
-    study = Study.read(ROOT / "studies" / "paper_table1.toml")
+    study = Study.read(studies.find("paper_table1"))
     ours = {
         (v.settings.get("encoder", 0), v.settings.get("decoder", 0)): v.published
         for v in study.variants

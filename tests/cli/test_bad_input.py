@@ -224,7 +224,7 @@ def test_decode_never_writes_over_the_picture(run, photo, stream):
     assert photo.with_suffix(".decoded.png").exists()
 
 
-@pytest.mark.parametrize("verb", [["bench", "jpeg"], ["study", "studies/paper_table2.toml"]])
+@pytest.mark.parametrize("verb", [["bench", "jpeg"], ["study", "paper_table2"]])
 def test_a_folder_that_is_a_file(run, photo, tmp_path, verb):
     taken = tmp_path / "taken"
     taken.write_text("mine")
@@ -238,7 +238,7 @@ def test_a_folder_that_holds_another_study(run, photo, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     (out / "study.json").write_text('{"name": "theirs"}')
-    outcome = run("study", "studies/paper_table2.toml", "--images", photo, "--out", out)
+    outcome = run("study", "paper_table2", "--images", photo, "--out", out)
     assert_one_line(outcome, 2, "holds the study 'theirs'")
     assert [path.name for path in out.iterdir()] == ["study.json"]
 

@@ -75,6 +75,21 @@ def test_inspect_list_doctor(run, photo):
     assert "cores" in json.loads(run("doctor", "--json"))
 
 
+def test_recipes_and_studies_are_named_like_models(run, tmp_path):
+    listed = json.loads(run("list", "--json"))
+    assert listed["recipes"]["int8"].startswith("Every part in eight-bit integers")
+    assert "paper_table1" in listed["studies"]
+    printed = run("list")
+    assert all(name in printed and line in printed for name, line in listed["recipes"].items())
+    facts = json.loads(run("inspect", "prune-generator", "--json"))
+    assert facts["passes"] == [{"pass": "prune", "generator": 0.3}]
+    assert json.loads(run("inspect", facts["file"], "--json")) == facts
+    assert json.loads(run("inspect", "paper_table2", "--json"))["codec"] == "hific-s"
+    out = tmp_path / "small.slim"
+    run("shrink", "hific-s", "--recipe", "prune-generator", "-o", out)
+    assert library.load_model(out).name == "hific-s+generator-30"
+
+
 def test_transparency_is_composited_and_said(run, tmp_path, monkeypatch, capsys):
     from PIL import Image
 

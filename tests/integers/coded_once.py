@@ -63,7 +63,7 @@ def coded(model: Model) -> bytes:
             wrote = graphs["binarizer"](image, np.array(number))[0].transpose(1, 2, 0)
             assert np.array_equal(code, wrote)
     else:
-        wrote = codec.analyse(image, 8 * (len(codec.qualities) - 1))
+        (wrote,) = codec.analyse(image, 8 * (len(codec.qualities) - 1))
         assert np.array_equal(read[1][0].symbols, wrote.symbols)
     return stream
 

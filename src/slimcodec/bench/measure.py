@@ -22,6 +22,7 @@ from slimcodec.errors import MissingExtraError, MissingWeightsError, SlimcodecEr
 from slimcodec.images import read_image, write_image
 from slimcodec.machine import available_cores, cpu_flags, cpu_name
 from slimcodec.metrics import Metric
+from slimcodec.showing import line
 from slimcodec.types import Codec, Image, Progressive
 
 __all__ = ["Candidate", "load_metrics", "measure", "measure_curve", "picture_name", "run_grid"]
@@ -50,6 +51,10 @@ class Candidate:
     runtime: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     base: str = ""
+
+    def __repr__(self) -> str:
+        qualities = f"{len(self.qualities)} qualities"
+        return line(self, self.variant, self.codec.name, self.runtime, qualities)
 
 
 def load_metrics(names: Sequence[str]) -> tuple[list[Metric], list[str]]:

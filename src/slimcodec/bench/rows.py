@@ -20,6 +20,7 @@ from typing import Any
 
 from slimcodec.atomic import write_atomically
 from slimcodec.errors import SlimcodecError
+from slimcodec.showing import line
 
 __all__ = ["Row", "RowStore", "rows_to_tsv"]
 
@@ -74,6 +75,11 @@ class Row:
     steps_ms: Mapping[str, Sequence[float]] = field(default_factory=dict)
     base: str = ""
 
+    def __repr__(self) -> str:
+        times = f"encode {self.encode_ms:.1f} ms, decode {self.decode_ms:.1f} ms"
+        quality, rate = f"quality {self.quality:g}", f"{self.bpp:.3f} bpp"
+        return line(self, self.variant, quality, self.image, rate, times)
+
     @property
     def bpp(self) -> float:
         """Bits per pixel of the real stream."""
@@ -104,6 +110,9 @@ class RowStore:
             self._db = _opened(path)
         except sqlite3.DatabaseError as error:
             raise SlimcodecError(f"{path} cannot be used for rows: {error}") from error
+
+    def __repr__(self) -> str:
+        return line(self, str(self.path))
 
     def __contains__(self, key: object) -> bool:
         with self._sound():

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 
-from slimcodec.types import Clock, Codec, Image, no_clock
+from slimcodec.target_size import largest_that_fits
+from slimcodec.types import Clock, Codec, Image, codec_line, no_clock
 
 __all__ = ["SameSize"]
 
@@ -31,6 +32,9 @@ class SameSize:
         self.model_bytes = peer.model_bytes
         self._found: dict[tuple[str, float], float] = {}
 
+    def __repr__(self) -> str:
+        return codec_line(self)
+
     def encode(
         self, image: Image, quality: float | None = None, *, clock: Clock = no_clock
     ) -> bytes:
@@ -48,11 +52,10 @@ class SameSize:
         if key not in self._found:
             target = len(self.reference.encode(image, quality))
             low, high = int(self.peer.qualities[0]), int(self.peer.qualities[-1])
-            while low < high:
-                middle = (low + high + 1) // 2
-                if len(self.peer.encode(image, middle)) <= target:
-                    low = middle
-                else:
-                    high = middle - 1
-            self._found[key] = float(low)
+
+            def fits(own: int) -> bool:
+                return len(self.peer.encode(image, own)) <= target
+
+            found = largest_that_fits(low, high, fits)
+            self._found[key] = float(low if found is None else found)
         return self._found[key]

@@ -37,6 +37,7 @@ from slimcodec.bench.same_size import SameSize
 from slimcodec.errors import ConfigError, SlimcodecError
 from slimcodec.model_file import Model, save
 from slimcodec.settings import read_toml, refuse_unknown
+from slimcodec.showing import line
 from slimcodec.shrink import Context, Recipe
 
 __all__ = ["Study", "Variant"]
@@ -72,6 +73,10 @@ class Variant:
     quality: tuple[float, ...] = ()
     runtime: str | None = None
 
+    def __repr__(self) -> str:
+        passes = " → ".join(step.name for step in self.recipe.passes) or "no passes"
+        return line(self, self.name, self.codec or "", passes)
+
     @property
     def settings(self) -> dict[str, Any]:
         """All settings of its passes together, for table columns."""
@@ -96,6 +101,9 @@ class Study:
     notes: tuple[str, ...] = ()
     published_source: str = ""
     figure: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return line(self, self.name, f"codec {self.codec}", f"{len(self.variants)} variants")
 
     @classmethod
     def read(cls, path: Path) -> Study:

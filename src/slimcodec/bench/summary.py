@@ -15,6 +15,7 @@ from slimcodec import registry
 from slimcodec.bench.rows import Row
 from slimcodec.errors import UsageError
 from slimcodec.metrics import bd_rate, to_db
+from slimcodec.showing import html_table, line
 
 __all__ = ["Point", "Summary", "summarise"]
 
@@ -42,6 +43,10 @@ class Point:
     base: str = ""
     """Digest of the codec that the variant was made from; empty in rows of old."""
 
+    def __repr__(self) -> str:
+        images = f"{self.images} image{'s' * (self.images != 1)}"
+        return line(self, self.variant, f"quality {self.quality:g}", f"{self.bpp:.3f} bpp", images)
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -54,6 +59,19 @@ class Summary:
     points: Sequence[Point]
     reference: str
     bd_rate_percent: Mapping[str, Mapping[str, float]]
+
+    def __repr__(self) -> str:
+        variants = list(dict.fromkeys(point.variant for point in self.points))
+        return line(self, f"{len(self.points)} points", f"variants {', '.join(variants)}")
+
+    def _repr_html_(self) -> str:
+        """For notebooks: rate and metrics of every point."""
+        metrics = list(dict.fromkeys(name for point in self.points for name in point.metrics))
+        rows = []
+        for point in self.points:
+            measured = [f"{point.metrics[m]:.4g}" if m in point.metrics else "–" for m in metrics]
+            rows.append((point.variant, f"{point.quality:g}", f"{point.bpp:.3f}", *measured))
+        return html_table("Means over the images", rows, ("variant", "quality", "bpp", *metrics))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

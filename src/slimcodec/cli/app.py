@@ -8,14 +8,14 @@ import io
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 import slimcodec
 from slimcodec.errors import SlimcodecError
 
-__all__ = ["VERBS", "app", "main"]
+__all__ = ["VERBS", "app", "command", "main"]
 
 VERBS = {
     "demo": "The main job on what ships inside.",
@@ -38,6 +38,8 @@ VERBS = {
 """Each is a file of its name and a function of its name, with ``_`` after what Python uses
 itself."""
 _TAKEN = ("import", "list")
+_COMPLETING = "_SLIMCODEC_COMPLETE"
+"""Set in the environment by a shell that wants words completed (``cli/completion.py``)."""
 
 
 def _version(wanted: bool) -> None:
@@ -46,11 +48,47 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _show_completion(shell: str | None) -> None:
+    if shell is not None:
+        from slimcodec.cli.completion import script
+
+        print(script(shell), end="")
+        raise typer.Exit
+
+
+def _install_completion(shell: str | None) -> None:
+    if shell is not None:
+        from slimcodec.cli.completion import install
+
+        print(install(shell))
+        raise typer.Exit
+
+
 def _options(
     version: Annotated[
         bool,
         typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
     ] = False,
+    install_completion: Annotated[
+        str | None,
+        typer.Option(
+            "--install-completion",
+            callback=_install_completion,
+            is_eager=True,
+            metavar="SHELL",
+            help="Have bash, zsh or fish complete verbs, options and names.",
+        ),
+    ] = None,
+    show_completion: Annotated[
+        str | None,
+        typer.Option(
+            "--show-completion",
+            callback=_show_completion,
+            is_eager=True,
+            metavar="SHELL",
+            help="Print what the shell reads for that.",
+        ),
+    ] = None,
 ) -> None:
     pass
 
@@ -66,6 +104,12 @@ def app(words: Sequence[str], *, standalone_mode: bool = True) -> None:
     # wanted.
     wanted = words[:1] if words and words[0] in VERBS else VERBS
     _application(wanted)(list(words), standalone_mode=standalone_mode)
+
+
+def command(verb: str) -> Any:
+    """A verb as click knows it: its parameters and what they take."""
+    group: Any = typer.main.get_command(_application([verb]))
+    return group.commands[verb]
 
 
 def _application(verbs: Iterable[str]) -> typer.Typer:
@@ -93,6 +137,11 @@ def main() -> None:
         # A terminal that cannot print a character is given its number.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    if _COMPLETING in os.environ:
+        from slimcodec.cli.completion import answer
+
+        answer(sys.argv[1:])
+        return
     try:
         app(sys.argv[1:])
     except SlimcodecError as error:

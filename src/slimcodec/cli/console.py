@@ -6,10 +6,14 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+from slimcodec.showing import readable_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from rich.console import Console
 
     from slimcodec.report import Table
 
@@ -77,10 +81,8 @@ def print_json(value: Any) -> None:
 
 
 def print_table(table: Table) -> None:
-    """A table of the report on the terminal; tab-separated text where stdout is a file."""
-    from rich.console import Console
-    from rich.table import Table as RichTable
-
+    """A table of the report on the terminal, as wide as that is; tab-separated text where stdout is
+    a file."""
     if not sys.stdout.isatty():
         print(f"# {table.title}")
         print("\t".join(column.name for column in table.columns))
@@ -89,14 +91,35 @@ def print_table(table: Table) -> None:
         if table.note:
             print(f"# {table.note}")
         return
-    rich = RichTable(title=table.title, caption=table.note or None, title_justify="left")
-    for column in table.columns:
-        rich.add_column(column.name, justify="right" if column.numeric else "left")
-    for row in table.rows:
-        rich.add_row(*row)
-    Console().print(rich)
+    from rich.console import Console
+
+    _print_folded(table, Console())
 
 
-def readable_bytes(count: int) -> str:
-    """1,234 bytes; 17.7 MB from a million on."""
-    return f"{count:,} bytes" if count < 1_000_000 else f"{count / 1e6:.1f} MB"
+def _print_folded(table: Table, console: Console) -> None:
+    """As many tables as the width needs, between the title and the note."""
+    from rich import box
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    from slimcodec.cli.folding import GAP, column_widths, fold, key_columns
+
+    widths = column_widths(table, console.width)
+    console.print(Text(table.title, style="bold"), overflow="fold")
+    for numbers in fold(widths, key_columns(table), console.width):
+        # The box itself puts one of the spaces between columns.
+        beside = (0, GAP - 1, 0, 0)
+        rich = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=beside)
+        for number in numbers:
+            column = table.columns[number]
+            justify: Literal["left", "right"] = "right" if column.numeric else "left"
+            rich.add_column(
+                Text(column.name), width=widths[number], justify=justify, overflow="fold"
+            )
+        for row in table.rows:
+            rich.add_row(*(Text(row[number]) for number in numbers))
+        console.print(rich)
+        console.print()
+    if table.note:
+        console.print(Text(table.note, style="dim"), overflow="fold")
+        console.print()

@@ -1,4 +1,4 @@
-"""slimcodec inspect: what a model file, a bundle or a stream says about itself."""
+"""slimcodec inspect: what a model, a bundle, a stream, a recipe or a study says about itself."""
 
 from __future__ import annotations
 
@@ -18,19 +18,23 @@ if TYPE_CHECKING:
 def inspect(
     path: Annotated[
         str,
-        typer.Argument(help="A model file, a built-in model's name, a bundle, or a stream."),
+        typer.Argument(
+            help="A model, a recipe or a study, by name or as a file; a bundle; or a stream."
+        ),
     ],
     json: Json = False,
 ) -> None:
-    """Show what a model file, a bundle or a stream says about itself, after checking it.
+    """Show what a model, a bundle, a stream, a recipe or a study says, after checking it.
 
     Of a model: bytes of each part, bits a weight, and what entropy coding could reach at best. Of
     a bundle: which operators really ran in integers and which fell back, from the runtime's own
     profile of one picture coded there and back. A progressive stream is listed section by section,
     with what the stream up to there costs; one that is damaged or cut short is listed as far as it
-    is whole.
+    is whole. Of a recipe or a study: what it does, a line each.
 
     Example: slimcodec inspect hific-s
+
+    Example: slimcodec inspect int8
 
     Example: slimcodec inspect bundle
 
@@ -61,6 +65,8 @@ def _facts(name: str) -> dict[str, Any]:
             start = file.read(3)
         if start == b"SLC":
             return _stream_facts(path)
+    if (toml := _toml_facts(name)) is not None:
+        return toml
     model = library.load_model(name)
     found = library.model_path(name)
     return {
@@ -75,6 +81,60 @@ def _facts(name: str) -> dict[str, Any]:
         **({"grids": _grid_facts(model.quantization.to_dict())} if model.quantization else {}),
         "config": dict(model.config),
         "history": [dict(entry) for entry in model.history],
+    }
+
+
+def _toml_facts(name: str) -> dict[str, Any] | None:
+    """Of a recipe or a study, by name or by path; None of anything else."""
+    from slimcodec import catalogue, library
+    from slimcodec.settings import read_toml
+
+    if name in library.built_in_models():
+        return None
+    if name in catalogue.studies.files():
+        return _study_facts(catalogue.studies.find(name))
+    if name in catalogue.recipes.files():
+        return _recipe_facts(catalogue.recipes.find(name))
+    path = Path(name)
+    if path.suffix != ".toml":
+        return None
+    return _study_facts(path) if "variant" in read_toml(path) else _recipe_facts(path)
+
+
+def _recipe_facts(path: Path) -> dict[str, Any]:
+    from slimcodec import catalogue
+    from slimcodec.shrink import Recipe
+
+    recipe = Recipe.read(path)
+    return {
+        "recipe": recipe.name,
+        "file": str(path),
+        "about": catalogue.headline(path),
+        "needs_photographs": any(step.needs_photographs() for step in recipe.passes),
+        "learns": recipe.learns(),
+        "passes": recipe.to_dict()["pass"],
+    }
+
+
+def _study_facts(path: Path) -> dict[str, Any]:
+    from slimcodec import catalogue
+    from slimcodec.bench import Study
+
+    study = Study.read(path)
+    return {
+        "study": study.name,
+        "file": str(path),
+        "about": catalogue.headline(path),
+        "codec": study.codec,
+        "metrics": list(study.metrics),
+        "variants": [
+            {
+                "variant": variant.name,
+                "codec": variant.codec or study.codec,
+                "passes": variant.recipe.to_dict()["pass"],
+            }
+            for variant in study.variants
+        ],
     }
 
 

@@ -6,8 +6,8 @@ from slimcodec.cli.options import Json
 
 
 def list_(json: Json = False) -> None:
-    """List codecs, model families, passes, metrics and runtimes by name."""
-    from slimcodec import library, registry
+    """List models, codecs, recipes, studies, passes, metrics and runtimes by name."""
+    from slimcodec import catalogue, library, registry
     from slimcodec.cli.console import print_json
     from slimcodec.runtime import DEFAULT
 
@@ -19,9 +19,18 @@ def list_(json: Json = False) -> None:
         "metrics": list(registry.metrics),
         "runtimes": list(registry.runtimes),
     }
+    headed = {"recipes": catalogue.recipes, "studies": catalogue.studies}
+    lines = {
+        kind: {name: catalogue.headline(path) for name, path in shelf.files().items()}
+        for kind, shelf in headed.items()
+    }
     if json:
-        print_json(names)
+        print_json({**names, **lines})
         return
     names["runtimes"] = [f"{n} (default)" if n == DEFAULT else n for n in names["runtimes"]]
     for kind, values in names.items():
         print(f"{kind:10} {', '.join(values) or '(none)'}")
+    width = max(len(name) for named in lines.values() for name in named)
+    for kind, named in lines.items():
+        for number, (name, line) in enumerate(named.items()):
+            print(f"{kind if number == 0 else '':10} {name:{width}}  {line}")

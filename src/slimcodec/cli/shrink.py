@@ -13,7 +13,10 @@ from slimcodec.cli.options import Calibration, Json
 
 def shrink(
     codec: Annotated[str, typer.Argument(help="A built-in model by name, or a model file.")],
-    recipe: Annotated[Path, typer.Option("--recipe", help="The passes, as a TOML file.")],
+    recipe: Annotated[
+        str,
+        typer.Option("--recipe", help="The passes: a built-in recipe by name, or a TOML file."),
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="The new model file (.slim).")],
     calibration: Calibration = None,
     json: Json = False,
@@ -23,16 +26,16 @@ def shrink(
     Says in words what it means for streams that exist already. Where a pass learns, it keeps how
     far it is in OUTPUT.state: kill it at any moment, and the same command goes on.
 
-    Example: slimcodec shrink hific-s --recipe recipes/prune-generator.toml -o small.slim
+    Example: slimcodec shrink hific-s --recipe prune-generator -o small.slim
 
-    Example: slimcodec shrink hific-s --recipe recipes/int8.toml --calibration photos -o int8.slim
+    Example: slimcodec shrink hific-s --recipe int8 --calibration photos -o int8.slim
     """
-    from slimcodec import library, registry
+    from slimcodec import catalogue, library, registry
     from slimcodec.cli.console import note, note_skipped, print_json, progress_bar, readable_bytes
     from slimcodec.model_file import save, thaw_network
     from slimcodec.shrink import Context, Recipe
 
-    parsed = Recipe.read(recipe)
+    parsed = Recipe.read(catalogue.recipes.find(recipe))
     before = library.load_model(codec)
     family = registry.families.get(before.family)
     parsed.check(family)

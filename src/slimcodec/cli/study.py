@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 def study(
-    study: Annotated[Path, typer.Argument(help="The grid, as a TOML file.", metavar="STUDY.toml")],
+    study: Annotated[
+        str,
+        typer.Argument(help="The grid: a built-in study by name, or a TOML file.", metavar="STUDY"),
+    ],
     images: Images,
     out: Out,
     codec: Annotated[
@@ -42,14 +45,15 @@ def study(
 
     Interrupted at any moment, the same command goes on where it was.
 
-    Example: slimcodec study studies/paper_table2.toml --images kodak --out results/table2
+    Example: slimcodec study paper_table2 --images kodak --out results/table2
     """
     import dataclasses
 
+    from slimcodec import catalogue
     from slimcodec.bench import Study
     from slimcodec.cli.console import note_skipped
 
-    parsed = Study.read(study)
+    parsed = Study.read(catalogue.studies.find(study))
     for folder in (images, calibration):
         if folder is not None:
             note_skipped(folder)

@@ -8,14 +8,18 @@ and said to the user in notes.
 from __future__ import annotations
 
 from slimcodec.images.folder import find_images, skipped, spread
+from slimcodec.images.given import Given, as_image
 from slimcodec.images.opening import load_picture, open_picture, pixel_limit
 from slimcodec.images.padding import crop, pad_to_multiple
 from slimcodec.images.planes import from_planes, to_planes
-from slimcodec.images.reading import ReadImage, read_image
+from slimcodec.images.reading import WHITE, ReadImage, read_image
 from slimcodec.images.writing import write_image
 
 __all__ = [
+    "WHITE",
+    "Given",
     "ReadImage",
+    "as_image",
     "crop",
     "find_images",
     "from_planes",

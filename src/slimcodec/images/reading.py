@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -43,9 +43,12 @@ from slimcodec.images.kind import Kind
 from slimcodec.images.looking import look
 from slimcodec.images.opening import check_size, load_picture, open_picture, translated
 from slimcodec.images.samples import Samples
+from slimcodec.showing import line
 from slimcodec.types import Image
 
-__all__ = ["ReadImage", "read_image"]
+__all__ = ["WHITE", "ReadImage", "composite", "convert_picture", "read_image"]
+
+WHITE = (255, 255, 255)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +62,10 @@ class ReadImage:
 
     pixels: Image
     notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        height, width, _ = self.pixels.shape
+        return line(self, f"{width}x{height}", "; ".join(self.notes))
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +94,7 @@ class _Decoded:
 
 
 def read_image(
-    path: str | os.PathLike[str], *, background: tuple[int, int, int] = (255, 255, 255)
+    path: str | os.PathLike[str], *, background: tuple[int, int, int] = WHITE
 ) -> ReadImage:
     """Read an image file of any kind as 8-bit sRGB.
 
@@ -102,28 +109,76 @@ def read_image(
         MissingExtraError: when its kind needs the optional decoders.
         ValueError: when ``background`` is not three numbers from 0 to 255.
     """
-    if len(background) != 3 or not all(0 <= value <= 255 for value in background):
-        raise ValueError(f"background must be three numbers from 0 to 255, got {background}")
+    _check_background(background)
     path = Path(path)
     try:
         with _open(path) as file:
             kind = look(file)
             found = _by_pillow(file, kind) if kind.decode is None else _by_decoder(file, kind)
-        if kind.primaries is None:
-            rgb, note_on_colours = to_srgb(found.picture, found.profile, reduced=found.deep)
-        else:
-            rgb, note_on_colours = from_primaries(found.picture, kind.primaries)
+        return _in_srgb(found, kind, background)
     except ImageError as error:
         raise ImageError(f"{path}: {error}") from error
     except MissingExtraError as error:
         raise MissingExtraError(f"{path}: {error.purpose}", error.extra) from error
 
+
+def convert_picture(
+    picture: PIL.Image.Image, *, background: tuple[int, int, int] = WHITE
+) -> ReadImage:
+    """A picture that Pillow has opened or made, by the rules for files.
+
+    Args:
+        picture: of any mode but ``I`` and ``F``; its pixels are decoded if they are not yet.
+        background: the sRGB colour, 0..255 each, that shows through transparency.
+
+    Raises:
+        ImageError: when it has no pixels, more than Pillow's limit, or is damaged; or when its mode
+            does not say which value is white, as ``I`` and ``F`` do not: Pillow makes them of 8
+            bits and of files that hold 0 to 1 alike.
+        ValueError: when ``background`` is not three numbers from 0 to 255.
+    """
+    _check_background(background)
+    if picture.mode in ("I", "F"):
+        raise ImageError(
+            f"a picture of mode {picture.mode} does not say which value is white; scale it, and "
+            "convert it to L or RGB"
+        )
+    check_size(*picture.size)
+    kind = Kind(picture.format or "")
+    if picture.mode in _STRAIGHT:
+        load_picture(picture)
+        picture = picture.convert(_STRAIGHT[picture.mode])
+    found = _loaded(picture, kind)
+    if found.last:
+        found = replace(found, last=("of several frames, the current one was taken",))
+    return _in_srgb(found, kind, background)
+
+
+_STRAIGHT = {"La": "LA", "RGBa": "RGBA"}
+"""Modes of premultiplied alpha, and those that hold the same without."""
+
+
+def _check_background(background: tuple[int, int, int]) -> None:
+    if len(background) != 3 or not all(0 <= value <= 255 for value in background):
+        raise ValueError(f"background must be three numbers from 0 to 255, got {background}")
+
+
+def _in_srgb(found: _Decoded, kind: Kind, background: tuple[int, int, int]) -> ReadImage:
+    """Colours converted, then composited, then turned upright.
+
+    Raises:
+        ImageError: without the file's name.
+    """
+    if kind.primaries is None:
+        rgb, note_on_colours = to_srgb(found.picture, found.profile, reduced=found.deep)
+    else:
+        rgb, note_on_colours = from_primaries(found.picture, kind.primaries)
     notes = [*kind.notes, *found.notes]
     notes += [] if note_on_colours is None else [note_on_colours]
     pixels: Image = np.asarray(rgb)
-    if found.alpha is not None and found.alpha.min() < 255:
-        pixels = _composite(pixels, found.alpha, background)
-        notes.append(f"transparency was composited on {_colour_name(background)}")
+    if found.alpha is not None:
+        pixels, on_transparency = composite(pixels, found.alpha, background)
+        notes += on_transparency
     if found.turned or found.orientation != 1:
         notes.append("the EXIF orientation was applied")
     notes += found.last
@@ -188,7 +243,15 @@ def _by_pillow(file: IO[bytes], kind: Kind) -> _Decoded:
     Raises:
         ImageError: when it is damaged, too large, or no image.
     """
-    picture = open_picture(file)
+    return _loaded(open_picture(file), kind)
+
+
+def _loaded(picture: PIL.Image.Image, kind: Kind) -> _Decoded:
+    """An opened picture, its pixels decoded.
+
+    Raises:
+        ImageError: when it is damaged.
+    """
     rawmode = _rawmode(picture)
     with translated():
         several = bool(getattr(picture, "is_animated", False))
@@ -288,11 +351,18 @@ def _colours(
     return picture, alpha, notes
 
 
-def _composite(pixels: Image, alpha: NDArray[np.uint8], background: tuple[int, int, int]) -> Image:
-    """``pixels`` over a plain background, rounded; 255 x 255 and the half fit into 16 bits."""
+def composite(
+    pixels: Image, alpha: NDArray[np.uint8], background: tuple[int, int, int]
+) -> tuple[Image, tuple[str, ...]]:
+    """Pixels ``[h, w, 3]`` under a cover ``[h, w]`` over a plain background, and what to say of it:
+    nothing where all is covered."""
+    if alpha.min() == 255:
+        return pixels, ()
+    # Rounded; 255 x 255 and the half fit into 16 bits.
     cover = alpha[:, :, None].astype(np.uint16)
     mixed = pixels * cover + np.array(background, dtype=np.uint16) * (255 - cover)
-    return ((mixed + 127) // 255).astype(np.uint8)
+    note = f"transparency was composited on {_colour_name(background)}"
+    return ((mixed + 127) // 255).astype(np.uint8), (note,)
 
 
 def _colour_name(background: tuple[int, int, int]) -> str:

@@ -20,7 +20,7 @@ from slimcodec.metrics.bd_rate import Curve, bd_rate
 from slimcodec.metrics.delta_e import DeltaE, delta_e_2000, srgb_to_lab
 from slimcodec.metrics.lpips import Lpips
 from slimcodec.metrics.psnr import Psnr
-from slimcodec.metrics.rate import bits_per_pixel
+from slimcodec.metrics.rate import bits_per_pixel, bytes_at
 from slimcodec.metrics.ssim import MsSsim, Ssim, to_db
 from slimcodec.types import Image
 
@@ -34,6 +34,7 @@ __all__ = [
     "Ssim",
     "bd_rate",
     "bits_per_pixel",
+    "bytes_at",
     "delta_e_2000",
     "srgb_to_lab",
     "to_db",

@@ -10,9 +10,11 @@ large ones, which is a fact about the format and not to be corrected away.
 
 from __future__ import annotations
 
+import math
+
 from slimcodec.errors import UsageError
 
-__all__ = ["bits_per_pixel"]
+__all__ = ["bits_per_pixel", "bytes_at"]
 
 
 def bits_per_pixel(stream_bytes: int, height: int, width: int) -> float:
@@ -26,8 +28,29 @@ def bits_per_pixel(stream_bytes: int, height: int, width: int) -> float:
     Raises:
         UsageError: when the image has no pixels or the length is negative.
     """
-    if height < 1 or width < 1:
-        raise UsageError(f"an image must have at least one pixel, got {height} x {width}")
+    _check_size(height, width)
     if stream_bytes < 0:
         raise UsageError(f"a stream's length must not be negative, got {stream_bytes} bytes")
     return 8 * stream_bytes / (height * width)
+
+
+def bytes_at(bpp: float, height: int, width: int) -> int:
+    """The longest stream that spends no more than so many bits on a pixel; the inverse.
+
+    Args:
+        bpp: bits per pixel.
+        height: rows of the image.
+        width: columns of the image.
+
+    Raises:
+        UsageError: when the image has no pixels or the rate is no number from 0 on.
+    """
+    _check_size(height, width)
+    if not 0 <= bpp < math.inf:
+        raise UsageError(f"bits per pixel must be a number from 0 on, got {bpp}")
+    return math.floor(bpp * height * width / 8)
+
+
+def _check_size(height: int, width: int) -> None:
+    if height < 1 or width < 1:
+        raise UsageError(f"an image must have at least one pixel, got {height} x {width}")

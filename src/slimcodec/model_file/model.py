@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from slimcodec import registry
 from slimcodec.errors import ModelFileError
 from slimcodec.quantization import Quantization
+from slimcodec.showing import html_table, line, short_digest
 from slimcodec.types import FAITHFUL, NATURAL, Image
 
 __all__ = ["FAITHFUL", "NATURAL", "Model", "freeze_network", "thaw_network"]
@@ -81,6 +82,29 @@ class Model:
         names = {name.removesuffix(".weight") for name in self.quantization.weights}
         return bool((names | set(self.quantization.activations)) - coded)
 
+    def __repr__(self) -> str:
+        count = f"{sum(array.size for array in self.weights.values()):,} weights"
+        stream = f"stream id {self.stream_id}"
+        return line(
+            self, self.name, f"family {self.family}", count, stream, short_digest(self.digest)
+        )
+
+    def _repr_html_(self) -> str:
+        """For notebooks: what the manifest says, and the weights of each part."""
+        rows: list[tuple[str, object]] = [
+            ("family", self.family),
+            ("look", self.look),
+            ("stream id", self.stream_id),
+            ("digest", self.digest),
+            ("quantized", "yes" if self.quantized else "no"),
+        ]
+        for part, (total, kept) in self.parameters().items():
+            rows.append((part, f"{total:,} weights, {kept:,} of them not zero"))
+        for entry in self.history:
+            said = [f"{key} {value}" for key, value in entry.items() if _is_plain(value)]
+            rows.append(("history", ", ".join(said)))
+        return html_table(self.name, rows)
+
     def manifest(self) -> dict[str, Any]:
         """Everything but the tensors, plain values."""
         return {
@@ -102,6 +126,10 @@ class Model:
             total = sum(a.size for a in arrays)
             counts[part] = (total, sum(int(np.count_nonzero(a)) for a in arrays))
         return counts
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, str | int | float)
 
 
 def freeze_network(

@@ -30,7 +30,7 @@ from slimcodec.report.card import (
 )
 from slimcodec.report.changes import change_table, speed_table
 from slimcodec.report.columns import Column, Table
-from slimcodec.report.page import build_report
+from slimcodec.report.page import ReportPage, build_report
 from slimcodec.report.search import build_search_page, front_table, is_search
 from slimcodec.report.sensitivity import bargain_tables, build_sensitivity_page
 from slimcodec.report.steps import steps_table
@@ -40,6 +40,7 @@ from slimcodec.report.tables import bd_rate_table, points_table, rows_table, stu
 __all__ = [
     "CardFacts",
     "Column",
+    "ReportPage",
     "Table",
     "bargain_tables",
     "bd_rate_table",

@@ -11,10 +11,14 @@ template engine, which here never gets a string marked as safe.
 
 from __future__ import annotations
 
+import html
+import os
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from slimcodec.atomic import write_atomically
 from slimcodec.bench.rows import Row, RowStore
@@ -30,14 +34,36 @@ from slimcodec.report.steps import steps_table
 from slimcodec.report.study import read_study
 from slimcodec.report.tables import bd_rate_table, points_table, rows_table, study_table
 from slimcodec.report.text import join_words, plural
+from slimcodec.showing import line
 
-__all__ = ["build_report"]
+__all__ = ["ReportPage", "build_report"]
 
 _DATA = (
     ("rows.sqlite", "every measurement, as SQLite"),
     ("rows.tsv", "the same as tab-separated text, for a spreadsheet"),
     ("summary.json", "the means over images and the BD-rates"),
 )
+
+
+@dataclass(frozen=True)
+class ReportPage:
+    """A page that was written, to be looked at in a notebook: ``ReportPage(build_report(folder))``.
+
+    Attributes:
+        path: of the page. A notebook's browser reads files below the notebook's folder only.
+    """
+
+    path: Path
+
+    def __repr__(self) -> str:
+        return line(self, str(self.path))
+
+    def _repr_html_(self) -> str:
+        address = html.escape(quote(os.path.relpath(self.path)))
+        return (
+            f'<iframe src="{address}" width="100%" height="600"></iframe>'
+            f'<p><a href="{address}">{html.escape(str(self.path))}</a></p>'
+        )
 
 
 def build_report(folder: Path) -> Path:

@@ -42,6 +42,7 @@ from slimcodec.runtime.manifest import (
     check_regular,
     read_manifest,
 )
+from slimcodec.showing import line, readable_bytes, short_digest
 
 __all__ = [
     "WEIGHTS",
@@ -82,6 +83,12 @@ class Bundle:
     files: Mapping[str, str]
     bytes: int
     kept: bool = False
+
+    def __repr__(self) -> str:
+        of = f"of {self.model['name']}"
+        digest = short_digest(self.model["digest"])
+        where = str(self.folder)
+        return line(self, where, f"for {self.runtime}", of, readable_bytes(self.bytes), digest)
 
     @cached_property
     def coding(self) -> Any:

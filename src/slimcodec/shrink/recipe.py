@@ -24,6 +24,7 @@ from slimcodec import registry
 from slimcodec.errors import ConfigError, SlimcodecError, UsageError
 from slimcodec.images import find_images
 from slimcodec.settings import read_toml, refuse_unknown
+from slimcodec.showing import html_table, line
 
 if TYPE_CHECKING:
     from torch import nn
@@ -136,6 +137,14 @@ class Recipe:
 
     def __init__(self, passes: Sequence[Pass], name: str = "recipe") -> None:
         self.passes, self.name = tuple(passes), name
+
+    def __repr__(self) -> str:
+        return line(self, self.name, " → ".join(step.name for step in self.passes) or "no passes")
+
+    def _repr_html_(self) -> str:
+        """For notebooks: each pass and its settings, in order."""
+        rows = [(step.name, step.settings()) for step in self.passes]
+        return html_table(self.name, rows, ("pass", "settings"))
 
     @classmethod
     def read(cls, path: Path) -> Recipe:

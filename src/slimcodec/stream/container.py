@@ -46,6 +46,7 @@ __all__ = [
     "MAX_SECTIONS",
     "attach",
     "cut",
+    "image_size",
     "is_progressive",
     "pack",
     "salvage",
@@ -113,6 +114,17 @@ def unpack(data: bytes, *, partial: bool = False) -> Stream:
     if partial and parsed.stream.missing:
         return parsed.stream
     return _sound(parsed).stream
+
+
+def image_size(data: bytes) -> tuple[int, int]:
+    """Width and height that a header claims; what is behind it is not looked at, nor needed.
+
+    Raises:
+        StreamError: when the header is foreign, of a later version, damaged or cut short.
+    """
+    _version(data)
+    (height, width, _), _ = _sides(data)
+    return width, height
 
 
 def is_progressive(data: bytes) -> bool:
@@ -192,13 +204,8 @@ def _parse(data: bytes) -> Parsed:
         StreamError: when the header is no good, or nothing is whole that stands alone.
     """
     version = _version(data)
-    at = 4 + ID_BYTES
-    height, at = from_varint(data, at)
-    width, at = from_varint(data, at)
-    quality, at = from_varint(data, at)
-    if not (height and width and height * width <= MAX_PIXELS):
-        raise StreamError(f"the stream is damaged: it claims an image of {width}x{height} pixels")
-    stream_id, sides = data[4 : 4 + ID_BYTES], (height, width, quality)
+    sides, at = _sides(data)
+    stream_id = data[4 : 4 + ID_BYTES]
     if version == CHUNKED:
         return parse_chunks(data, stream_id, sides, at, MAX_SECTIONS)
     progressive = version == PROGRESSIVE
@@ -262,6 +269,20 @@ def _version(data: bytes) -> int:
             f"to {CHUNKED}; a later slimcodec may read it"
         )
     return data[3]
+
+
+def _sides(data: bytes) -> tuple[tuple[int, int, int], int]:
+    """Height, width and quality, and where they end.
+
+    Raises:
+        StreamError: when they cannot be read, or are those of no image.
+    """
+    height, at = from_varint(data, 4 + ID_BYTES)
+    width, at = from_varint(data, at)
+    quality, at = from_varint(data, at)
+    if not (height and width and height * width <= MAX_PIXELS):
+        raise StreamError(f"the stream is damaged: it claims an image of {width}x{height} pixels")
+    return (height, width, quality), at
 
 
 def _read_section(data: bytes, at: int, running: int, number: int) -> tuple[bytes, int, int]:

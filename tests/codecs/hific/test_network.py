@@ -277,7 +277,7 @@ def test_full_size_codes_a_kodak_image(
     # 182 million halves; how well they pack is the packing's affair.
     assert codec.model_bytes == model_bytes
     assert 1.4 * 182e6 < model_bytes < 2 * 183e6
-    wrote = codec.analyse(kodak_05, 0)
+    (wrote,) = codec.analyse(kodak_05, 0)
     stream = codec.encode(kodak_05)
     _, (read,) = codec.read(stream)
     np.testing.assert_array_equal(read.symbols, wrote.symbols)

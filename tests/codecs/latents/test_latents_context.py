@@ -59,8 +59,8 @@ def test_the_decoder_reads_what_the_encoder_wrote(
     talking: MeanScaleCodec, picture: Picture, shape: tuple[int, int], quality: float
 ) -> None:
     image = picture(*shape)
-    wrote = talking.analyse(image, round((quality - 1) * QUALITY_STEPS))
-    _, read = talking.read(talking.encode(image, quality))
+    (wrote,) = talking.analyse(image, round((quality - 1) * QUALITY_STEPS))
+    _, (read,) = talking.read(talking.encode(image, quality))
     np.testing.assert_array_equal(read.symbols, wrote.symbols)
     for (symbols, tables), (theirs, their_tables) in zip(read.coded, wrote.coded, strict=True):
         np.testing.assert_array_equal(symbols, theirs)
@@ -72,7 +72,7 @@ def test_integers_guess_as_floats_do(
     talking: MeanScaleCodec, talking_model: Model, picture: Picture, quality: float
 ) -> None:
     step = round((quality - 1) * QUALITY_STEPS)
-    latents = talking.analyse(picture(128, 192), step)
+    (latents,) = talking.analyse(picture(128, 192), step)
     network: Any = thaw_network(talking_model)
     with torch.no_grad():
         before = hyper_scale(
@@ -156,7 +156,7 @@ def test_what_is_known_matters(
     talking: MeanScaleCodec, tiny_codec: Codec, picture: Picture
 ) -> None:
     """Or the tests above would hold for a context that says nothing."""
-    groups = talking.analyse(picture(128, 192), 16).coded
+    groups = talking.analyse(picture(128, 192), 16)[0].coded
     assert sum((tables >= TABLE_COUNT).any() for _, tables in groups) > 1
     with pytest.raises(WrongModelError):
         tiny_codec.decode(talking.encode(picture(32, 32)))
@@ -185,5 +185,5 @@ def test_a_fresh_context_says_what_the_hyperprior_says(
     tiny_codec: Codec, tiny_model: Model, picture: Picture
 ) -> None:
     assert isinstance(tiny_codec, MeanScaleCodec)
-    for _, tables in tiny_codec.analyse(picture(64, 64), 16).coded:
+    for _, tables in tiny_codec.analyse(picture(64, 64), 16)[0].coded:
         assert tables.max() < TABLE_COUNT

@@ -13,6 +13,7 @@ digit, never a table.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -33,6 +34,7 @@ from slimcodec.codecs.family import Floats
 from slimcodec.codecs.latents.coding import Coding
 from slimcodec.codecs.latents.config import LatentsConfig
 from slimcodec.codecs.latents.prior import Guess, GuessWalk
+from slimcodec.codecs.latents.rounding import Rounding, rounded
 from slimcodec.codecs.tiles import (
     Box,
     Canvas,
@@ -49,15 +51,13 @@ from slimcodec.stream import (
     Stream,
     SymbolDecoder,
     SymbolEncoder,
-    Tables,
     least_bits,
     pack,
     unpack,
 )
-from slimcodec.stream.tables import TOTAL
-from slimcodec.types import Clock, Image, Region, check_image, no_clock
+from slimcodec.types import Clock, Image, Region, check_image, codec_line, no_clock
 
-__all__ = ["QUALITY_STEPS", "Latents", "MeanScaleCodec", "gain_at"]
+__all__ = ["QUALITY_STEPS", "Latents", "MeanScaleCodec", "PreparedImage", "gain_at"]
 
 Graph = Callable[[Floats], Floats]
 
@@ -84,6 +84,44 @@ class Latents:
     symbols: NDArray[np.int32]
     hyper_latents: NDArray[np.int32]
     coded: tuple[tuple[NDArray[np.int32], NDArray[np.int16]], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedTile:
+    """A tile behind the transforms.
+
+    Attributes:
+        centred: latents less their means, before any gain, float32 [m, h, w].
+        hyper_latents: int32 [n, h/4, w/4].
+    """
+
+    centred: Floats
+    hyper_latents: NDArray[np.int32]
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedImage:
+    """An image behind the transforms, to be coded at any quality; see ``types.Prepared``.
+
+    Attributes:
+        codec: whose transforms.
+        height: rows of the image.
+        width: columns of the image.
+        side: of its tiles, 0 where it is one.
+        tiles: each by itself.
+    """
+
+    codec: MeanScaleCodec
+    height: int
+    width: int
+    side: int
+    tiles: tuple[PreparedTile, ...]
+
+    def encode(
+        self, quality: float, rate_weight: float | None = None, *, clock: Clock = no_clock
+    ) -> bytes:
+        """Gains, rounding and entropy coding; see ``types.Prepared``."""
+        return self.codec.encode_prepared(self, quality, rate_weight, clock)
 
 
 class MeanScaleCodec:
@@ -114,9 +152,13 @@ class MeanScaleCodec:
         self.stream_id = coding.stream_id
         self.qualities = config.qualities
         self.default_quality = self.qualities[len(self.qualities) // 2]
+        self.quality_step, self.rate_weight = 1 / QUALITY_STEPS, config.rate_weight
         per_pixel = config.bytes_per_pixel
         self._encoder = Sight(config.stride, config.encoder_halo, per_pixel)
         self._decoder = Sight(config.stride, config.decoder_halo, per_pixel)
+
+    def __repr__(self) -> str:
+        return codec_line(self)
 
     def encode(
         self,
@@ -127,14 +169,30 @@ class MeanScaleCodec:
         clock: Clock = no_clock,
     ) -> bytes:
         """One image to one stream; see ``types.Tiled``."""
-        check_image(image)
-        height, width, _ = image.shape
-        need = self._encoder.need(self._whole(height, width), self._position_bytes)
-        left = check_encodable(image, self.name, need, memory)
+        left = self._checked(image, memory)
         step = self._quality_step(quality)
         with saying_memory(self.name):
-            y = self.transform(image, left, clock)
-            return self.code(y, height, width, step, clock)
+            prepared = self._prepared(image, left, clock)
+            return self._written(prepared, step, self.rate_weight, clock)
+
+    def prepare(
+        self, image: Image, *, memory: int | None = None, clock: Clock = no_clock
+    ) -> PreparedImage:
+        """Transforms, once for any number of qualities; see ``types.Adjustable``."""
+        left = self._checked(image, memory)
+        with saying_memory(self.name):
+            return self._prepared(image, left, clock)
+
+    def encode_prepared(
+        self, prepared: PreparedImage, quality: float, rate_weight: float | None, clock: Clock
+    ) -> bytes:
+        """What ``encode`` does behind the transforms; ``PreparedImage.encode`` calls it."""
+        step = self._quality_step(quality)
+        weight = self.rate_weight if rate_weight is None else rate_weight
+        if not 0 <= weight < math.inf:
+            raise UsageError(f"the rate weight must be a number from 0 on, got {weight}")
+        with saying_memory(self.name):
+            return self._written(prepared, step, weight, clock)
 
     def decode(
         self,
@@ -171,45 +229,10 @@ class MeanScaleCodec:
             latents[:, *window.slices] = y[0][:, *window.seen_from(seen).slices]
         return latents
 
-    def code(self, y: Floats, height: int, width: int, step: int, clock: Clock = no_clock) -> bytes:
-        """Latents of an image of that size to its stream, each tile by itself."""
-        side = tile_of(height, width)
-        tiles = grid(self._whole(height, width), side)
-
-        def coded(tile: Box) -> bytes:
-            latents = self.quantize(np.ascontiguousarray(y[:, *tile.slices]), step, clock)
-            with clock("entropy"):
-                return self._section(latents)
-
-        sections = tuple(side_by_side(coded, tiles, clock))
-        written = Stream(self.stream_id, height, width, step, sections, tile=side, tiles=len(tiles))
-        check_written(written, self._least_bits(tiles))
-        return pack(written)
-
-    def quantize(self, y: Floats, step: int, clock: Clock = no_clock) -> Latents:
-        """Latents of a tile, [m, h, w], to the integers that will be coded."""
-        with clock("prior"):
-            around = pad_to_multiple(y.transpose(1, 2, 0), _HYPER_STRIDE, _SMALLEST_LATENTS)
-            z = self.graphs["hyper_analysis"](np.ascontiguousarray(around.transpose(2, 0, 1))[None])
-            sides = (side // _HYPER_STRIDE for side in around.shape[:2])
-            check_made(z, (1, self.config.hyper_channels, *sides), "hyper_analysis")
-            z_hat = np.rint(z[0]).astype(np.int32)
-            gain = gain_at(self.coding.log_gain, step)
-            centred = _in_rows((y - self._means(z_hat, y.shape[1:])) * gain)
-            coded = []
-
-            def choose(guess: Guess) -> NDArray[np.int32]:
-                coded.append((self._round(guess.coded(centred), guess.tables), guess.tables))
-                return coded[-1][0]
-
-            size = y.shape[1], y.shape[2]
-            walk = self.coding.prior.walk(z_hat, size, step, QUALITY_STEPS)
-            symbols = _in_planes(_walked(walk, choose), size)
-        return Latents(symbols, z_hat, tuple(coded))
-
-    def analyse(self, image: Image, step: int, clock: Clock = no_clock) -> Latents:
-        """The integers that will be coded of an image of one tile."""
-        return self.quantize(self.transform(image, None, clock), step, clock)
+    def analyse(self, image: Image, step: int, clock: Clock = no_clock) -> tuple[Latents, ...]:
+        """The integers that will be coded of an image, tile by tile."""
+        prepared = self._prepared(image, None, clock)
+        return tuple(self._rounded(tile, step, self.rate_weight, clock) for tile in prepared.tiles)
 
     def read(self, stream: bytes, clock: Clock = no_clock) -> tuple[Stream, tuple[Latents, ...]]:
         """The integers of a stream, tile by tile, every check made.
@@ -224,6 +247,65 @@ class MeanScaleCodec:
             self._read(section, tile, header.quality, clock)
             for section, tile in zip(header.sections, tiles, strict=True)
         )
+
+    def _checked(self, image: Image, memory: int | None) -> int | None:
+        """Memory for networks, of an image that can be coded here."""
+        check_image(image)
+        whole = self._whole(*image.shape[:2])
+        need = self._encoder.need(whole, self._position_bytes)
+        return check_encodable(image, self.name, need, memory)
+
+    def _prepared(self, image: Image, memory: int | None, clock: Clock) -> PreparedImage:
+        y = self.transform(image, memory, clock)
+        height, width, _ = image.shape
+        side = tile_of(height, width)
+
+        def prepared(tile: Box) -> PreparedTile:
+            with clock("prior"):
+                own = y[:, *tile.slices]
+                around = pad_to_multiple(own.transpose(1, 2, 0), _HYPER_STRIDE, _SMALLEST_LATENTS)
+                planes = np.ascontiguousarray(around.transpose(2, 0, 1))[None]
+                z = self.graphs["hyper_analysis"](planes)
+                sides = (side // _HYPER_STRIDE for side in around.shape[:2])
+                check_made(z, (1, self.config.hyper_channels, *sides), "hyper_analysis")
+                z_hat = np.rint(z[0]).astype(np.int32)
+                return PreparedTile(own - self._means(z_hat, tile.size), z_hat)
+
+        tiles = side_by_side(prepared, grid(self._whole(height, width), side), clock)
+        return PreparedImage(self, height, width, side, tuple(tiles))
+
+    def _rounded(self, tile: PreparedTile, step: int, rate_weight: float, clock: Clock) -> Latents:
+        with clock("prior"):
+            gain = gain_at(self.coding.log_gain, step)
+            centred = _in_rows(tile.centred * gain)
+            least = self._rounding.least(rate_weight)
+            coded = []
+
+            def choose(guess: Guess) -> NDArray[np.int32]:
+                symbols = rounded(guess.coded(centred), guess.tables, least)
+                coded.append((symbols, guess.tables))
+                return symbols
+
+            z_hat, (_, down, across) = tile.hyper_latents, tile.centred.shape
+            walk = self.coding.prior.walk(z_hat, (down, across), step, QUALITY_STEPS)
+            symbols = _in_planes(_walked(walk, choose), (down, across))
+        return Latents(symbols, z_hat, tuple(coded))
+
+    def _written(
+        self, prepared: PreparedImage, step: int, rate_weight: float, clock: Clock
+    ) -> bytes:
+        def section(tile: PreparedTile) -> bytes:
+            latents = self._rounded(tile, step, rate_weight, clock)
+            with clock("entropy"):
+                return self._section(latents)
+
+        sections = tuple(side_by_side(section, prepared.tiles, clock))
+        height, width, side = prepared.height, prepared.width, prepared.side
+        written = Stream(
+            self.stream_id, height, width, step, sections, tile=side, tiles=len(sections)
+        )
+        check_written(written, self._least_bits(grid(self._whole(height, width), side)))
+        return pack(written)
 
     def _decode(self, header: Stream, region: Region, memory: int | None, clock: Clock) -> Image:
         whole = self._whole(header.height, header.width)
@@ -338,43 +420,10 @@ class MeanScaleCodec:
             )
         return round((quality - 1) * QUALITY_STEPS)
 
-    def _round(self, centred: Floats, tables: NDArray[np.int16]) -> NDArray[np.int32]:
-        """To the nearest integer, or to its neighbour towards zero where that saves enough bits.
-
-        Minimises (value - symbol)² + ``rate_weight`` · bits(symbol) over the two. The decoder does
-        not know and need not.
-        """
-        nearest = np.rint(centred)
-        if self.config.rate_weight > 0:
-            # Most are 0 already, and stay so.
-            moving = (nearest != 0).ravel().nonzero()[0]
-            far = nearest.ravel().take(moving)
-            own = tables.ravel().take(moving).astype(np.int32)
-            own *= self._least.shape[1]
-            own += (far.clip(-_FARTHEST, _FARTHEST) + _FARTHEST).astype(np.int32)
-            toward = np.sign(far)
-            beyond = centred.ravel().take(moving)
-            beyond -= far
-            beyond *= toward
-            toward[beyond >= self._least.ravel().take(own)] = 0
-            far -= toward
-            nearest.ravel()[moving] = far
-        return nearest.astype(np.int32)
-
     @cached_property
-    def _least(self) -> Floats:
-        """How far beyond a symbol a value must lie to be coded as it and not as its neighbour
-        towards zero, [tables, 129]: half a step less than nothing where both cost the same bits.
-        For an encoder only."""
-        bits = _bits_of_symbols(self.coding.latent_tables)
-        saved = np.zeros_like(bits)
-        saved[:, _FARTHEST + 1 :] = bits[:, _FARTHEST + 1 :] - bits[:, _FARTHEST:-1]
-        saved[:, :_FARTHEST] = bits[:, :_FARTHEST] - bits[:, 1 : _FARTHEST + 1]
-        # (v - n)² - (v - f)² is 2 (v - f) + 1 where n = f - 1; a symbol beyond those that are told
-        # apart is dealt with as the last of them, whose neighbour costs as much.
-        saved[:, [0, -1]] = 0
-        least: Floats = ((self.config.rate_weight * saved - 1) / 2).astype(np.float32)
-        return least
+    def _rounding(self) -> Rounding:
+        """For an encoder only."""
+        return Rounding(self.coding.latent_tables)
 
     def _means(self, z_hat: NDArray[np.int32], size: tuple[int, ...]) -> Floats:
         means = self.graphs["hyper_mean"](z_hat[None].astype(np.float32))
@@ -435,21 +484,3 @@ def _in_rows(planes: Floats) -> Floats:
 def _in_planes(rows: NDArray[np.int32], size: tuple[int, int]) -> NDArray[np.int32]:
     """[h · w, m] to [m, h, w]."""
     return np.ascontiguousarray(rows.T).reshape(-1, *size)
-
-
-_FARTHEST = 64
-"""The symbol on either side from which on bits are not told apart: beyond, nothing is gained."""
-
-
-def _bits_of_symbols(tables: Tables) -> Floats:
-    """Code length of -64 to 64 under each table, [tables, 129]."""
-    bits = np.empty((len(tables), 2 * _FARTHEST + 1), np.float32)
-    for number in range(len(tables)):
-        middle = int(tables.reaches[number])
-        reach = min(middle, _FARTHEST)
-        own = -np.log2(tables[number].astype(np.float64) / TOTAL)
-        inside = own[middle - reach : middle + reach + 1]
-        # An escape costs its own bits and about two for each bit of the excess.
-        outside = own[-1] + 2 * np.log2(np.arange(1, _FARTHEST - reach + 1)) + 2
-        bits[number] = np.concatenate([outside[::-1], inside, outside])
-    return bits

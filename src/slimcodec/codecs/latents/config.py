@@ -46,7 +46,7 @@ class LatentsConfig:
     """Hidden channels of each group of the context, two groups a slice; ``context_channels`` all,
     where nothing is said."""
     rate_weight: float = 0.0
-    """Bits against squared rounding error when the encoder rounds (``codec.MeanScaleCodec``);
+    """Bits against squared rounding error when the encoder rounds (``latents/rounding.py``);
     0 is plain rounding, as published. On six held-out photographs, the trained network, BD-rate
     against plain rounding: 0.03 gives -6.4 % (PSNR) and -6.6 % (MS-SSIM), 0.06 -7.3 and -8.0,
     0.10 -6.3 and -7.7 (``benchmarks/rate_weight.py``)."""

@@ -186,7 +186,7 @@ class Hyperprior(nn.Module):
     def symbols(
         self, centred: Float[Tensor, "b m h w"], scale: Float[Tensor, "b m h w"]
     ) -> Float[Tensor, "b m h w"]:
-        """Integers as the encoder will choose them; ``codec.MeanScaleCodec`` says how."""
+        """Integers as the encoder will choose them; ``rounding`` says how."""
         nearest = centred.round()
         if not self.rate_weight:
             return nearest

@@ -20,7 +20,7 @@ from abc import ABC, abstractmethod
 
 from slimcodec.errors import StreamError, UsageError
 from slimcodec.images import pixel_limit
-from slimcodec.types import Clock, Image, check_image, no_clock
+from slimcodec.types import Clock, Image, check_image, codec_line, no_clock
 
 __all__ = ["FileCodec"]
 
@@ -44,6 +44,9 @@ class FileCodec(ABC):
     longest_side: int
     most_pixels_per_byte: int
     model_bytes: int = 0
+
+    def __repr__(self) -> str:
+        return codec_line(self)
 
     @property
     def digest(self) -> str:

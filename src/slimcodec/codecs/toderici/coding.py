@@ -53,7 +53,7 @@ from slimcodec.stream import (
     pack,
     unpack,
 )
-from slimcodec.types import Clock, Image, Region, check_image, no_clock
+from slimcodec.types import Clock, Image, Region, check_image, codec_line, no_clock
 
 __all__ = ["TodericiCodec"]
 
@@ -94,6 +94,9 @@ class TodericiCodec:
         self.qualities = config.qualities
         self.default_quality = float(min(config.default_iterations, config.iterations))
         self._sight = Sight(STRIDE, config.halo, config.bytes_per_pixel)
+
+    def __repr__(self) -> str:
+        return codec_line(self)
 
     def encode(
         self,

@@ -1,0 +1,63 @@
+"""Recipes and studies by name: those that ship inside, and files of one's own by path."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from slimcodec.errors import ConfigError, UnknownNameError
+
+__all__ = ["Catalogue", "headline", "recipes", "studies"]
+
+_SUFFIX = ".toml"
+
+
+class Catalogue:
+    """TOML files of one kind that ship inside the package.
+
+    Args:
+        kind: of what they hold, in the singular; it appears in error messages.
+        folder: inside the package.
+    """
+
+    def __init__(self, kind: str, folder: str) -> None:
+        self.kind = kind
+        self._folder = Path(__file__).parent / folder
+
+    def files(self) -> dict[str, Path]:
+        """Those that ship, by name."""
+        paths = sorted(self._folder.glob("*" + _SUFFIX))
+        return {path.name.removesuffix(_SUFFIX): path for path in paths}
+
+    def find(self, name_or_path: str | os.PathLike[str]) -> Path:
+        """The file that a name or a path means; what looks like a path need not be there.
+
+        Raises:
+            UnknownNameError: when it is neither, naming the near ones.
+        """
+        text = os.fspath(name_or_path)
+        files = self.files()
+        if text in files:
+            return files[text]
+        path = Path(text)
+        if not path.is_file() and path.suffix != _SUFFIX and path.name == text:
+            raise UnknownNameError(self.kind, text, files)
+        return path
+
+
+recipes = Catalogue("recipe", "recipes")
+studies = Catalogue("study", "studies")
+
+
+def headline(path: Path) -> str:
+    """What a recipe or a study is for: its first line, where that is a comment, else nothing.
+
+    Raises:
+        ConfigError: when the file cannot be read.
+    """
+    try:
+        with path.open(encoding="utf-8") as file:
+            first = file.readline()
+    except (OSError, ValueError) as error:
+        raise ConfigError(str(path), f"cannot be read: {error}") from error
+    return first.removeprefix("#").strip().rstrip(".:") if first.startswith("#") else ""

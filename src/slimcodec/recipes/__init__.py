@@ -1,0 +1,1 @@
+"""Recipes that ship: each is a TOML file whose first line says what it makes of a model."""

@@ -1,0 +1,169 @@
+"""The largest stream that fits, of codecs of every kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import slimcodec
+from planes import BitPlanes
+from slimcodec import registry
+from slimcodec.errors import UsageError
+from slimcodec.metrics import bytes_at
+from slimcodec.model_file import Model
+from slimcodec.runtime import open_codec
+from slimcodec.target_size import encode_to_size, largest_that_fits
+from slimcodec.types import Adjustable, Codec, Image, Progressive
+
+Picture = Callable[..., Image]
+
+
+@pytest.mark.parametrize("low", [0, 3])
+@pytest.mark.parametrize("most", range(-1, 12))
+def test_the_largest_is_found_and_was_asked_for(low: int, most: int) -> None:
+    asked = []
+
+    def fits(number: int) -> bool:
+        asked.append(number)
+        return number <= most
+
+    found = largest_that_fits(low, 10, fits)
+    assert found == (None if most < low else min(most, 10))
+    assert found is None or found in asked
+    # Whoever goes on above needs to know that this does not fit.
+    assert found == 10 or (low if found is None else found + 1) in asked
+    assert len(asked) <= 4 and len(set(asked)) == len(asked)
+
+
+# Adjustable
+
+
+@pytest.mark.parametrize("quality", [1.0, 2.5, 4.0])
+def test_prepared_once_coded_as_encode_does(
+    tiny_codec: Codec, picture: Picture, quality: float
+) -> None:
+    assert isinstance(tiny_codec, Adjustable) and not isinstance(tiny_codec, Progressive)
+    image = picture(80, 112)
+    prepared = tiny_codec.prepare(image)
+    assert prepared.encode(quality) == tiny_codec.encode(image, quality)
+    lengths = [len(prepared.encode(quality, weight)) for weight in (0.0, 0.06, 0.2, 0.5)]
+    assert lengths == sorted(lengths, reverse=True) and lengths[0] > lengths[-1]
+    decoded = tiny_codec.decode(prepared.encode(quality, 0.2))
+    assert np.abs(decoded.astype(int) - tiny_codec.decode(prepared.encode(quality))).mean() < 10
+
+
+def test_rounding_weights_are_checked(tiny_codec: Any, picture: Picture) -> None:
+    prepared = tiny_codec.prepare(picture(32, 32))
+    for weight in (-0.1, float("nan"), float("inf")):
+        with pytest.raises(UsageError, match="rate weight must be a number from 0 on"):
+            prepared.encode(1, weight)
+    with pytest.raises(UsageError, match="the quality of tiny must be"):
+        prepared.encode(9)
+
+
+def counted(model: Model) -> tuple[Any, dict[str, int]]:
+    """A model's codec, and how often each of its graphs ran."""
+    codec: Any = open_codec(model)
+    calls = dict.fromkeys(codec.graphs, 0)
+
+    def counting(name: str, graph: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arrays: Any) -> Any:
+            calls[name] += 1
+            return graph(*arrays)
+
+        return call
+
+    codec.graphs = {name: counting(name, graph) for name, graph in codec.graphs.items()}
+    return codec, calls
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.5, 0.9])
+def test_an_adjustable_codec_comes_close_and_transforms_once(
+    tiny_model: Model, picture: Picture, share: float
+) -> None:
+    codec, calls = counted(tiny_model)
+    image = picture(160, 208)
+    least, most = (len(codec.encode(image, q)) for q in (codec.qualities[0], codec.qualities[-1]))
+    calls.update(dict.fromkeys(calls, 0))
+    target = round(least + share * (most - least))
+    tried: list[int] = []
+    fitted = encode_to_size(codec, image, target, tried.append)
+    assert calls["encoder"] == calls["hyper_analysis"] == 1
+    assert 0.98 * target <= len(fitted.stream) <= target
+    assert len(fitted.stream) == max(length for length in tried if length <= target)
+    assert fitted.stream == codec.prepare(image).encode(fitted.quality, fitted.rate_weight)
+    assert codec.decode(fitted.stream).shape == image.shape
+
+
+def test_more_than_is_needed_gives_the_best_and_too_little_says_how_much(
+    tiny_codec: Codec, picture: Picture
+) -> None:
+    image = picture(64, 64)
+    best = tiny_codec.encode(image, tiny_codec.qualities[-1])
+    assert encode_to_size(tiny_codec, image, 10 * len(best)).stream == best
+    with pytest.raises(UsageError, match=r"smallest stream of tiny .* more than 30;"):
+        encode_to_size(tiny_codec, image, 30)
+    for nothing in (0, -5):
+        with pytest.raises(UsageError, match="at least one byte"):
+            encode_to_size(tiny_codec, image, nothing)
+
+
+def test_below_the_lowest_quality_the_weight_helps(tiny_codec: Codec, picture: Picture) -> None:
+    assert isinstance(tiny_codec, Adjustable)
+    image = picture(160, 208)
+    lowest = len(tiny_codec.encode(image, tiny_codec.qualities[0]))
+    fitted = encode_to_size(tiny_codec, image, lowest - 1)
+    assert fitted.quality == tiny_codec.qualities[0]
+    assert fitted.rate_weight is not None and fitted.rate_weight > tiny_codec.rate_weight
+
+
+def test_a_codec_that_rounds_plainly_can_be_made_to_count_bits(
+    tiny_model: Model, picture: Picture
+) -> None:
+    plain = open_codec(replace(tiny_model, config={**tiny_model.config, "rate_weight": 0.0}))
+    image = picture(160, 208)
+    target = len(plain.encode(image, 3)) - 20
+    assert 0.98 * target <= len(encode_to_size(plain, image, target).stream) <= target
+
+
+# The others
+
+
+def test_a_progressive_codec_is_cut(tiny_models: dict[str, Model], picture: Picture) -> None:
+    for codec in (BitPlanes(), open_codec(tiny_models["toderici"])):
+        image = picture(48, 48)
+        lengths = {quality: len(codec.encode(image, quality)) for quality in codec.qualities}
+        for quality, length in lengths.items():
+            assert encode_to_size(codec, image, length).stream == codec.encode(image, quality)
+        first, second, *_ = codec.qualities
+        assert encode_to_size(codec, image, lengths[second] - 1).quality == first
+        with pytest.raises(UsageError, match="smallest stream"):
+            encode_to_size(codec, image, lengths[first] - 1)
+
+
+def test_an_image_format_has_its_own_whole_qualities(picture: Picture) -> None:
+    jpeg: Codec = registry.codecs.get("jpeg")()
+    image = picture(96, 96)
+    target = len(jpeg.encode(image, 63)) + 1
+    fitted = encode_to_size(jpeg, image, target)
+    assert fitted.rate_weight is None
+    assert fitted.stream == jpeg.encode(image, fitted.quality)
+    assert len(fitted.stream) <= target < len(jpeg.encode(image, fitted.quality + 1))
+    with pytest.raises(UsageError, match="smallest stream of jpeg"):
+        encode_to_size(jpeg, image, 100)
+
+
+def test_a_size_instead_of_a_quality_in_one_call(tiny_codec: Codec, picture: Picture) -> None:
+    image = picture(160, 208)
+    target = len(tiny_codec.encode(image, 3)) + 9
+    expected = encode_to_size(tiny_codec, image, target).stream
+    assert slimcodec.encode(image, codec=tiny_codec, target_bytes=target) == expected
+    bpp = 8 * target / (160 * 208)
+    at_bpp = encode_to_size(tiny_codec, image, bytes_at(bpp, 160, 208)).stream
+    assert slimcodec.encode(image, codec=tiny_codec, target_bpp=bpp) == at_bpp
+    with pytest.raises(UsageError, match="quality, target_bytes and target_bpp each choose"):
+        slimcodec.encode(image, 3, codec=tiny_codec, target_bpp=0.2)
