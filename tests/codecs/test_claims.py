@@ -64,7 +64,7 @@ def test_nothing_is_written_that_would_not_be_read(
     """This model has nothing to say of grey."""
     monkeypatch.setattr("slimcodec.codecs.checks._PIXELS_FOR_NOTHING", 100 * 100)
     grey = np.full((200, 300, 3), 128, np.uint8)
-    with pytest.raises(UsageError, match="cut the image into tiles"):
+    with pytest.raises(UsageError, match="cut the image into smaller ones"):
         codecs["toderici"].encode(grey)
     assert codecs["toderici"].decode(codecs["toderici"].encode(grey[:100, :100])).size
 

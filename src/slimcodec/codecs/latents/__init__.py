@@ -6,10 +6,11 @@ network has a part ``probability``, which is a ``hyperprior.Hyperprior``, and te
 and ``log_degain`` [qualities, m].
 """
 
-from slimcodec.codecs.latents.codec import QUALITY_STEPS, Latents, MeanScaleCodec, gain_at
+from slimcodec.codecs.latents.codec import MeanScaleCodec
 from slimcodec.codecs.latents.coding import Coding
 from slimcodec.codecs.latents.config import LatentsConfig
 from slimcodec.codecs.latents.prior import LatentPrior, integer_sums
+from slimcodec.codecs.latents.tile import QUALITY_STEPS, Latents, gain_at
 
 __all__ = [
     "QUALITY_STEPS",

@@ -1,25 +1,19 @@
 """A mean-scale codec between an image and a stream, in numpy.
 
-    encode   image ─► pad ─► encoder ─► y ─► hyper-analysis ─► round ─► ẑ ──────────► entropy coder
-                                        │                                ├► tables ─►      │
-                                        └──► gain ─► subtract mean ─► round ─► symbols ─►  │
-    decode   the same stages, read backwards
+    encode   image ─► windows ─► encoder ─► y ─► tiles ─► their coder ─► sections of a stream
+    decode   sections ─► their coder ─► tiles ─► ŷ ─► windows ─► generator ─► image
 
 Graphs arrive as callables over float32 arrays [1, c, h, w], so the same glue runs on any runtime.
-What decides a table index is the integer prior and nothing else; the mean net is a float graph,
-because a symbol is what is left after the mean: another runtime's last bits move a pixel's last
-digit, never a table.
+What a tile's coder does is in ``tile``; what tiles and windows are, in ``codecs.tiles``.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from slimcodec.codecs.checks import (
     check_decodable,
@@ -33,8 +27,13 @@ from slimcodec.codecs.checks import (
 from slimcodec.codecs.family import Floats
 from slimcodec.codecs.latents.coding import Coding
 from slimcodec.codecs.latents.config import LatentsConfig
-from slimcodec.codecs.latents.prior import Guess, GuessWalk
-from slimcodec.codecs.latents.rounding import Rounding, rounded
+from slimcodec.codecs.latents.tile import (
+    QUALITY_STEPS,
+    Graph,
+    Latents,
+    PreparedTile,
+    TileCoder,
+)
 from slimcodec.codecs.tiles import (
     Box,
     Canvas,
@@ -49,54 +48,15 @@ from slimcodec.errors import StreamError, UsageError
 from slimcodec.images import pad_to_multiple, to_planes
 from slimcodec.stream import (
     Stream,
-    SymbolDecoder,
-    SymbolEncoder,
-    least_bits,
     pack,
     unpack,
 )
 from slimcodec.types import Clock, Image, Region, check_image, codec_line, no_clock
 
-__all__ = ["QUALITY_STEPS", "Latents", "MeanScaleCodec", "PreparedImage", "gain_at"]
+__all__ = ["MeanScaleCodec", "PreparedImage"]
 
-Graph = Callable[[Floats], Floats]
-
-QUALITY_STEPS = 8
-"""Qualities between two trained ones; a stream carries its quality as an integer of these."""
-_HYPER_STRIDE = 4
-_SMALLEST_LATENTS = 8
-"""Reflection padding inside the hyper-analysis needs this many latents on a side."""
 _COPIES = 2
 """Of all latents of a picture, in floats: those that it has, and a window's that are moved."""
-
-
-@dataclass(frozen=True)
-class Latents:
-    """What a stream says, before the generator.
-
-    Attributes:
-        symbols: int32 [m, h, w].
-        hyper_latents: int32 [n, h/4, w/4].
-        coded: for each group, what is coded of its symbols (int32) and by which tables (int16),
-            [positions, channels].
-    """
-
-    symbols: NDArray[np.int32]
-    hyper_latents: NDArray[np.int32]
-    coded: tuple[tuple[NDArray[np.int32], NDArray[np.int16]], ...]
-
-
-@dataclass(frozen=True, eq=False)
-class PreparedTile:
-    """A tile behind the transforms.
-
-    Attributes:
-        centred: latents less their means, before any gain, float32 [m, h, w].
-        hyper_latents: int32 [n, h/4, w/4].
-    """
-
-    centred: Floats
-    hyper_latents: NDArray[np.int32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,6 +113,7 @@ class MeanScaleCodec:
         self.qualities = config.qualities
         self.default_quality = self.qualities[len(self.qualities) // 2]
         self.quality_step, self.rate_weight = 1 / QUALITY_STEPS, config.rate_weight
+        self._tile = TileCoder(config, graphs, coding)
         per_pixel = config.bytes_per_pixel
         self._encoder = Sight(config.stride, config.encoder_halo, per_pixel)
         self._decoder = Sight(config.stride, config.decoder_halo, per_pixel)
@@ -232,7 +193,9 @@ class MeanScaleCodec:
     def analyse(self, image: Image, step: int, clock: Clock = no_clock) -> tuple[Latents, ...]:
         """The integers that will be coded of an image, tile by tile."""
         prepared = self._prepared(image, None, clock)
-        return tuple(self._rounded(tile, step, self.rate_weight, clock) for tile in prepared.tiles)
+        return tuple(
+            self._tile.quantize(tile, step, self.rate_weight, clock) for tile in prepared.tiles
+        )
 
     def read(self, stream: bytes, clock: Clock = no_clock) -> tuple[Stream, tuple[Latents, ...]]:
         """The integers of a stream, tile by tile, every check made.
@@ -244,7 +207,7 @@ class MeanScaleCodec:
         header = self._header(stream)
         tiles = grid(self._whole(header.height, header.width), header.tile)
         return header, tuple(
-            self._read(section, tile, header.quality, clock)
+            self._tile.read(section, tile.size, header.quality, clock)
             for section, tile in zip(header.sections, tiles, strict=True)
         )
 
@@ -261,50 +224,23 @@ class MeanScaleCodec:
         side = tile_of(height, width)
 
         def prepared(tile: Box) -> PreparedTile:
-            with clock("prior"):
-                own = y[:, *tile.slices]
-                around = pad_to_multiple(own.transpose(1, 2, 0), _HYPER_STRIDE, _SMALLEST_LATENTS)
-                planes = np.ascontiguousarray(around.transpose(2, 0, 1))[None]
-                z = self.graphs["hyper_analysis"](planes)
-                sides = (side // _HYPER_STRIDE for side in around.shape[:2])
-                check_made(z, (1, self.config.hyper_channels, *sides), "hyper_analysis")
-                z_hat = np.rint(z[0]).astype(np.int32)
-                return PreparedTile(own - self._means(z_hat, tile.size), z_hat)
+            return self._tile.prepare(y[:, *tile.slices], clock)
 
         tiles = side_by_side(prepared, grid(self._whole(height, width), side), clock)
         return PreparedImage(self, height, width, side, tuple(tiles))
-
-    def _rounded(self, tile: PreparedTile, step: int, rate_weight: float, clock: Clock) -> Latents:
-        with clock("prior"):
-            gain = gain_at(self.coding.log_gain, step)
-            centred = _in_rows(tile.centred * gain)
-            least = self._rounding.least(rate_weight)
-            coded = []
-
-            def choose(guess: Guess) -> NDArray[np.int32]:
-                symbols = rounded(guess.coded(centred), guess.tables, least)
-                coded.append((symbols, guess.tables))
-                return symbols
-
-            z_hat, (_, down, across) = tile.hyper_latents, tile.centred.shape
-            walk = self.coding.prior.walk(z_hat, (down, across), step, QUALITY_STEPS)
-            symbols = _in_planes(_walked(walk, choose), (down, across))
-        return Latents(symbols, z_hat, tuple(coded))
 
     def _written(
         self, prepared: PreparedImage, step: int, rate_weight: float, clock: Clock
     ) -> bytes:
         def section(tile: PreparedTile) -> bytes:
-            latents = self._rounded(tile, step, rate_weight, clock)
-            with clock("entropy"):
-                return self._section(latents)
+            return self._tile.write(self._tile.quantize(tile, step, rate_weight, clock), clock)
 
         sections = tuple(side_by_side(section, prepared.tiles, clock))
         height, width, side = prepared.height, prepared.width, prepared.side
         written = Stream(
             self.stream_id, height, width, step, sections, tile=side, tiles=len(sections)
         )
-        check_written(written, self._least_bits(grid(self._whole(height, width), side)))
+        check_written(written, self._tile.least_bits(grid(self._whole(height, width), side)))
         return pack(written)
 
     def _decode(self, header: Stream, region: Region, memory: int | None, clock: Clock) -> Image:
@@ -316,11 +252,11 @@ class MeanScaleCodec:
 
         def read(number: int) -> None:
             tile = tiles[number]
-            latents = self._read(header.sections[number], tile, header.quality, clock)
-            with clock("prior"):
-                common = tile.within(around)
-                own = self._dequantize(latents, header.quality)
-                y_hat[:, *common.seen_from(around).slices] = own[:, *common.seen_from(tile).slices]
+            section, step = header.sections[number], header.quality
+            latents = self._tile.read(section, tile.size, step, clock)
+            own = self._tile.dequantize(latents, step, clock)
+            common = tile.within(around)
+            y_hat[:, *common.seen_from(around).slices] = own[:, *common.seen_from(tile).slices]
 
         there = [n for n in touching(around, tiles) if n not in header.missing]
         side_by_side(read, there, clock)
@@ -339,44 +275,6 @@ class MeanScaleCodec:
         sides = (side * self.config.stride for side in y_hat.shape[1:])
         check_made(picture, (1, 3, *sides), "generator")
         return picture
-
-    def _dequantize(self, latents: Latents, step: int) -> Floats:
-        """What a generator sees of a tile, [m, h, w]."""
-        means = self._means(latents.hyper_latents, latents.symbols.shape[1:])
-        gain, degain = gain_at(self.coding.log_gain, step), gain_at(self.coding.log_degain, step)
-        seen: Floats = (latents.symbols.astype(np.float32) + means * gain) * degain
-        return seen
-
-    def _section(self, latents: Latents) -> bytes:
-        encoder = SymbolEncoder()
-        encoder.put(
-            latents.hyper_latents,
-            self._channels(latents.hyper_latents.shape),
-            self.coding.hyper_tables,
-        )
-        for symbols, tables in latents.coded:
-            encoder.put(symbols, tables, self.coding.latent_tables)
-        return encoder.finish()
-
-    def _read(self, section: bytes, tile: Box, step: int, clock: Clock) -> Latents:
-        """The inverse of ``_section``."""
-        with clock("entropy"):
-            decoder = SymbolDecoder(section)
-            z_hat = decoder.take(self._channels(self._hyper_shape(tile)), self.coding.hyper_tables)
-        coded = []
-
-        def take(guess: Guess) -> NDArray[np.int32]:
-            with clock("entropy"):
-                symbols = decoder.take(guess.tables, self.coding.latent_tables)
-            coded.append((symbols, guess.tables))
-            return symbols
-
-        with clock("prior"):
-            walk = self.coding.prior.walk(z_hat, tile.size, step, QUALITY_STEPS)
-        symbols = _in_planes(_walked(walk, take, clock), tile.size)
-        with clock("entropy"):
-            decoder.finish()
-        return Latents(symbols, z_hat, tuple(coded))
 
     def _header(self, stream: bytes, partial: bool = False) -> Stream:
         """
@@ -398,7 +296,7 @@ class MeanScaleCodec:
                 f"a stream of {self.name} of that size has {len(tiles)} "
                 f"section{'s' * (len(tiles) != 1)}, this has {len(header.sections)}"
             )
-        check_payload(header, self._least_bits(tiles))
+        check_payload(header, self._tile.least_bits(tiles))
         return header
 
     @property
@@ -419,68 +317,3 @@ class MeanScaleCodec:
                 f"{self.qualities[-1]:g}, got {quality:g}"
             )
         return round((quality - 1) * QUALITY_STEPS)
-
-    @cached_property
-    def _rounding(self) -> Rounding:
-        """For an encoder only."""
-        return Rounding(self.coding.latent_tables)
-
-    def _means(self, z_hat: NDArray[np.int32], size: tuple[int, ...]) -> Floats:
-        means = self.graphs["hyper_mean"](z_hat[None].astype(np.float32))
-        sides = (side * _HYPER_STRIDE for side in z_hat.shape[1:])
-        check_made(means, (1, self.config.latent_channels, *sides), "hyper_mean")
-        wanted: Floats = means[0, :, : size[0], : size[1]]
-        return wanted
-
-    @staticmethod
-    def _channels(shape: tuple[int, ...]) -> NDArray[np.int16]:
-        """The table number of each hyper-latent: its channel."""
-        return np.broadcast_to(np.arange(shape[0], dtype=np.int16)[:, None, None], shape)
-
-    def _least_bits(self, tiles: Sequence[Box]) -> float:
-        """What tiles' hyper-latents take at the least; latents may take all but none."""
-        count = sum(down * across for _, down, across in map(self._hyper_shape, tiles))
-        return count * float(least_bits(self.coding.hyper_tables).sum())
-
-    def _hyper_shape(self, tile: Box) -> tuple[int, int, int]:
-        """Of a tile's hyper-latents."""
-        down, across = (
-            max(-(-side // _HYPER_STRIDE) * _HYPER_STRIDE, _SMALLEST_LATENTS) // _HYPER_STRIDE
-            for side in tile.size
-        )
-        return self.config.hyper_channels, down, across
-
-
-def gain_at(log_gains: Floats, step: int) -> Floats:
-    """Gains [m, 1, 1] at a quality step, interpolated in the logarithm between trained ones."""
-    low, rest = divmod(step, QUALITY_STEPS)
-    high = min(low + 1, len(log_gains) - 1)
-    fraction = np.float32(rest / QUALITY_STEPS)
-    gain: Floats = np.exp(log_gains[low] + (log_gains[high] - log_gains[low]) * fraction)
-    return gain[:, None, None]
-
-
-def _walked(
-    walk: GuessWalk, exchange: Callable[[Guess], NDArray[np.int32]], clock: Clock = no_clock
-) -> NDArray[np.int32]:
-    """All symbols of a walk, each guess exchanged for what is coded of its group."""
-    with clock("prior"):
-        guess = next(walk)
-    while True:
-        coded = exchange(guess)
-        try:
-            with clock("prior"):
-                guess = walk.send(coded)
-        except StopIteration as end:
-            symbols: NDArray[np.int32] = end.value
-            return symbols
-
-
-def _in_rows(planes: Floats) -> Floats:
-    """[m, h, w] to [h · w, m]."""
-    return np.ascontiguousarray(planes.reshape(len(planes), -1).T)
-
-
-def _in_planes(rows: NDArray[np.int32], size: tuple[int, int]) -> NDArray[np.int32]:
-    """[h · w, m] to [m, h, w]."""
-    return np.ascontiguousarray(rows.T).reshape(-1, *size)
