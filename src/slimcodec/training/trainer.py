@@ -185,6 +185,7 @@ class Trainer:
         anneal_by: float | None = None,
         on_progress: Callable[[Progress], None] = lambda progress: None,
         on_saved: Callable[[Trained], None] | None = None,
+        before_step: Callable[[int], None] = lambda step: None,
     ) -> Trained:
         """Train to the end of the schedule; the given network then has the averaged weights.
 
@@ -194,6 +195,9 @@ class Trainer:
                 begin; ``anneal_minutes`` is then what is left at the first step.
             on_progress: called every few seconds.
             on_saved: called whenever the state was written, with averaged weights that are its own.
+            before_step: called with each step's number before it is taken, for whoever changes
+                something of the network with the steps. Steps that are recorded do not see numbers
+                that are no tensors change (``Schedule.record_steps``).
 
         Raises:
             TrainingError: on a loss or weight that is no longer finite, or a loss that diverges
@@ -219,6 +223,7 @@ class Trainer:
             over = minutes is not None and ticked - started >= 60 * minutes
             if self._agreed(over or schedule.done(self.step, self.stretch_s) >= 1):
                 break
+            before_step(self.step)
             self.watch.add(self.step, self._one_step(batch))
             self.step += 1
             now = time.monotonic()
