@@ -195,9 +195,7 @@ class Trainer:
                 begin; ``anneal_minutes`` is then what is left at the first step.
             on_progress: called every few seconds.
             on_saved: called whenever the state was written, with averaged weights that are its own.
-            before_step: called with each step's number before it is taken, for whoever changes
-                something of the network with the steps. Steps that are recorded do not see numbers
-                that are no tensors change (``Schedule.record_steps``).
+            before_step: called with each step's number; a recorded step sees tensors change alone.
 
         Raises:
             TrainingError: on a loss or weight that is no longer finite, or a loss that diverges
@@ -206,9 +204,7 @@ class Trainer:
         schedule, self.on_saved = self.schedule, on_saved
         last_step = schedule.last_step
         leads = not self.fabric.global_rank
-        writer = None
-        if leads and self.folder is not None:
-            writer = open_scalars(self.folder / "tensorboard")
+        writer = open_scalars(self.folder / "tensorboard") if leads and self.folder else None
         self._tell = partial(tell, writer, on_progress if leads else lambda progress: None)
         self.plain.train()
         started = shown = saved = validated = ticked = 0.0
