@@ -6,23 +6,28 @@
         --unstructured hific-s+prune-30 hific-s+prune-50 --out docs/front.png
 
 Four panels: bits at equal PSNR and at equal MS-SSIM (BD-rate against the baseline, in percent of
-its bits) over decoding time (mean over the pictures and qualities) and over bytes of the model
-file. Nearer to the lower left is better; the line joins those that no other beats in both. Zeros
-that stay where they are (``--unstructured``) have hollow marks. Prints the same as a table.
+its bits) over decoding time (median of pictures and qualities) and over bytes of the model file.
+Nearer to the lower left is better; the line joins those that no other beats in both. Zeros that
+stay where they are (``--unstructured``) have hollow marks. Only pictures count that every model has
+coded at every quality, so a bench may be looked at before it is done. Prints the same as a table;
+models that cost more than ``--most`` percent, or whose curve shares no range of quality with the
+baseline's, are named in a corner.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
+from statistics import median
 
 import matplotlib as mpl
 
-from slimcodec.bench import RowStore, summarise
-from slimcodec.errors import UnknownNameError
+from slimcodec.bench import Row, RowStore, summarise
+from slimcodec.errors import UnknownNameError, UsageError
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
@@ -38,7 +43,7 @@ class Model:
 
     Attributes:
         name: as the rows have it, less the baseline's.
-        decode_ms: mean over pictures and qualities.
+        decode_ms: median of pictures and qualities.
         megabytes: of the model file.
         rates: metric to BD-rate, percent.
         unstructured: whether its zeros stay where they are.
@@ -56,15 +61,19 @@ def main() -> None:
     parser.add_argument("--rows", type=Path, required=True)
     parser.add_argument("--baseline", required=True)
     parser.add_argument("--unstructured", nargs="*", default=())
+    parser.add_argument("--most", type=float, default=25.0)
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     models = read(arguments.rows, arguments.baseline, arguments.unstructured)
     print("| | decode, ms | model, MB | BD-rate, PSNR | BD-rate, MS-SSIM |")
     print("|---|---:|---:|---:|---:|")
     for model in models:
-        rates = " | ".join(f"{model.rates[metric]:+.1f} %" for metric, _ in METRICS)
+        rates = " | ".join(
+            f"{model.rates[metric]:+.1f} %" if metric in model.rates else "–"
+            for metric, _ in METRICS
+        )
         print(f"| {model.name} | {model.decode_ms:.1f} | {model.megabytes:.1f} | {rates} |")
-    draw(models, arguments.baseline, arguments.out)
+    draw(models, arguments.baseline, arguments.most, arguments.out)
 
 
 def read(folder: Path, baseline: str, unstructured: Sequence[str]) -> list[Model]:
@@ -76,28 +85,45 @@ def read(folder: Path, baseline: str, unstructured: Sequence[str]) -> list[Model
     for name in (baseline, *unstructured):
         if name not in names:
             raise UnknownNameError(f"variant in {folder}", name, names)
+    rows = complete(rows)
+    if not rows:
+        raise UsageError(f"{folder} has no picture that every model has coded; let the bench go on")
     summary = summarise(rows, baseline)
     found = []
     for name in (baseline, *(name for name in names if name != baseline)):
-        points = [point for point in summary.points if point.variant == name]
+        own = [row for row in rows if row.variant == name]
         found.append(
             Model(
                 name.removeprefix(f"{baseline}+"),
-                fmean(point.decode_ms for point in points),
-                points[0].model_bytes / 1e6,
-                dict(summary.bd_rate_percent.get(name, dict.fromkeys(dict(METRICS), 0.0))),
+                median(row.decode_ms for row in own),
+                own[0].model_bytes / 1e6,
+                dict(summary.bd_rate_percent.get(name, {}))
+                if name != baseline
+                else dict.fromkeys(dict(METRICS), 0.0),
                 name in unstructured,
             )
         )
     return found
 
 
-def draw(models: Sequence[Model], baseline: str, out: Path) -> None:
-    """Write the picture."""
+def complete(rows: Sequence[Row]) -> list[Row]:
+    """Those of pictures that every model has coded at every quality."""
+    wanted = len({(row.variant, row.quality) for row in rows})
+    counts = Counter(row.image for row in rows)
+    return [row for row in rows if counts[row.image] == wanted]
+
+
+def draw(models: Sequence[Model], baseline: str, most: float, out: Path) -> None:
+    """Write the picture; what costs more than ``most`` percent is named alone."""
     figure, panels = plt.subplots(2, 2, figsize=(13, 10), dpi=100)
     for line, (metric, metric_words) in zip(panels, METRICS, strict=True):
         for panel, (cost, cost_words) in zip(line, COSTS, strict=True):
-            _panel(panel, models, cost, metric)
+            shown = [model for model in models if model.rates.get(metric, math.inf) <= most]
+            _panel(panel, shown, cost, metric)
+            if beyond := [model.name for model in models if model not in shown]:
+                words = f"beyond {most:g} %: {', '.join(beyond)}"
+                panel.text(0.98, 0.98, words, transform=panel.transAxes, fontsize=8,
+                           horizontalalignment="right", verticalalignment="top")  # fmt: skip
             panel.set(xlabel=cost_words, ylabel=f"bits at equal {metric_words} to {baseline}, %")
     panels[0][0].legend(fontsize=8)
     figure.tight_layout()
