@@ -122,7 +122,7 @@ def draw(models: Sequence[Model], baseline: str, most: float, out: Path) -> None
             _panel(panel, shown, cost, metric)
             if beyond := [model.name for model in models if model not in shown]:
                 words = f"beyond {most:g} %: {', '.join(beyond)}"
-                panel.text(0.98, 0.98, words, transform=panel.transAxes, fontsize=8,
+                panel.text(0.98, 0.985, words, transform=panel.transAxes, fontsize=8,
                            horizontalalignment="right", verticalalignment="top")  # fmt: skip
             panel.set(xlabel=cost_words, ylabel=f"bits at equal {metric_words} to {baseline}, %")
     panels[0][0].legend(fontsize=8)
@@ -143,6 +143,7 @@ def _panel(panel: Axes, models: Sequence[Model], cost: str, metric: str) -> None
     for (x, y), model in zip(places, models, strict=True):
         panel.annotate(model.name, (x, y), textcoords="offset points", xytext=(5, 4), fontsize=8)
     panel.axhline(0, color="0.85", linewidth=0.8, zorder=0)
+    panel.margins(x=0.14, y=0.12)  # for the names
     panel.grid(alpha=0.3)
 
 
