@@ -47,7 +47,9 @@ class Distil(Learning):
         feature_weight: of what the pupil's features lack of the teacher's, where the generator goes
             from one stage to the next (``training.objectives.features``). Above 0, a step runs the
             teacher's generator too: 0.42 s of one core instead of 0.24, ``hific-s`` at half of
-            its generator.
+            its generator, so that 345 steps with a weight of 0.003 take as long as 600 without;
+            they came to +11.0 % of bits at equal PSNR and +16.5 at equal MS-SSIM, the 600 to +10.1
+            and +12.4.
         cached: crops of which the teacher's latents and pictures are made once and kept, no more
             than there are samples to learn from. 0 keeps none: every step has crops of its own, and
             waits for the teacher.
