@@ -50,6 +50,22 @@ def test_bits_go_where_they_cost_least(budget: float, cheap: int, dear: int, luc
     assert found.bits_a_weight == pytest.approx(total / 1110)
 
 
+@pytest.mark.parametrize(
+    ("budget", "words"),
+    [
+        (0.05, "nothing that was measured costs 0.05 % or less; this is the nearest, with 0.10 %"),
+        (0.1, ""),
+        (7, ""),
+        (99, "nothing that was measured costs as much as 99 %; this has the fewest bits"),
+    ],
+)
+def test_a_budget_that_is_not_met_is_said(budget: float, words: str) -> None:
+    found = mixed_bits(SUBJECTS, BITS, budget)
+    assert found is not None
+    assert found.missed.startswith(words) and bool(found.missed) == bool(words)
+    assert (words in found.as_recipe("tiny")) and tomllib.loads(found.as_recipe("tiny"))
+
+
 def test_nothing_measured_is_no_recipe() -> None:
     assert mixed_bits(SUBJECTS, [cost("zeros", "a.cheap", 0.5, 0.0)], 2.0) is None
 

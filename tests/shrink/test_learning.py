@@ -85,6 +85,18 @@ def test_it_learns_from_the_network_before_the_recipe(
     assert taught == [tiny_network]
 
 
+def test_features_of_a_narrower_pupil_are_compared(tiny_network: Any, photographs: Path) -> None:
+    step = Distil(feature_weight=0.01, **FEW)
+    recipe = Recipe([PruneChannels({"generator": 0.3}, multiple=1), step])
+    narrow, _ = recipe.passes[0].apply(tiny_network, family_of())
+    compared: Any = step.objective(narrow, family_of(), tiny_network)
+    stages = ["generator.stages.0.conv", "generator.stages.1.conv", "generator.stages.2.conv"]
+    assert compared.features.layers == [(name, name) for name in (*stages, "generator.out")]
+    made, records = recipe.apply(tiny_network, family_of(), Context(photographs))
+    assert "0.01 of what its features lack" in records[1].layers[0]["objective"]
+    assert moved(narrow, made) == {"generator"}
+
+
 def test_streams_stay_unless_their_part_is_named(
     tiny_network: Any, tiny_model: Model, photographs: Path
 ) -> None:
@@ -247,6 +259,8 @@ def test_a_digest_is_of_pixels_and_their_shape() -> None:
         ("distil", {"grid_bits": 17}, "grid_bits must be a whole number from 0 to 16, got 17"),
         ("finetune", {"loss": "x"}, "loss is a table with a name"),
         ("distil", {"teacher_weight": -1}, "teacher_weight must be 0 or above, got -1"),
+        ("distil", {"feature_weight": -1}, "feature_weight must be 0 or above, got -1"),
+        ("distil", {"feature_weight": True}, "feature_weight must be 0 or above, got True"),
         ("distil", {"cached": -1}, "cached must be a whole number from 0, got -1"),
         ("distil", {"cached": True}, "cached must be a whole number from 0, got True"),
         ("distil", {"crop": 128}, "ms_ssim_weight needs a crop of 192 or more, got 128"),

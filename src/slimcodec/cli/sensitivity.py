@@ -136,6 +136,8 @@ def _show(
             f"mixed bits: {mixed.bits_a_weight:.2f} bits a weight for {mixed.percent:.2f} % of the "
             f"rate by the sum of single costs: {out / 'bits.toml'}"
         )
+        if mixed.missed:
+            print(f"beside the budget: {mixed.missed}")
     print(f"report: {page}")
 
 

@@ -165,10 +165,14 @@ class Layer:
             return [Carrier(f"{self.module}.weight", 1 - self.output_axis, self.reads)]
         return []
 
+    def outputs(self) -> list[Carrier]:
+        """Every tensor of it, and of the norm behind it, along what it makes."""
+        own = self._weights() if self.norm else []
+        return [*own, *self.makers()]
+
     def carriers(self) -> list[Carrier]:
         """Every tensor of it, and of the norm behind it, along every axis that has channels."""
-        own = self._weights() if self.norm else []
-        return [*own, *self.makers(), *self.readers()]
+        return [*self.outputs(), *self.readers()]
 
     def _weights(self) -> list[Carrier]:
         if self.kind in ("table", "vector"):

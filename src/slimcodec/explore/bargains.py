@@ -29,16 +29,36 @@ class MixedBits:
         layers: name to bits.
         percent: sum of the measured costs, in percent of the rate.
         bits_a_weight: mean over the weights of these layers.
+        budget_percent: of the rate, that they were to cost at most.
+        fewest: whether every layer has the fewest bits that were measured.
     """
 
     layers: dict[str, int]
     percent: float
     bits_a_weight: float
+    budget_percent: float
+    fewest: bool
 
     @property
     def highest(self) -> int:
         """The most bits that a layer has."""
         return max(self.layers.values())
+
+    @property
+    def missed(self) -> str:
+        """How the budget is not met, in words; nothing where it is spent."""
+        over = round(self.percent - self.budget_percent, 6)  # sums of floats
+        if over > 0:
+            return (
+                f"nothing that was measured costs {self.budget_percent:g} % or less; this is the "
+                f"nearest, with {self.percent:.2f} %"
+            )
+        if self.fewest and over < 0:
+            return (
+                f"nothing that was measured costs as much as {self.budget_percent:g} %; this has "
+                f"the fewest bits everywhere, for {self.percent:.2f} %"
+            )
+        return ""
 
     def as_recipe(self, model: str) -> str:
         """A recipe for ``slimcodec shrink``, TOML."""
@@ -46,6 +66,8 @@ class MixedBits:
             f"# About {self.percent:.1f} % of the rate by the sum of single costs, "
             f"{self.bits_a_weight:.2f} bits a weight.\n"
         )
+        if self.missed:
+            about += f"# Beside the budget: {self.missed}.\n"
         layers = {name: {"weights": bits} for name, bits in self.layers.items()}
         quantize = {"pass": "quantize", "weights": self.highest, "layers": layers}
         return about + to_toml({"name": f"{model}-mixed-bits", "pass": [quantize]})
@@ -116,4 +138,5 @@ def mixed_bits(
         chosen[best.name] = best.bits
     total = sum(weights[name] for name in chosen)
     mean = sum(weights[name] * bits for name, bits in chosen.items()) / total
-    return MixedBits(chosen, spent, mean)
+    fewest = all(bits == min(ladders[name]) for name, bits in chosen.items())
+    return MixedBits(chosen, spent, mean, budget_percent, fewest)

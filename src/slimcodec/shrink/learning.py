@@ -5,6 +5,9 @@ A pass takes the network of the recipe as it stands, narrowed, masked or roundin
 the one training loop; nothing is undone on the way. Grids of few bits may learn with their weights.
 Where ``Context.state`` names a folder the loop keeps its state there, so whoever applies the same
 recipe to the same model again goes on from the last one, to the same weights.
+
+Channels may be cut on the way: those that ``fade`` names count for less and less over the first
+steps (``fading``), are cut, and the narrowed network learns on for those that are left.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ import copy
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -21,7 +24,9 @@ from slimcodec.errors import MissingExtraError, UnknownNameError, UsageError
 from slimcodec.images import find_images
 from slimcodec.quantization import WEIGHT_BITS
 from slimcodec.shrink.judges import refuse_judges
+from slimcodec.shrink.prune_channels import PruneChannels
 from slimcodec.shrink.recipe import Context
+from slimcodec.shrink.widths import check_share
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -69,6 +74,10 @@ class Learning:
         grid_bits: grids of weights that have so many bits or fewer learn with them, steps (LSQ) and
             placed levels. 0 leaves all where they are: in 200 steps at three bits, grids that
             learned gave 0.005 dB more where levels were even and 0.003 dB less where placed.
+        fade: settings of ``prune-channels``: what fades and is then cut. Nothing when empty, for at
+            half of ``hific-s``'s generator and 600 steps of ``distil`` it came to +10.2 % of bits
+            at equal PSNR and +12.6 at equal MS-SSIM; cut at once, to +10.1 and +12.4.
+        fade_share: of the steps, how many the fading takes.
         holdout: file names of photographs that are left out.
         seed: of everything that chance decides.
     """
@@ -81,6 +90,8 @@ class Learning:
     crop: int = 192
     learning_rate: float = 5e-4
     grid_bits: int = 0
+    fade: Mapping[str, Any] = field(default_factory=dict)
+    fade_share: float = 1 / 3
     holdout: tuple[str, ...] = ()
     seed: int = 1
 
@@ -103,11 +114,20 @@ class Learning:
         for key in ("parts", "holdout"):
             if not all(isinstance(name, str) for name in getattr(self, key)):
                 raise UsageError(f"{key} takes a list of names, got {list(getattr(self, key))!r}")
+        if not isinstance(self.fade, Mapping):
+            raise UsageError(f"fade takes a table of what prune-channels takes, got {self.fade!r}")
+        PruneChannels.from_settings(self.fade)
+        check_share("fade_share", self.fade_share)
+        if self.fade and not 0 < self._fading_steps < self.steps:
+            raise UsageError(
+                f"fade_share leaves {self._fading_steps} of {self.steps} steps to fade in; there "
+                "must be one at least, and one afterwards"
+            )
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Learning:
         """From a recipe's table."""
-        known = [field.name for field in fields(cls)]
+        known = [own.name for own in fields(cls)]
         if unknown := sorted(set(settings) - set(known)):
             raise UnknownNameError(f"setting of {cls.name}", unknown[0], known)
         values = dict(settings)
@@ -121,17 +141,24 @@ class Learning:
     def settings(self) -> dict[str, Any]:
         """The inverse of ``from_settings``."""
         usual, given = type(self)(), {}
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if value != getattr(usual, field.name):
-                given[field.name] = list(value) if isinstance(value, tuple) else value
+        for own in fields(self):
+            value = getattr(self, own.name)
+            if value != getattr(usual, own.name):
+                given[own.name] = list(value) if isinstance(value, tuple) else value
         return given
 
     def check(self, family: Family) -> None:
-        """Every named part must be one of the family's."""
+        """Every named part must be one of the family's, and what fades must learn."""
         for part in self.parts:
             if part not in family.parts:
                 raise UnknownNameError(f"part of {family.name}", part, family.parts)
+        pruning = PruneChannels.from_settings(self.fade)
+        pruning.check(family)
+        if still := pruning.touches(family) - set(self.learns(family)):
+            raise UsageError(
+                f"{min(still)} cannot fade, for {self.name} does not let it learn; cut it with the "
+                "pass prune-channels"
+            )
 
     def learns(self, family: Family) -> tuple[str, ...]:
         """The parts that change."""
@@ -156,10 +183,14 @@ class Learning:
         objective = self.objective(tried, family, network)
         batch = self.noise(objective)
         minutes = seconds_a_step(tried, objective, batch) * self.steps / 60
-        return [
+        lines = [
             f"{self.name} {' and '.join(self.learns(family))}: {self.steps:,} steps of "
             f"{self.batch} crops of {self.crop}, {about(minutes)} here at the width it has now"
         ]
+        if self.fade:
+            lines.append(f"{self.name}: what goes fades over the first {self._fading_steps:,}:")
+            lines += PruneChannels.from_settings(self.fade).plan(network, family)
+        return lines
 
     def objective(self, network: Any, family: Family, reference: nn.Module) -> Objective:
         """What is minimised."""
@@ -193,32 +224,29 @@ class Learning:
     def apply(
         self, network: nn.Module, family: Family, context: Context | None = None
     ) -> tuple[nn.Module, list[dict[str, Any]]]:
-        """A copy that has learned, and what the run came to."""
-        from slimcodec.quantization.simulation import (
-            hold_grids,
-            hold_zeros,
-            let_go_of_zeros,
-            let_grids_learn,
-        )
+        """A copy that has learned, and what the run came to; then what was cut, if anything."""
+        from slimcodec.quantization.simulation import hold_grids, let_go_of_zeros
 
         self.check(family)
         context = context or Context()
         paths = self.photographs(context)
-        learned = copy.deepcopy(network)
-        hold_zeros(learned)
-        grids = let_grids_learn(learned, self.grid_bits, self.learns(family))
-        self._let_learn(learned, family)
         reference = network if context.reference is None else context.reference
-        objective = self.objective(learned, family, reference)
-        stage = context.stage(self.name)
-
-        def tell(progress: Progress) -> None:
-            stage(progress.step, self.steps)
-
+        learned, schedule = copy.deepcopy(network), self._schedule()
+        cut: list[dict[str, Any]] = []
         with _folder(context.state) as folder:
-            trainer = self._trainer(learned, objective, paths, context, folder)
-            stage(0, self.steps)
-            trained = trainer.run(on_progress=tell)
+            run = _Run(family, reference, paths, folder, context)
+            if self.fade:
+                learned, cut = self._faded(learned, run)
+                # The stretch that is left has a warm-up of its own, and the samples that come next.
+                schedule = replace(
+                    schedule,
+                    first_step=self._fading_steps,
+                    steps=self.steps - self._fading_steps,
+                )
+            grids = self._prepare(learned, family)
+            trained = self._trainer(learned, run, schedule, folder).run(
+                on_progress=self._teller(run)
+            )
         for parameter in learned.parameters():
             parameter.requires_grad_(True)
         hold_grids(learned)
@@ -231,8 +259,42 @@ class Learning:
                 "parts": list(self.learns(family)),
                 **({"grids": len(grids)} if grids else {}),
                 "hardware": trained.hardware,
-            }
+            },
+            *cut,
         ]
+
+    def _prepare(self, network: nn.Module, family: Family) -> list[str]:
+        """Let learn what shall, and nothing else; names of the layers whose grids do."""
+        from slimcodec.quantization.simulation import hold_zeros, let_grids_learn
+
+        hold_zeros(network)
+        grids = let_grids_learn(network, self.grid_bits, self.learns(family))
+        self._let_learn(network, family)
+        return grids
+
+    @property
+    def _fading_steps(self) -> int:
+        return round(self.fade_share * self.steps)
+
+    def _faded(self, network: Any, run: _Run) -> tuple[Any, list[dict[str, Any]]]:
+        """Let what goes fade, in place; the narrowed network, and what of it is gone."""
+        from slimcodec.shrink.fading import Fading
+
+        pruning, steps = PruneChannels.from_settings(self.fade), self._fading_steps
+        plan = pruning.decide(network, run.family, run.context)
+        self._prepare(network, run.family)
+        fading = Fading(network, run.family, plan, pruning.norms == "full")
+        # A recorded step would not see for how many channels norms divide.
+        schedule = replace(self._schedule(), steps=steps, anneal_from=1.0, record_steps=False)
+        self._trainer(network, run, schedule, run.folder / "fade").run(
+            on_progress=self._teller(run),
+            before_step=lambda step: fading.at(1 - (step + 1) / steps),
+        )
+        return fading.cut(), plan.records()
+
+    def _teller(self, run: _Run) -> Callable[[Progress], None]:
+        stage = run.context.stage(self.name)
+        return lambda progress: stage(progress.step, self.steps)
 
     def photographs(self, context: Context) -> list[Path]:
         """What it learns from.
@@ -245,25 +307,21 @@ class Learning:
         refuse_judges(paths)
         return paths
 
-    def _trainer(
-        self,
-        network: Any,
-        objective: Objective,
-        paths: Sequence[Path],
-        context: Context,
-        folder: Path,
-    ) -> Any:
+    def _trainer(self, network: Any, run: _Run, schedule: Schedule, folder: Path) -> Any:
+        """The loop, over what is learned from; its state lies in ``folder``."""
         try:
             from slimcodec.training import Photographs, Trainer
             from slimcodec.training.validation import Validation
         except ImportError as error:
             raise MissingExtraError(f"the pass {self.name}", "train") from error
-        stage = context.stage(f"{self.name}: what is learned from")
-        data = Photographs(self.samples(paths, objective, folder, stage), Validation(()))
-        state = context.state
-        return Trainer(
-            network, objective, data, self._schedule(), folder=state, resume=state is not None
-        )
+        objective = self.objective(network, run.family, run.reference)
+        stage = run.context.stage(f"{self.name}: what is learned from")
+        samples = self.samples(run.paths, objective, run.folder, stage)
+        resume = run.context.state is not None
+        data = Photographs(samples, Validation(()))
+        trainer = Trainer(network, objective, data, schedule, folder=folder, resume=resume)
+        run.context.stage(self.name)(schedule.first_step, self.steps)
+        return trainer
 
     def _schedule(self) -> Schedule:
         from slimcodec.training import Schedule
@@ -283,6 +341,25 @@ class Learning:
         learning = self.learns(family)
         for name, parameter in network.named_parameters():
             parameter.requires_grad_(name.split(".")[0] in learning)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What every stretch of a pass has in common.
+
+    Attributes:
+        family: of the network.
+        reference: the network before the recipe.
+        paths: of the photographs.
+        folder: for what is kept until the pass has learned.
+        context: of the pass.
+    """
+
+    family: Family
+    reference: nn.Module
+    paths: Sequence[Path]
+    folder: Path
+    context: Context
 
 
 @contextmanager

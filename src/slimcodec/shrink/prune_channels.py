@@ -129,13 +129,23 @@ class PruneChannels:
         """A narrowed copy, and widths before and after of each group and each part's cost."""
         from slimcodec.codecs.narrowing import narrow
 
+        plan = self.decide(network, family, context or Context())
+        made = narrow(network, family, plan.keep, plan.blocks, self.norms == "full")
+        return made, plan.records()
+
+    def decide(self, network: nn.Module, family: Family, context: Context) -> Plan:
+        """What stays and what goes; nothing is cut yet.
+
+        Raises:
+            UnknownNameError: for a part or group that there is not.
+            UsageError: when nothing would be left of one, or the network is quantized.
+        """
         # What cannot be is said before anything is measured.
         plan = self._planned(network, family, _energy(network, family))
         if self.importance == "taylor":
-            seen = self._measured(network, family, plan, context or Context())
+            seen = self._measured(network, family, plan, context)
             plan = self._planned(network, family, seen)
-        made = narrow(network, family, plan.keep, plan.blocks, self.norms == "full")
-        return made, plan.records()
+        return plan
 
     def _measured(
         self, network: nn.Module, family: Family, plan: Plan, context: Context

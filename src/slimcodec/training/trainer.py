@@ -185,6 +185,7 @@ class Trainer:
         anneal_by: float | None = None,
         on_progress: Callable[[Progress], None] = lambda progress: None,
         on_saved: Callable[[Trained], None] | None = None,
+        before_step: Callable[[int], None] = lambda step: None,
     ) -> Trained:
         """Train to the end of the schedule; the given network then has the averaged weights.
 
@@ -194,6 +195,7 @@ class Trainer:
                 begin; ``anneal_minutes`` is then what is left at the first step.
             on_progress: called every few seconds.
             on_saved: called whenever the state was written, with averaged weights that are its own.
+            before_step: called with each step's number; a recorded step sees tensors change alone.
 
         Raises:
             TrainingError: on a loss or weight that is no longer finite, or a loss that diverges
@@ -202,9 +204,7 @@ class Trainer:
         schedule, self.on_saved = self.schedule, on_saved
         last_step = schedule.last_step
         leads = not self.fabric.global_rank
-        writer = None
-        if leads and self.folder is not None:
-            writer = open_scalars(self.folder / "tensorboard")
+        writer = open_scalars(self.folder / "tensorboard") if leads and self.folder else None
         self._tell = partial(tell, writer, on_progress if leads else lambda progress: None)
         self.plain.train()
         started = shown = saved = validated = ticked = 0.0
@@ -219,6 +219,7 @@ class Trainer:
             over = minutes is not None and ticked - started >= 60 * minutes
             if self._agreed(over or schedule.done(self.step, self.stretch_s) >= 1):
                 break
+            before_step(self.step)
             self.watch.add(self.step, self._one_step(batch))
             self.step += 1
             now = time.monotonic()

@@ -41,16 +41,25 @@ class ChannelNorm(nn.Module):
         channels: there are.
         counted: as many as sums are divided for; what is not there counts as zeros.
         centred: whether what it is given has a mean of zero.
+
+    Attributes:
+        shares: [1, c, 1, 1], how much of each channel is there, while some fade; ``counted`` is
+            then how many they and what is not there come to. All are, when None.
     """
+
+    shares: Tensor | None
 
     def __init__(self, channels: int, counted: int | None = None, centred: bool = False) -> None:
         super().__init__()
-        self.counted = channels if counted is None else counted
+        self.counted: float = channels if counted is None else counted
         self.centred = centred
         self.gamma = nn.Parameter(torch.ones(1, channels, 1, 1))
         self.beta = nn.Parameter(torch.zeros(1, channels, 1, 1))
+        self.register_buffer("shares", None, persistent=False)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        if self.shares is not None:
+            return self._of_shares(x, self.shares)
         missing = self.counted - x.shape[1]
         centred = x
         if not self.centred:
@@ -61,6 +70,17 @@ class ChannelNorm(nn.Module):
         squares = centred.square().sum(dim=1, keepdim=True)
         if missing and not self.centred:
             squares = squares + missing * mean.square()
+        return self._scaled(centred, squares)
+
+    def _of_shares(self, x: Tensor, shares: Tensor) -> Tensor:
+        mean = (x * shares).sum(dim=1, keepdim=True) / self.counted
+        if self.centred:
+            mean = torch.zeros_like(mean)
+        centred = x - mean
+        squares = (centred.square() * shares).sum(dim=1, keepdim=True)
+        return self._scaled(centred, squares + (self.counted - shares.sum()) * mean.square())
+
+    def _scaled(self, centred: Tensor, squares: Tensor) -> Tensor:
         variance = squares / (self.counted - 1)
         out: Tensor = centred * torch.rsqrt(variance + 1e-3) * self.gamma + self.beta
         return out

@@ -5,6 +5,9 @@
 Both see the latents that the teacher decodes, so streams stay what they are and there is no rate
 in it. A photograph says what cannot be known from the latents too; the teacher says what can.
 
+Beside pictures, ``features`` may be compared (``Features``); they are too many to keep, so the
+teacher makes its picture of a sample's latents again.
+
 What the teacher makes of a crop, a ``Lesson``, is the same whenever it is asked. Samples may bring
 it with them (``training.lessons``); where they bring none, the teacher is asked in every step.
 """
@@ -20,6 +23,7 @@ from torch import Tensor, nn
 
 from slimcodec.errors import TrainingError
 from slimcodec.training.objectives.contract import Draw, Loss, psnr_db
+from slimcodec.training.objectives.features import Features, given
 from slimcodec.training.objectives.rate_distortion import RateDistortion
 from slimcodec.training.objectives.settings import ObjectiveSettings
 
@@ -69,6 +73,8 @@ class Distillation(RateDistortion):
             stays as it is.
         teacher_weight: of the squared error to the teacher's picture.
         ms_ssim_weight: of ``1 - MS-SSIM`` to the photograph.
+        features: what is compared inside, if anything; teacher and pupil then have
+            ``picture(features)`` both.
     """
 
     def __init__(
@@ -77,10 +83,11 @@ class Distillation(RateDistortion):
         teacher: nn.Module,
         teacher_weight: float,
         ms_ssim_weight: float = 0.0,
+        features: Features | None = None,
     ) -> None:
         super().__init__(lambdas, ms_ssim_weight)
         self.teacher = teacher.eval().requires_grad_(False)
-        self.teacher_weight = teacher_weight
+        self.teacher_weight, self.features = teacher_weight, features
 
     def to(self, device: torch.device) -> None:
         """See ``Objective``."""
@@ -90,6 +97,8 @@ class Distillation(RateDistortion):
     def describe(self) -> str:
         """See ``Objective``."""
         beside = f" + {self.ms_ssim_weight:g} (1 - MS-SSIM)" if self.ms_ssim_weight else ""
+        if self.features is not None:
+            beside += f" + {self.features.weight:g} of what its features lack of the teacher's"
         return (
             f"mean squared error + {self.teacher_weight:g} of it to the teacher's picture{beside}, "
             f"at {len(self.lambdas)} qualities at once"
@@ -115,7 +124,7 @@ class Distillation(RateDistortion):
             lesson = Lesson(*(draw.data[name] for name in Lesson._fields))
         else:
             lesson = self.lesson(image, quality)
-        picture = network.picture(lesson.features).float()  # type: ignore[operator]
+        picture, lacking = self._learned(network, lesson.features)
         picture = _middle(picture, image.shape[2], image.shape[3])
         error = picture - image
         distortion = error.square().flatten(1).mean(dim=1)
@@ -123,9 +132,25 @@ class Distillation(RateDistortion):
         distortion = distortion + self.teacher_weight * beside
         if self.ms_ssim_weight:
             distortion = distortion + self.ms_ssim_weight * self.ms_ssim(image, picture)
+        distortion = distortion + lacking
         index = quality.long()
         total = (self.weights[index] * self.lambdas[index] * 255**2 * distortion).mean()
         return Loss(total, lesson.bpp.mean(), psnr_db(error.detach()))
+
+    def _learned(
+        self, network: Any, latents: Float[Tensor, "b m h w"]
+    ) -> tuple[Tensor, Tensor | float]:
+        """The pupil's picture, and the term of its features."""
+        if self.features is None:
+            return network.picture(latents).float(), 0.0
+        theirs, ours = zip(*self.features.layers, strict=True)
+        teacher: Any = self.teacher
+        with torch.no_grad(), given(teacher, theirs) as wanted:
+            teacher.picture(latents)
+        # The loop's network is wrapped; names are those inside.
+        with given(getattr(network, "module", network), ours) as known:
+            picture = network.picture(latents).float()
+        return picture, self.features.term(wanted, known)
 
 
 def _middle(
