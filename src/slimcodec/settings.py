@@ -1,17 +1,22 @@
 """Recipes, studies and training runs as TOML: reading one, writing one, and refusing what nobody
-will look at."""
+will look at; and whether a plain value, of TOML or JSON, is of the type that a field has."""
 
 from __future__ import annotations
 
+import collections.abc
 import json
+import sys
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from slimcodec.errors import ConfigError
 
-__all__ = ["read_toml", "refuse_unknown", "to_toml"]
+__all__ = ["is_of", "read_toml", "refuse_unknown", "to_toml"]
+
+_WHOLE = range(-(2**63), 2**63)
+"""What a 64-bit integer holds."""
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -77,3 +82,47 @@ def refuse_unknown(values: Mapping[str, Any], known: Iterable[str], where: str) 
     for key in values:
         if key not in known:
             raise ConfigError(where, f"unknown key {key!r}; known: {', '.join(known)}")
+
+
+def is_of(
+    value: Any, kind: Any, *, whole: range = _WHOLE, largest: float = sys.float_info.max
+) -> bool:
+    """Whether a plain value is of a type as a dataclass's field says it.
+
+    Args:
+        value: as TOML or JSON have it; lists are tuples too.
+        kind: int, float, str, bool, None, Any, a literal, a tuple, a sequence, a mapping, or a
+            union of these. No bool is a number, and a float is never NaN.
+        whole: integers that an int may be.
+        largest: magnitude of a float.
+    """
+    origin, kinds = get_origin(kind), get_args(kind)
+
+    def all_of(values: Iterable[Any], own: Any) -> bool:
+        return all(is_of(one, own, whole=whole, largest=largest) for one in values)
+
+    if kind is Any:
+        return True
+    if kind is int:
+        return type(value) is int and value in whole
+    if kind is float:
+        return type(value) in (int, float) and -largest <= value <= largest
+    if origin is Literal:
+        return isinstance(value, str) and value in kinds
+    if origin in (tuple, collections.abc.Sequence):
+        if not isinstance(value, list | tuple):
+            return False
+        if origin is not tuple or kinds[-1] is Ellipsis:
+            return all_of(value, kinds[0])
+        return len(value) == len(kinds) and all(
+            all_of([one], own) for one, own in zip(value, kinds, strict=True)
+        )
+    if origin is collections.abc.Mapping:
+        return (
+            isinstance(value, Mapping)
+            and all_of(value.keys(), kinds[0])
+            and all_of(value.values(), kinds[1])
+        )
+    if kinds:  # a union
+        return any(all_of([value], own) for own in kinds)
+    return type(value) is kind
