@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Distil"]
 
+_MOST_CACHED = 10**6
+
 _OBJECTIVE = "distillation"
 
 
@@ -58,8 +60,10 @@ class Distil(Learning):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if type(self.cached) is not int or self.cached < 0:
-            raise UsageError(f"cached must be a whole number from 0, got {self.cached!r}")
+        if type(self.cached) is not int or not 0 <= self.cached <= _MOST_CACHED:
+            raise UsageError(
+                f"cached must be a whole number from 0 to {_MOST_CACHED}, got {self.cached!r}"
+            )
         smallest = objective_settings(self._objective()).smallest_crop
         if self.crop < smallest:
             raise UsageError(f"ms_ssim_weight needs a crop of {smallest} or more, got {self.crop}")

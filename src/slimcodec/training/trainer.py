@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from slimcodec.errors import TrainingError
 from slimcodec.machine import available_cores, tune_allocator
 from slimcodec.training.data import Photographs, batches
+from slimcodec.training.interrupt import noticing_interrupts
 from slimcodec.training.objectives import Objective
 from slimcodec.training.place import hardware, place
 from slimcodec.training.schedule import Schedule
@@ -198,7 +199,19 @@ class Trainer:
         Raises:
             TrainingError: on a loss or weight that is no longer finite, or a loss that diverges
                 (the last good state stays).
+            KeyboardInterrupt: on Ctrl-C, behind the step that it falls into, with the state saved.
         """
+        with noticing_interrupts() as interrupted:
+            return self._run(minutes, anneal_by, on_progress, on_saved, interrupted)
+
+    def _run(
+        self,
+        minutes: float | None,
+        anneal_by: float | None,
+        on_progress: Callable[[Progress], None],
+        on_saved: Callable[[Trained], None] | None,
+        interrupted: Callable[[], bool],
+    ) -> Trained:
         schedule, self.on_saved = self.schedule, on_saved
         last_step = schedule.last_step
         leads = not self.fabric.global_rank
@@ -219,6 +232,9 @@ class Trainer:
             over = minutes is not None and ticked - started >= 60 * minutes
             if self._agreed(over or schedule.done(self.step, self.stretch_s) >= 1):
                 break
+            if self._agreed(interrupted()):
+                self._write_state()
+                raise KeyboardInterrupt
             self.watch.add(self.step, self._one_step(batch))
             self.step += 1
             now = time.monotonic()
@@ -235,10 +251,12 @@ class Trainer:
                 shown = now
         validation: Sequence[tuple[float, float]] = ()
         if minutes is None or minutes > 0:
-            self._write_state(last=True)
-            self._agreed(True)
+            if started:
+                self._write_state(last=True)
+                self._agreed(True)
             validation = self._points()
-            self._tell(self._report(last_step, validation))
+            if started:  # of a run that was at its end already there is nothing to tell
+                self._tell(self._report(last_step, validation))
         self.plain.load_state_dict(self.average)
         self._switch(False)
         return self._trained(self.plain.cpu(), validation)
