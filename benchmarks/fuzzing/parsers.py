@@ -32,6 +32,7 @@ from slimcodec.model_file.file import _model_of, _read, opened
 from slimcodec.model_file.packing import pack as pack_array
 from slimcodec.model_file.packing import unpack as unpack_array
 from slimcodec.runtime import open_bundle, open_codec
+from slimcodec.runtime.manifest import digest_of
 from slimcodec.settings import to_toml
 from slimcodec.stream import is_progressive, salvage, section_ends, unpack
 
@@ -290,6 +291,7 @@ class Bundles:
             for name in sorted(set(files) & set(manifest["files"])):
                 digest = hashlib.sha256(files[name]).hexdigest()
                 manifest["files"][name] = {"bytes": len(files[name]), "sha256": digest}
+            manifest["digest"] = digest_of(manifest)
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             return data
         return joined({**files, "bundle.json": json.dumps(manifest).encode()})

@@ -97,12 +97,12 @@ class BundleRuntime:
         """The bundle itself, or one made of a model."""
         if isinstance(source, Bundle):
             return source
-        return self.kept(source.digest) or self._made(source)
+        return kept_bundle(source.digest, self.name, source) or self._made(source)
 
     def _made(self, model: Model) -> Bundle:
         from slimcodec.runtime.graphs.bundling import export
 
-        return keep_bundle(model.digest, self.name, lambda place: export(model, type(self), place))
+        return keep_bundle(model, self.name, lambda place: export(model, type(self), place))
 
     def _ways(self, bundle: Bundle, *, profiled: bool) -> dict[str, _Ways]:
         return {
