@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from slimcodec import library
@@ -242,3 +243,20 @@ def test_what_a_killed_export_left_the_next_one_removes(
     words = ["export", tmp_path / "tiny.slim", "-o", tmp_path / "bundle", "--runtime", "onnx"]
     subprocess.run([sys.executable, "-c", program, *map(str, words)], check=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle", "tiny.slim"]
+
+
+def test_a_graph_that_makes_more_than_its_manifest_says(
+    tiny_models: dict[str, Model], picture: Picture, tmp_path: Path
+) -> None:
+    """What a recurrent decoder remembers is counted by the graph, not by the manifest."""
+    folder = tmp_path / "bundle"
+    library.export_model(tiny_models["toderici"], folder, "onnx")
+    manifest = json.loads((folder / "bundle.json").read_text())
+    first = folder / manifest["graphs"]["decoder"][0]["file"]
+    model = onnx.load(first, load_external_data=False)
+    model.graph.output.append(model.graph.output[-1])
+    model.graph.output[-1].name = model.graph.node[-1].input[0]
+    forge(folder, first.name, model.SerializeToString())
+    codec = library.load_codec(folder)
+    with pytest.raises(BundleError, match=r"arrays where its manifest says|cannot run"):
+        codec.decode(codec.encode(picture(32, 32)))

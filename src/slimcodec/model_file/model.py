@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slimcodec import registry
-from slimcodec.errors import ModelFileError
+from slimcodec.errors import ModelFileError, naming_extra
 from slimcodec.quantization import Quantization
 from slimcodec.types import FAITHFUL, NATURAL, Image
 
@@ -104,6 +104,7 @@ class Model:
         return counts
 
 
+@naming_extra("making a model of a network", "torch")
 def freeze_network(
     network: Any,
     *,
@@ -153,6 +154,7 @@ def freeze_network(
     return dataclasses.replace(made, stream_id=made.coding.stream_id.hex())
 
 
+@naming_extra("changing a model", "torch")
 def thaw_network(model: Model) -> Any:
     """The torch network of a model, in evaluation mode; its layers see their inputs rounded where
     the model says so."""
