@@ -71,7 +71,7 @@ def test_what_a_finding_is() -> None:
 
     from slimcodec.errors import LackOfMemoryError, StreamError
 
-    def raising(error: Exception) -> Any:
+    def raising(error: BaseException) -> Any:
         def use(data: bytes) -> None:
             raise error
 
@@ -81,6 +81,7 @@ def test_what_a_finding_is() -> None:
     assert raising(StreamError("x")).kind == "refused"
     assert raising(TypeError("x")).kind.startswith("TypeError at test_fuzzing.py")
     assert raising(WrongPicture("x")).is_finding
+    assert raising(GeneratorExit()).is_finding  # as panics of Rust are: no Exception
     assert raising(LackOfMemoryError("x")).kind == "more than its memory"
 
 
@@ -141,7 +142,7 @@ def test_a_process_that_dies_or_hangs_is_found_and_the_run_goes_on(
     assert report.inputs == 6
     assert report.counts == {"taken": 4, "finding": 2}
     assert sorted(report.findings) == [
-        "still running after twice its time",
+        "still running after 6 times its time",
         "the process ended with status 9",
     ]
     assert len(list((tmp_path / "findings").glob("studies-0-*.bin"))) == 2
