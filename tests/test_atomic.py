@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from slimcodec.atomic import atomic_path, write_atomically
+from slimcodec.atomic import atomic_path, folder_aside, write_atomically
 from slimcodec.errors import SlimcodecError
 
 
@@ -157,3 +159,36 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     assert (tmp_path / "link").is_symlink()
     assert names(tmp_path / "folder") == ["real"]
     assert (tmp_path / "folder" / "real").read_bytes() == b"x"
+
+
+def test_only_what_nobody_writes_is_removed(tmp_path: Path) -> None:
+    """What a killed process left goes; what another one is writing, and what is not ours, stays."""
+    left, folder = tmp_path / ".slimcodec-0123456789ab.png", tmp_path / ".slimcodec-ba9876543210"
+    left.write_bytes(b"half")
+    folder.mkdir()
+    (folder / "graph").write_bytes(b"half")
+    others = [tmp_path / name for name in (".slimcodec-demo", ".slimcodec-x.png", "photo.png")]
+    for path in others:
+        path.write_bytes(b"whole")
+    program = (
+        "import sys; from slimcodec.atomic import write_atomically;"
+        "write_atomically(sys.argv[1], b'new')"
+    )
+    with atomic_path(tmp_path / "ours.png") as temporary:
+        temporary.write_bytes(b"ours")
+        left.write_bytes(b"half")
+        subprocess.run([sys.executable, "-c", program, tmp_path / "theirs.png"], check=True)
+        assert temporary.read_bytes() == b"ours"
+        assert not left.exists() and not folder.exists()
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"ours.png", "theirs.png", *(path.name for path in others)}
+
+
+def test_a_folder_aside_is_gone_or_renamed(tmp_path: Path) -> None:
+    with folder_aside(tmp_path) as folder:
+        (folder / "a").write_bytes(b"x")
+        folder.rename(tmp_path / "kept")
+    with pytest.raises(ZeroDivisionError), folder_aside(tmp_path) as folder:
+        (folder / "a").write_bytes(b"x")
+        raise ZeroDivisionError
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]

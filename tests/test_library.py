@@ -12,7 +12,13 @@ import numpy as np
 import pytest
 
 from slimcodec import library, registry
-from slimcodec.errors import MissingExtraError, ModelFileError, UnknownNameError, WrongModelError
+from slimcodec.errors import (
+    MissingExtraError,
+    ModelFileError,
+    UnknownNameError,
+    UsageError,
+    WrongModelError,
+)
 from slimcodec.model_file import Model, load, save
 from slimcodec.runtime import open_codec
 from slimcodec.shrink import Prune, Recipe
@@ -169,3 +175,19 @@ def test_a_model_that_ran_before_is_found_without_opening_any(
 
     monkeypatch.setattr(library, "read_manifest", opened)
     assert library.codec_of_stream(stream).name == "hific-s"
+
+
+def test_a_recipe_without_passes_changes_nothing(tiny_model: Model, tmp_path: Path) -> None:
+    """Not the integers of a quantized model either, which thawing would make floats of."""
+    quantize = {"pass": "quantize", "weights": 8, "rounding": "nearest", "bias_correction": False}
+    int8 = library.shrink_model(tiny_model, Recipe.from_dict({"pass": [quantize]}))
+    assert int8.quantized
+    for model in (tiny_model, int8):
+        same = library.shrink_model(model, Recipe([]))
+        assert (same.digest, same.stream_id, same.history) == (
+            model.digest, model.stream_id, model.history
+        )  # fmt: skip
+        assert set(same.quantization.weights) == set(model.quantization.weights)
+    with pytest.raises(UsageError, match="is quantized already"):
+        nothing = {"pass": "prune", "generator": 0.0}
+        library.shrink_model(int8, Recipe.from_dict({"pass": [nothing]}))

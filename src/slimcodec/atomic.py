@@ -8,6 +8,11 @@ name. Whoever opens that name sees the old file or the new one. On any failure, 
 temporary file is removed; only a killed process can leave one, and it is called ``.slimcodec-*`` so
 that one knows what it is.
 
+What a killed process left, the next that writes to the same folder removes. Whose a temporary file
+is, its lock says: whoever writes one holds it (``flock``), and the system lets go of it when that
+process ends, however it ends. So only what nobody holds is removed, by whichever run comes first;
+where there are no such locks, nothing is.
+
 The rename follows what an ordinary write would do where that can be seen: a symbolic link stays a
 link (its target is replaced), and a file that is overwritten keeps its permissions. What cannot be
 renamed over, a folder, a device or a pipe, is refused.
@@ -17,14 +22,27 @@ from __future__ import annotations
 
 import errno
 import os
+import re
+import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
+from types import ModuleType
 
 from slimcodec.errors import SlimcodecError
 
-__all__ = ["atomic_path", "write_atomically"]
+fcntl: ModuleType | None
+try:
+    import fcntl
+except ImportError:  # not a Unix
+    fcntl = None
+
+__all__ = ["atomic_path", "folder_aside", "write_atomically"]
+
+_PREFIX = ".slimcodec-"
+_TEMPORARY = re.compile(r"\.slimcodec-[0-9a-f]{12}(\..*)?")
 
 
 @contextmanager
@@ -50,9 +68,9 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(path)
     try:
         target = Path(os.path.realpath(path))  # what a link points to is replaced, not the link
-        temporary = target.with_name(f".slimcodec-{os.urandom(6).hex()}{target.suffix}")
         mode = _mode_to_keep(target)
-        _touch(temporary)
+        _clean_once(target.parent)
+        temporary, lock = _made_file(target)
     except (OSError, ValueError) as error:
         raise SlimcodecError(f"{path}: {_reason(error, target)}") from error
     try:
@@ -67,6 +85,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise SlimcodecError(f"{path}: {_reason(error, target)}") from error
     finally:
         temporary.unlink(missing_ok=True)
+        os.close(lock)
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
@@ -93,9 +112,85 @@ def _mode_to_keep(target: Path) -> int | None:
     return stat.S_IMODE(found)
 
 
-def _touch(temporary: Path) -> None:
-    # Created by hand, not by tempfile: that makes files private, and ours should follow the umask.
-    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+@contextmanager
+def folder_aside(parent: Path) -> Iterator[Path]:
+    """An empty folder to fill and then rename to a place in ``parent``; what is left of it when the
+    block ends is removed, and so is what killed processes left there.
+
+    Raises:
+        OSError: when it cannot be made.
+    """
+    _clean_once(parent)
+    folder, lock = _made_folder(parent)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
+
+
+def _made_file(target: Path) -> tuple[Path, int]:
+    """A temporary file beside a target, and a descriptor that holds its lock."""
+    while True:
+        temporary = target.with_name(f"{_PREFIX}{os.urandom(6).hex()}{target.suffix}")
+        # Created by hand, not by tempfile: that makes files private, and ours follow the umask.
+        lock = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+        if _holds(lock) and temporary.exists():
+            return temporary, lock
+        os.close(lock)  # somebody cleaned up between the two lines
+
+
+def _made_folder(parent: Path) -> tuple[Path, int | None]:
+    """The same of a folder; no descriptor where there are no locks."""
+    while True:
+        folder = parent / f"{_PREFIX}{os.urandom(6).hex()}"
+        folder.mkdir()
+        if fcntl is None:
+            return folder, None
+        with suppress(FileNotFoundError):
+            lock = os.open(folder, os.O_RDONLY)
+            if _holds(lock) and folder.exists():
+                return folder, lock
+            os.close(lock)
+
+
+def _holds(descriptor: int) -> bool:
+    """Whether the lock of an open file is ours now; true where there are no locks."""
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    return True
+
+
+@cache
+def _clean_once(folder: Path) -> None:
+    """Remove what killed processes left in a folder; once in a process, as folders may be long."""
+    if fcntl is None:
+        return
+    with suppress(OSError), os.scandir(folder) as entries:
+        left = [entry for entry in entries if _TEMPORARY.fullmatch(entry.name)]
+        for entry in left:
+            if not entry.is_symlink():
+                _remove_if_left(Path(entry.path), fcntl)
+
+
+def _remove_if_left(path: Path, locks: ModuleType) -> None:
+    with suppress(OSError):
+        lock = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            locks.flock(lock, locks.LOCK_EX | locks.LOCK_NB)  # raises where somebody writes it
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()
+        finally:
+            os.close(lock)
 
 
 def _flush(temporary: Path) -> None:

@@ -21,7 +21,8 @@ A message says what was expected, what was found and what to do about it, in one
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 __all__ = [
     "BundleError",
@@ -38,6 +39,7 @@ __all__ = [
     "UnknownNameError",
     "UsageError",
     "WrongModelError",
+    "naming_extra",
 ]
 
 
@@ -134,3 +136,23 @@ class MissingExtraError(SlimcodecError):
     def __init__(self, purpose: str, extra: str) -> None:
         self.purpose, self.extra = purpose, extra
         super().__init__(f"{purpose} needs an optional part: pip install 'slimcodec[{extra}]'")
+
+
+@contextmanager
+def naming_extra(purpose: str, extra: str) -> Iterator[None]:
+    """Around what imports an optional dependency, or as a decorator of it: a module that is not
+    installed is said with what brings it.
+
+    Args:
+        purpose: see ``MissingExtraError``.
+        extra: see ``MissingExtraError``.
+
+    Raises:
+        MissingExtraError: in place of a ``ModuleNotFoundError`` of a module that is not ours.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] == "slimcodec":
+            raise
+        raise MissingExtraError(purpose, extra) from error

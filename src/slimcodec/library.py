@@ -123,11 +123,17 @@ def shrink_model(model: Model, recipe: Recipe, context: Context | None = None) -
         context: photographs to calibrate on, where a pass needs them.
 
     The result's history holds what every pass did. It keeps the ``stream_id`` when nothing that
-    streams depend on was touched, and gets a new one when it was (``stream_change`` says so).
+    streams depend on was touched, and gets a new one when it was (``stream_change`` says so). Of a
+    recipe without passes it is the model itself.
+
+    Raises:
+        UsageError: when the model is quantized already: passes work on floats.
     """
     family = registry.families.get(model.family)
     recipe.check(family)
-    if recipe.passes and model.quantized:
+    if not recipe.passes:
+        return model  # thawed and frozen, integers would come back as floats
+    if model.quantized:
         raise UsageError(f"{model.name} is quantized already; shrink the float model it came from")
     if context is None:
         from slimcodec.shrink import Context

@@ -7,17 +7,21 @@ import hashlib
 import json
 import os
 import stat
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from slimcodec import library
 from slimcodec.errors import BundleError, SlimcodecError
 from slimcodec.model_file import Model
 from slimcodec.runtime import open_bundle
+from slimcodec.runtime.manifest import digest_of
 from slimcodec.types import Image
 
 Picture = Callable[..., Image]
@@ -42,6 +46,9 @@ def bundle(sound: Path, tmp_path: Path) -> Path:
 
 
 def rewrite(bundle: Path, manifest: Any) -> None:
+    """Another manifest, with the digest that fits it."""
+    if isinstance(manifest, dict):
+        manifest = {**manifest, "digest": digest_of(manifest)}
     (bundle / "bundle.json").unlink(missing_ok=True)
     (bundle / "bundle.json").write_text(json.dumps(manifest), encoding="utf-8")
 
@@ -173,3 +180,83 @@ def test_whoever_may_read_files_may_read_a_bundle(sound: Path) -> None:
     os.umask(before)
     for path in sound.iterdir():
         assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~before, path.name
+
+
+def test_a_manifest_that_was_altered_is_told_from_a_whole_one(bundle: Path) -> None:
+    """Every value is of its type: only the digest can tell."""
+    text = (bundle / "bundle.json").read_text()
+    manifest = json.loads(text)
+    for changed in (
+        put(manifest, ("model", "name"), "another"),
+        put(manifest, ("grids", "activations"), {}),
+        {**manifest, "remark": 1},
+    ):
+        (bundle / "bundle.json").unlink()
+        (bundle / "bundle.json").write_text(json.dumps(changed))
+        with pytest.raises(BundleError, match=r"bundle\.json was altered after it was written"):
+            open_bundle(bundle)
+        rewrite(bundle, changed)
+        open_bundle(bundle)
+    rewrite(bundle, manifest)
+    assert open_bundle(bundle).digest == manifest["digest"]
+    rewrite(bundle, {**manifest, "format": 1})
+    with pytest.raises(BundleError, match="has format 1, this slimcodec reads 2"):
+        open_bundle(bundle)
+
+
+@pytest.mark.parametrize("place", [("model", "look"), ("model", "name"), ("grids", "weights")])
+def test_a_kept_bundle_that_is_of_another_model_is_made_again(
+    tiny_models: dict[str, Model],
+    picture: Picture,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    place: tuple[str, str],
+) -> None:
+    """It bears the model's digest, and its own digest is right."""
+    from slimcodec.runtime import open_codec
+    from slimcodec.runtime.cache import kept_bundle
+
+    monkeypatch.setenv("SLIMCODEC_CACHE", str(tmp_path))
+    model = tiny_models["hific"]
+    open_codec(model)
+    (kept,) = (tmp_path / "bundles").iterdir()
+    whole = (kept / "bundle.json").read_text()
+    rewrite(kept, put(json.loads(whole), place, {} if place[0] == "grids" else "other"))
+    assert kept_bundle(model.digest, "onnx") is not None
+    assert kept_bundle(model.digest, "onnx", model) is None
+    use_codec = open_codec(model)
+    assert use_codec.decode(use_codec.encode(picture(32, 32))).shape == (32, 32, 3)
+    assert (kept / "bundle.json").read_text() == whole
+
+
+def test_what_a_killed_export_left_the_next_one_removes(
+    tiny_models: dict[str, Model], tmp_path: Path
+) -> None:
+    """In a process of its own, as a folder is cleaned once in a process."""
+    from slimcodec.model_file import save
+
+    save(tiny_models["hific"], tmp_path / "tiny.slim")
+    left = tmp_path / ".slimcodec-0123456789ab"
+    left.mkdir()
+    (left / "weights.bin").write_bytes(b"half")
+    program = "from slimcodec.cli.app import app; import sys; app(sys.argv[1:])"
+    words = ["export", tmp_path / "tiny.slim", "-o", tmp_path / "bundle", "--runtime", "onnx"]
+    subprocess.run([sys.executable, "-c", program, *map(str, words)], check=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle", "tiny.slim"]
+
+
+def test_a_graph_that_makes_more_than_its_manifest_says(
+    tiny_models: dict[str, Model], picture: Picture, tmp_path: Path
+) -> None:
+    """What a recurrent decoder remembers is counted by the graph, not by the manifest."""
+    folder = tmp_path / "bundle"
+    library.export_model(tiny_models["toderici"], folder, "onnx")
+    manifest = json.loads((folder / "bundle.json").read_text())
+    first = folder / manifest["graphs"]["decoder"][0]["file"]
+    model = onnx.load(first, load_external_data=False)
+    model.graph.output.append(model.graph.output[-1])
+    model.graph.output[-1].name = model.graph.node[-1].input[0]
+    forge(folder, first.name, model.SerializeToString())
+    codec = library.load_codec(folder)
+    with pytest.raises(BundleError, match=r"arrays where its manifest says|cannot run"):
+        codec.decode(codec.encode(picture(32, 32)))

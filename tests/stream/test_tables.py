@@ -92,6 +92,8 @@ def test_damage_is_refused(tables: Tables) -> None:
     damaged(1, lambda reaches: np.array([-1, 4], np.int32))
     damaged(1, lambda reaches: reaches[:1])
     damaged(0, lambda centres: centres[:1])
+    damaged(0, lambda centres: centres + np.int32(1 << 20))  # farther than an escape can say
+    damaged(0, lambda centres: centres - np.int32((1 << 31) - 10))
 
 
 def test_an_even_number_of_symbols_has_no_centre() -> None:

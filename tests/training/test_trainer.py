@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -536,3 +537,35 @@ def test_two_processes_train_one_network(photos: list[Path], tmp_path: Path) -> 
     assert all(0 < np.abs(move).max() < 1e-3 for move in moved)  # Adam's first step: the rate
     other = np.sign(moved[0]) != np.sign(moved[1])
     assert 0.05 < other.mean() < 0.95
+
+
+def test_a_run_that_was_finished_says_nothing_of_a_loss(run: Run, tmp_path: Path) -> None:
+    told: list[Any] = []
+    first = run(tmp_path, 2)
+    before = (tmp_path / "state.ckpt").read_bytes()
+    again = run(tmp_path, 2, resume=True, on_progress=told.append)
+    assert told == []
+    assert again.step == 2 and again.validation == first.validation
+    assert (tmp_path / "state.ckpt").read_bytes() == before
+
+
+def test_an_interrupted_run_is_saved_behind_its_step(run: Run, tmp_path: Path) -> None:
+    """Ctrl-C at the beginning of the third step: that one is done, and the run goes on from it."""
+    real = Trainer._one_step
+
+    def one_step(self: Trainer, batch: Any) -> Any:
+        if self.step == 2:
+            signal.raise_signal(signal.SIGINT)
+        return real(self, batch)
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Trainer, "_one_step", one_step)
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path, 6, linear_steps=0, ema_decay=0.5)
+    assert signal.getsignal(signal.SIGINT) is before
+    assert torch.load(tmp_path / "state.ckpt", weights_only=True)["step"] == 3
+    resumed = run(tmp_path, 6, linear_steps=0, ema_decay=0.5, resume=True)
+    alone = run(tmp_path / "alone", 6, linear_steps=0, ema_decay=0.5)
+    for name, tensor in state_of(alone).items():
+        torch.testing.assert_close(state_of(resumed)[name], tensor)

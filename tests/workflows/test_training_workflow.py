@@ -118,3 +118,12 @@ def test_the_verb_says_one_line_of_what_is_wrong(photos: list[Path], tmp_path: P
         " ".join(done.stderr.split())
     )
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("minutes", [float("nan"), float("inf"), -1.0])
+def test_minutes_that_never_end(
+    tiny_run: TrainingConfig, photos: list[Path], tmp_path: Path, minutes: float
+) -> None:
+    with pytest.raises(UsageError, match="--minutes takes a finite number"):
+        train_model(tiny_run, photos, tmp_path / "out", minutes=minutes)
+    assert not (tmp_path / "out").exists()

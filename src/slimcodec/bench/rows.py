@@ -11,15 +11,18 @@ import csv
 import hashlib
 import io
 import json
+import math
 import sqlite3
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from slimcodec.atomic import write_atomically
 from slimcodec.errors import SlimcodecError
+from slimcodec.settings import is_of
 from slimcodec.showing import line
 
 __all__ = ["Row", "RowStore", "rows_to_tsv"]
@@ -74,6 +77,29 @@ class Row:
     machine: Mapping[str, Any] = field(default_factory=dict)
     steps_ms: Mapping[str, Sequence[float]] = field(default_factory=dict)
     base: str = ""
+
+    @classmethod
+    def from_dict(cls, values: Any) -> Row:
+        """From plain values, which anyone may have written.
+
+        Raises:
+            ValueError: when they are no row, naming the field.
+        """
+        try:
+            row = cls(**values)
+        except TypeError as error:
+            raise ValueError(str(error)) from error
+        types = get_type_hints(cls)
+        for name, kind in types.items():
+            # Equal pictures have infinitely many dB.
+            largest = math.inf if name == "metrics" else sys.float_info.max
+            if not is_of(getattr(row, name), kind, largest=largest):
+                raise ValueError(f"{name} is {getattr(row, name)!r:.40}")
+        if min(row.height, row.width, row.stream_bytes) < 1:
+            raise ValueError(
+                f"{row.stream_bytes} bytes of {row.width}x{row.height} pixels are no picture"
+            )
+        return row
 
     def __repr__(self) -> str:
         times = f"encode {self.encode_ms:.1f} ms, decode {self.decode_ms:.1f} ms"
@@ -138,7 +164,7 @@ class RowStore:
             "GROUP BY variant) ON variant = v ORDER BY first, quality, image"
         )
         with self._sound():
-            rows = [Row(**json.loads(data)) for (data,) in self._db.execute(query)]
+            rows = [Row.from_dict(json.loads(data)) for (data,) in self._db.execute(query)]
         yield from rows
 
     @contextmanager

@@ -36,13 +36,14 @@ from slimcodec.bench.measure import Candidate
 from slimcodec.bench.same_size import SameSize
 from slimcodec.errors import ConfigError, SlimcodecError
 from slimcodec.model_file import Model, save
-from slimcodec.settings import read_toml, refuse_unknown
+from slimcodec.settings import is_of, read_toml, refuse_unknown
 from slimcodec.showing import line
 from slimcodec.shrink import Context, Recipe
 
 __all__ = ["Study", "Variant"]
 
 DEFAULT_METRICS = ("ssim", "ms-ssim", "psnr", "lpips", "delta-e")
+_FIGURES = Mapping[str, float]
 _KEYS = {
     "name", "title", "codec", "quality", "metrics", "repeats", "columns", "notes", "variant",
     "published_source", "figure",
@@ -245,6 +246,10 @@ def _variant(table: Any, place: str) -> Variant:
             registry.runtimes.target(runtime)
         except SlimcodecError as error:
             raise ConfigError(f"{place}, runtime", str(error)) from error
+    if not is_of(table.get("published", {}), _FIGURES):
+        raise ConfigError(place, f"published is a table of numbers, got {table['published']!r:.60}")
+    if not is_of(table.get("same_size_as"), str | None):
+        raise ConfigError(place, f"same_size_as names a variant, got {table['same_size_as']!r:.60}")
     if table.get("same_size_as") is not None and (codec is None or recipe.passes):
         raise ConfigError(place, "same_size_as goes with a peer: say its codec, and no passes")
     return Variant(
@@ -271,6 +276,8 @@ def _check_types(values: Mapping[str, Any], where: str) -> None:
     repeats = values.get("repeats", 1)
     if not isinstance(repeats, int) or isinstance(repeats, bool) or repeats < 1:
         raise ConfigError(where, f"repeats must be a whole number from 1, got {repeats!r}")
+    if not is_of(values.get("figure", {}), Mapping[str, Any]):
+        raise ConfigError(where, f"figure is a table, got {values['figure']!r:.60}")
     for key in ("metrics", "columns", "notes"):
         listed = values.get(key, [])
         if not isinstance(listed, list) or not all(isinstance(item, str) for item in listed):

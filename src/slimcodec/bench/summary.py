@@ -133,11 +133,11 @@ def _point(group: Sequence[Row]) -> Point:
 
 
 def _mean_steps(group: Sequence[Row]) -> dict[str, list[float]]:
-    """Of the parts that every image has steps for, in the order of the first row."""
+    """Of the parts that every image has as many steps for, in the order of the first row."""
     means = {}
     for name in group[0].steps_ms:
         steps = [row.steps_ms[name] for row in group if name in row.steps_ms]
-        if len(steps) == len(group):
+        if len(steps) == len(group) and len(set(map(len, steps))) == 1:
             means[name] = [fmean(each) for each in zip(*steps, strict=True)]
     return means
 

@@ -8,8 +8,10 @@ from typing import Annotated
 import typer
 
 from slimcodec.cli.options import Json, Out
+from slimcodec.errors import naming_extra
 
 
+@naming_extra("the search", "search")
 def search(
     codec: Annotated[str, typer.Argument(help="A built-in model by name, or a model file.")],
     calibration: Annotated[

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from slimcodec.cli.options import Json, Out
+from slimcodec.errors import naming_extra
 
 if TYPE_CHECKING:
     from slimcodec.explore.sensitivity_rows import Cost, Setup
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+@naming_extra("measuring what layers cost", "torch")
 def sensitivity(
     codec: Annotated[str, typer.Argument(help="A built-in model by name, or a model file.")],
     calibration: Annotated[

@@ -8,11 +8,11 @@ digest however often it is thawed and frozen.
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from slimcodec.errors import UsageError
+from slimcodec.settings import is_of
 
 __all__ = ["from_plain", "later", "to_plain"]
 
@@ -57,29 +57,9 @@ def from_plain(kind: type[C], values: Mapping[str, Any], what: str) -> C:
     frozen = {key: _frozen(value) for key, value in values.items()}
     types = get_type_hints(kind)
     for key, value in frozen.items():
-        if not _is_of(value, types[key]):
+        if not is_of(value, types[key], whole=range(_MOST + 1)):
             raise UsageError(f"{key} must be {_told(types[key])}, got {value!r:.80}")
     return kind(**frozen)
-
-
-def _is_of(value: Any, kind: Any) -> bool:
-    if kind is int:
-        return type(value) is int and 0 <= value <= _MOST
-    if kind is float:
-        return type(value) in (int, float) and -math.inf < value < math.inf
-    if get_origin(kind) is Literal:
-        return isinstance(value, str) and value in get_args(kind)
-    if get_origin(kind) is tuple:
-        return isinstance(value, tuple) and len(value) <= _MOST and _are_of(value, get_args(kind))
-    if get_args(kind):  # a union
-        return any(_is_of(value, own) for own in get_args(kind))
-    return type(value) is kind
-
-
-def _are_of(values: tuple[Any, ...], kinds: tuple[Any, ...]) -> bool:
-    if kinds[-1] is Ellipsis:
-        kinds = kinds[:1] * len(values)
-    return len(values) == len(kinds) and all(map(_is_of, values, kinds))
 
 
 def _told(kind: Any) -> str:

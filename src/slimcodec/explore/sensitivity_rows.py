@@ -19,14 +19,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, get_type_hints
 
 from slimcodec.atomic import write_atomically
 from slimcodec.errors import SlimcodecError, UsageError
+from slimcodec.settings import is_of
 
 __all__ = ["Change", "Cost", "Kind", "Row", "RowFile", "Setup", "Subject", "costs_of", "read_rows"]
 
 Kind = Literal["bits", "zeros", "channels", "block"]
+D = TypeVar("D")
 
 UNSHRUNK = "unshrunk"
 """Stands where a row of a changed network names its kind."""
@@ -106,8 +108,8 @@ class Setup:
         """The inverse of ``to_line``."""
         values = json.loads(line)
         values["qualities"] = tuple(values["qualities"])
-        values["subjects"] = tuple(Subject(**own) for own in values["subjects"])
-        return cls(**values)
+        values["subjects"] = tuple(_checked(Subject(**own)) for own in values["subjects"])
+        return _checked(cls(**values))
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,17 @@ class Row:
         values = json.loads(line)
         for name in ("rate_bpp", "distortion_bpp"):
             values[name] = tuple(values[name])
-        return cls(**values)
+        return _checked(cls(**values))
+
+
+def _checked(made: D) -> D:
+    """Raise ``ValueError`` where a field is of another type than it should be."""
+    for name, kind in get_type_hints(type(made)).items():
+        value = getattr(made, name)
+        sound = kind == tuple[Subject, ...] or is_of(value, kind)
+        if not sound:
+            raise ValueError(f"{name} is {value!r:.40}")
+    return made
 
 
 class RowFile:
@@ -197,11 +209,23 @@ def read_rows(path: Path) -> tuple[Setup, list[Row]]:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise SlimcodecError(f"{path} cannot be read: {(error.strerror or '').lower()}") from error
+    except UnicodeError as error:
+        raise SlimcodecError(f"{path} holds no rows of `slimcodec sensitivity`: {error}") from error
     first, *lines = text[: text.rfind("\n") + 1].splitlines() or [""]
     try:
-        return Setup.from_line(first), [Row.from_line(line) for line in lines]
-    except (ValueError, KeyError, TypeError) as error:
+        setup, rows = Setup.from_line(first), [Row.from_line(line) for line in lines]
+        for number, row in enumerate(rows, 2):
+            _check_rates(row, setup, number)
+        return setup, rows
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise SlimcodecError(f"{path} holds no rows of `slimcodec sensitivity`: {error}") from error
+
+
+def _check_rates(row: Row, setup: Setup, number: int) -> None:
+    """Rates and distortions of each quality, and rates above 0, as they are divided by."""
+    lengths = {len(row.rate_bpp), len(row.distortion_bpp)}
+    if lengths != {len(setup.qualities)} or not all(rate > 0 for rate in row.rate_bpp):
+        raise ValueError(f"line {number} has no rate and distortion of each quality")
 
 
 def _line(row: Row) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slimcodec import registry
-from slimcodec.errors import ModelFileError
+from slimcodec.errors import ModelFileError, naming_extra
 from slimcodec.quantization import Quantization
 from slimcodec.showing import html_table, line, short_digest
 from slimcodec.types import FAITHFUL, NATURAL, Image
@@ -132,6 +132,7 @@ def _is_plain(value: object) -> bool:
     return isinstance(value, str | int | float)
 
 
+@naming_extra("making a model of a network", "torch")
 def freeze_network(
     network: Any,
     *,
@@ -181,6 +182,7 @@ def freeze_network(
     return dataclasses.replace(made, stream_id=made.coding.stream_id.hex())
 
 
+@naming_extra("changing a model", "torch")
 def thaw_network(model: Model) -> Any:
     """The torch network of a model, in evaluation mode; its layers see their inputs rounded where
     the model says so."""

@@ -148,7 +148,11 @@ def open_file(path: Path, runtime: str | None = None) -> Codec:
     """
     own = registry.runtimes.get(runtime or DEFAULT)()
     known = known_file(path)
-    source: Source | None = None if known is None else own.kept(known.digest)
+    kept = None if known is None else own.kept(known.digest)
+    source: Source | None = kept
+    if kept is not None and known is not None:
+        told = (kept.model["stream_id"], kept.model["look"])
+        source = kept if told == (known.stream_id, known.look) else None
     if known is None or source is None:
         model = load(path)
         known = KnownFile(model.digest, file_bytes(path), model.stream_id, model.look)

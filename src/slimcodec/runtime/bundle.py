@@ -1,6 +1,6 @@
 """Bundles: a model as a folder that one runtime runs, with no torch anywhere near.
 
-    bundle.json           what it is, and the size and SHA-256 of every other file
+    bundle.json           what it is, the size and SHA-256 of every other file, and its own SHA-256
     GRAPH-N.onnx          a graph as it is called with N arrays; tensors outside, in
     weights.bin           shared by all graphs
     coding.safetensors    tables, integers and those weights that the codec's own glue computes with
@@ -29,6 +29,7 @@ from safetensors.numpy import save as to_bytes
 from slimcodec import registry
 from slimcodec.errors import BundleError, ModelFileError, SlimcodecError, UsageError
 from slimcodec.model_file import FAITHFUL, Contents, Model
+from slimcodec.model_file.layout import same
 from slimcodec.quantization import ActivationGrid, Quantization
 from slimcodec.runtime.manifest import (
     CODING,
@@ -40,6 +41,7 @@ from slimcodec.runtime.manifest import (
     GraphFile,
     Manifest,
     check_regular,
+    digest_of,
     read_manifest,
 )
 from slimcodec.showing import line, readable_bytes, short_digest
@@ -51,6 +53,7 @@ __all__ = [
     "check_graph",
     "check_place",
     "is_bundle",
+    "is_made_of",
     "open_bundle",
     "write_bundle",
 ]
@@ -69,6 +72,7 @@ class Bundle:
         grids: of quantized weights and activations, plain values, for telling people.
         inputs: the same of activations, as grids.
         files: name to SHA-256 of every file but the manifest.
+        digest: of the manifest, and so of the bundle.
         bytes: of all its files.
         kept: whether it lies in the cache folder, made of the model by this machine.
     """
@@ -81,6 +85,7 @@ class Bundle:
     grids: Mapping[str, Any]
     inputs: Mapping[str, ActivationGrid]
     files: Mapping[str, str]
+    digest: str
     bytes: int
     kept: bool = False
 
@@ -133,6 +138,7 @@ def open_bundle(folder: Path, *, kept: bool = False) -> Bundle:
         manifest.grids,
         manifest.inputs,
         {name: facts.sha256 for name, facts in manifest.files.items()},
+        manifest.digest,
         size,
         kept,
     )
@@ -196,25 +202,14 @@ def write_bundle(
     Raises:
         UsageError: when something else is there.
     """
-    family = registry.families.get(model.family)
-    own = tuple(family.coding_weights)
-    grids = {k: v for k, v in model.quantization.weights.items() if k.startswith(own)}
-    weights = {k: v for k, v in model.weights.items() if k.startswith(own)}
-    contents = Contents(weights, grids, model.frozen)
+    contents = _coding_contents(model)
     tensors = {name: contents.tensor(name) for name in contents.names()}
     # Not its own way to write files: that makes them readable by their owner alone.
     (source / CODING).write_bytes(to_bytes(tensors))
     manifest = {
         "format": FORMAT,
         "runtime": runtime,
-        "model": {
-            "name": model.name,
-            "family": model.family,
-            "config": dict(model.config),
-            "stream_id": model.stream_id,
-            "look": model.look or FAITHFUL,
-            "digest": model.digest,
-        },
+        "model": _facts_of(model),
         "graphs": {
             name: [
                 {"file": way.file, **{key: list(getattr(way, key)) for key in WAY_KEYS}}
@@ -222,13 +217,45 @@ def write_bundle(
             ]
             for name, ways in graphs.items()
         },
-        "steps": {name: grid.to_dict() for name, grid in grids.items()},
+        "steps": {name: grid.to_dict() for name, grid in contents.grids.items()},
         "grids": model.quantization.to_dict(),
         "files": {path.name: _facts(path) for path in sorted(source.iterdir())},
     }
-    text = json.dumps(manifest, indent=1)
+    text = json.dumps({**manifest, "digest": digest_of(manifest)}, indent=1)
     (source / MANIFEST).write_text(text, encoding="utf-8")
     _move(source, folder)
+
+
+def _facts_of(model: Model) -> dict[str, Any]:
+    """What a manifest says of the model."""
+    return {
+        "name": model.name,
+        "family": model.family,
+        "config": dict(model.config),
+        "stream_id": model.stream_id,
+        "look": model.look or FAITHFUL,
+        "digest": model.digest,
+    }
+
+
+def _coding_contents(model: Model) -> Contents:
+    """Of a model, what the codec's glue computes with."""
+    own = tuple(registry.families.get(model.family).coding_weights)
+    grids = {k: v for k, v in model.quantization.weights.items() if k.startswith(own)}
+    weights = {k: v for k, v in model.weights.items() if k.startswith(own)}
+    return Contents(weights, grids, model.frozen)
+
+
+def is_made_of(bundle: Bundle, model: Model) -> bool:
+    """Whether all that a bundle says of its model is so, tables and integers included. What its
+    graphs compute is not asked."""
+    ours, theirs = _coding_contents(model), bundle.contents
+    return (
+        bundle.model == _facts_of(model)
+        and bundle.grids == model.quantization.to_dict()
+        and set(ours.names()) == set(theirs.names())
+        and all(same(ours.tensor(name), theirs.tensor(name)) for name in ours.names())
+    )
 
 
 def check_place(folder: Path) -> None:

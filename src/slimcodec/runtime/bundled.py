@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from numpy.typing import NDArray
 
+from slimcodec.errors import BundleError
 from slimcodec.machine import available_cores, tune_allocator
 from slimcodec.model_file import Model
 from slimcodec.runtime.base import Graph, Operator, Source, failure, glue
@@ -97,12 +98,12 @@ class BundleRuntime:
         """The bundle itself, or one made of a model."""
         if isinstance(source, Bundle):
             return source
-        return self.kept(source.digest) or self._made(source)
+        return kept_bundle(source.digest, self.name, source) or self._made(source)
 
     def _made(self, model: Model) -> Bundle:
         from slimcodec.runtime.graphs.bundling import export
 
-        return keep_bundle(model.digest, self.name, lambda place: export(model, type(self), place))
+        return keep_bundle(model, self.name, lambda place: export(model, type(self), place))
 
     def _ways(self, bundle: Bundle, *, profiled: bool) -> dict[str, _Ways]:
         return {
@@ -134,6 +135,11 @@ class _Way:
             out = self._ready().run(arrays)
         except self.runtime.problems() as error:
             raise failure(self.runtime.name, self.file.file, error) from error
+        if len(out) != len(self.file.outputs):
+            raise BundleError(
+                f"{self.bundle.folder / self.file.file} makes {len(out)} arrays where its manifest "
+                f"says {len(self.file.outputs)}; export the model again"
+            )
         return out[0] if len(out) == 1 else tuple(out)
 
     def _ready(self) -> LoadedGraph:

@@ -24,10 +24,11 @@ from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
-from slimcodec.atomic import write_atomically
+from slimcodec.atomic import folder_aside, write_atomically
 from slimcodec.errors import BundleError, SlimcodecError
 from slimcodec.machine import cpu_flags, cpu_name
-from slimcodec.runtime.bundle import Bundle, open_bundle
+from slimcodec.model_file import Model
+from slimcodec.runtime.bundle import Bundle, is_made_of, open_bundle
 
 __all__ = [
     "KnownFile",
@@ -41,7 +42,7 @@ __all__ = [
 
 T = TypeVar("T")
 
-_VERSION = 10
+_VERSION = 11
 """Of what export writes; raised when the same model comes to give other graphs."""
 
 
@@ -97,39 +98,41 @@ def remember_file(path: Path, files: Sequence[Path], known: KnownFile) -> None:
             write_atomically(_record(path), json.dumps(record).encode())
 
 
-def kept_bundle(digest: str, runtime: str) -> Bundle | None:
+def kept_bundle(digest: str, runtime: str, model: Model | None = None) -> Bundle | None:
     """The bundle of a model that was made before, if it is there and sound.
 
     Args:
         digest: of the model, in hex.
         runtime: what the bundle is for.
+        model: what it must be made of, where that was read.
     """
     try:
         bundle = open_bundle(_place(digest, runtime), kept=True)
     except BundleError:
         return None
-    return bundle if bundle.model["digest"] == digest else None
+    sound = bundle.model["digest"] == digest and bundle.runtime == runtime
+    return bundle if sound and (model is None or is_made_of(bundle, model)) else None
 
 
-def keep_bundle(digest: str, runtime: str, make: Callable[[Path], None]) -> Bundle:
+def keep_bundle(model: Model, runtime: str, make: Callable[[Path], None]) -> Bundle:
     """Make a bundle and keep it.
 
     Args:
-        digest: of the model, in hex.
+        model: what it is made of.
         runtime: what the bundle is for.
         make: writes it to a folder, whole or not at all.
     """
-    place = _place(digest, runtime)
+    place = _place(model.digest, runtime)
     with _MAKING:
         # Another thread may have been faster, and what it made may be in use.
-        if (found := kept_bundle(digest, runtime)) is not None:
+        if (found := kept_bundle(model.digest, runtime, model)) is not None:
             return found
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
             make(place)
         except (OSError, SlimcodecError):
             # Another process may have been faster; else nothing can be kept there.
-            if (found := kept_bundle(digest, runtime)) is not None:
+            if (found := kept_bundle(model.digest, runtime, model)) is not None:
                 return found
             place = Path(_passing().name) / place.name
             if not place.exists():
@@ -160,17 +163,14 @@ def kept_work(
     name = hashlib.sha256(repr((facts, (cpu_name(), *cpu_flags()))).encode()).hexdigest()[:32]
     if _sound(work / name):
         return load(work / name)
-    aside = work / f".slimcodec-{os.urandom(6).hex()}"
     try:
-        aside.mkdir()
-        made = make(aside)
-        _keep(aside, work / name)
-        return made
+        with folder_aside(work) as aside:
+            made = make(aside)
+            _keep(aside, work / name)
+            return made
     except OSError:
         # A disk that is full, for example; the graph runs without.
         return make(None)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def kept_folder(name: str) -> Path | None:

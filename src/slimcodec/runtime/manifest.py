@@ -2,11 +2,14 @@
 
 A bundle is a folder that anyone may have written. So a manifest is believed as little as a stream:
 what it says must be of the types that it should be, its files are plain names of files in the
-folder, each with size and digest, and nothing is loaded that is not among them.
+folder, each with size and digest, and nothing is loaded that is not among them. It has a digest of
+its own, which with those of the files in it covers the bundle: damage is told from what was
+written, though not a forger from an author.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import stat
@@ -28,10 +31,11 @@ __all__ = [
     "GraphFile",
     "Manifest",
     "check_regular",
+    "digest_of",
     "read_manifest",
 ]
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST, WEIGHTS, CODING = "bundle.json", "weights.bin", "coding.safetensors"
 WAY_KEYS = ("inputs", "outputs", "layers")
 _MODEL_TEXTS = ("name", "family", "stream_id", "look", "digest")
@@ -77,6 +81,7 @@ class Manifest:
     grids: Mapping[str, Any]
     inputs: Mapping[str, ActivationGrid]
     files: Mapping[str, FileFacts]
+    digest: str
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -98,11 +103,23 @@ def read_manifest(folder: Path) -> Manifest:
         found = values.get("format") if isinstance(values, dict) else None
         raise BundleError(f"{path} has format {found!r:.40}, this slimcodec reads {FORMAT}")
     try:
-        return _read(values)
+        manifest = _read(values)
     except _Fault as fault:
         raise BundleError(f"{path}: {fault}; export the model again") from fault
     except ModelFileError as error:
         raise BundleError(f"{path}: {error}") from error
+    if manifest.digest != digest_of(values):
+        raise BundleError(
+            f"{path} was altered after it was written: its digest does not match; export the model "
+            "again"
+        )
+    return manifest
+
+
+def digest_of(values: Mapping[str, Any]) -> str:
+    """Of a manifest, and by the digests in it of every file: SHA-256 in hex of all but itself."""
+    rest = {key: value for key, value in values.items() if key != "digest"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
 def check_regular(path: Path) -> int:
@@ -145,7 +162,8 @@ def _read(values: Mapping[str, Any]) -> Manifest:
         _grid_of_weights(grid)
     inputs = {name: ActivationGrid.from_dict(grid) for name, grid in _tables(grids, "activations")}
     steps = {name: _grid_of_weights(grid) for name, grid in _tables(values, "steps")}
-    return Manifest(_field(values, "runtime", str), model, graphs, steps, grids, inputs, files)
+    runtime, digest = _field(values, "runtime", str), _digest(_field(values, "digest", str))
+    return Manifest(runtime, model, graphs, steps, grids, inputs, files, digest)
 
 
 def _way(values: object) -> GraphFile:

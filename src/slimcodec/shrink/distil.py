@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from slimcodec.codecs.layers import groups
 from slimcodec.errors import UsageError
+from slimcodec.settings import is_of
 from slimcodec.shrink.learning import Learning, about, objective_settings
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from slimcodec.training.objectives import Objective
 
 __all__ = ["Distil"]
+
+_MOST_CACHED = 10**6
 
 _OBJECTIVE = "distillation"
 
@@ -66,9 +69,11 @@ class Distil(Learning):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if type(self.cached) is not int or self.cached < 0:
-            raise UsageError(f"cached must be a whole number from 0, got {self.cached!r}")
-        if type(self.feature_weight) not in (int, float) or not self.feature_weight >= 0:
+        if type(self.cached) is not int or not 0 <= self.cached <= _MOST_CACHED:
+            raise UsageError(
+                f"cached must be a whole number from 0 to {_MOST_CACHED}, got {self.cached!r}"
+            )
+        if not is_of(self.feature_weight, float) or not self.feature_weight >= 0:
             raise UsageError(f"feature_weight must be 0 or above, got {self.feature_weight!r}")
         smallest = objective_settings(self._objective()).smallest_crop
         if self.crop < smallest:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from slimcodec.errors import MissingExtraError, UnknownNameError, UsageError
 from slimcodec.images import find_images
 from slimcodec.quantization import WEIGHT_BITS
+from slimcodec.settings import is_of
 from slimcodec.shrink.judges import refuse_judges
 from slimcodec.shrink.prune_channels import PruneChannels
 from slimcodec.shrink.recipe import Context
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 __all__ = ["Learning", "about", "objective_settings"]
 
 CHECKPOINT_MINUTES = 1.0
+_CROPS = range(128, 4097)
+"""Pixels a side."""
 """What a kill may cost."""
 
 
@@ -98,22 +101,25 @@ class Learning:
     def __post_init__(self) -> None:
         for key in ("steps", "batch", "crop", "seed"):
             value = getattr(self, key)
-            if type(value) is not int or value < (0 if key == "seed" else 1):
-                raise UsageError(f"{key} must be a whole number above 0, got {value!r}")
+            least = 0 if key == "seed" else 1
+            if not is_of(value, int) or value < least:
+                raise UsageError(f"{key} must be a whole number from {least} on, got {value!r}")
         if type(self.grid_bits) is not int or self.grid_bits not in range(WEIGHT_BITS.stop):
             raise UsageError(
                 f"grid_bits must be a whole number from 0 to {WEIGHT_BITS.stop - 1}, got "
                 f"{self.grid_bits!r}"
             )
-        if self.crop % 64 or self.crop < 128:
-            raise UsageError(f"crop must be a multiple of 64 from 128 on, got {self.crop}")
-        if isinstance(self.learning_rate, bool) or not isinstance(self.learning_rate, int | float):
+        if self.crop % 64 or self.crop not in _CROPS:
+            raise UsageError(
+                f"crop must be a multiple of 64 from {_CROPS[0]} to {_CROPS[-1]}, got {self.crop}"
+            )
+        if not is_of(self.learning_rate, float):
             raise UsageError(f"learning_rate must be a number, got {self.learning_rate!r}")
         if not self.learning_rate > 0:
             raise UsageError(f"learning_rate must be above 0, got {self.learning_rate}")
         for key in ("parts", "holdout"):
-            if not all(isinstance(name, str) for name in getattr(self, key)):
-                raise UsageError(f"{key} takes a list of names, got {list(getattr(self, key))!r}")
+            if not is_of(getattr(self, key), tuple[str, ...]):
+                raise UsageError(f"{key} takes a list of names, got {getattr(self, key)!r:.80}")
         if not isinstance(self.fade, Mapping):
             raise UsageError(f"fade takes a table of what prune-channels takes, got {self.fade!r}")
         PruneChannels.from_settings(self.fade)
@@ -148,10 +154,12 @@ class Learning:
         return given
 
     def check(self, family: Family) -> None:
-        """Every named part must be one of the family's, and what fades must learn."""
+        """Every named part must be one of the family's, the numbers those of a run, and whatever
+        fades must learn."""
         for part in self.parts:
             if part not in family.parts:
                 raise UnknownNameError(f"part of {family.name}", part, family.parts)
+        self._schedule()
         pruning = PruneChannels.from_settings(self.fade)
         pruning.check(family)
         if still := pruning.touches(family) - set(self.learns(family)):
@@ -324,8 +332,10 @@ class Learning:
         return trainer
 
     def _schedule(self) -> Schedule:
-        from slimcodec.training import Schedule
-
+        try:
+            from slimcodec.training import Schedule
+        except ImportError as error:
+            raise MissingExtraError(f"the pass {self.name}", "train") from error
         return Schedule(
             steps=self.steps,
             batch=self.batch,

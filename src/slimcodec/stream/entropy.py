@@ -47,12 +47,9 @@ from numpy.typing import NDArray
 
 from slimcodec.errors import StreamError
 from slimcodec.stream.models import FLAGS, NEAR, Models, models_of, surprise, uniform
-from slimcodec.stream.tables import Tables
+from slimcodec.stream.tables import SYMBOL_LIMIT, Tables
 
 __all__ = ["SYMBOL_LIMIT", "SymbolDecoder", "SymbolEncoder"]
-
-SYMBOL_LIMIT = 1 << 20
-"""Symbols lie within ± this; the encoder clips what a broken network might send beyond."""
 
 _LENGTH_CODES = 22
 _NEAREST = (len(NEAR) - 1) // 2

@@ -15,9 +15,12 @@ from numpy.typing import NDArray
 
 from slimcodec.errors import ModelFileError
 
-__all__ = ["TOTAL", "Tables"]
+__all__ = ["SYMBOL_LIMIT", "TOTAL", "Tables"]
 
 TOTAL = 1 << 24
+SYMBOL_LIMIT = 1 << 20
+"""Symbols lie within ± this, and so do those of tables, or the way from one to the other would be
+longer than an escape can say; the encoder clips what a broken network might send beyond."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +42,7 @@ class Tables:
         sound = (
             self.centres.shape == self.reaches.shape
             and bool((self.reaches >= 0).all())
+            and bool((abs(self.centres.astype(np.int64)) + self.reaches <= SYMBOL_LIMIT).all())
             and int(sizes.sum()) == len(self.frequencies)
             and bool((self.frequencies > 0).all())
         )

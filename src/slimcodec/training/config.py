@@ -4,6 +4,7 @@ name."""
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,12 +12,15 @@ from typing import Any
 
 from slimcodec import registry
 from slimcodec.errors import ConfigError, TrainingError, UsageError
-from slimcodec.settings import read_toml, refuse_unknown
+from slimcodec.settings import read_toml, refuse_unknown, within
+from slimcodec.training.data import LARGEST_CROP, LARGEST_SCALE
 from slimcodec.training.objectives.settings import ObjectiveSettings, objective_of
 from slimcodec.training.schedule import Schedule
 from slimcodec.training.validation import SMALLEST_SIDE
 
 __all__ = ["TrainingConfig"]
+
+_FILE_NAME = re.compile(r"\w[\w+.-]{0,99}")
 
 
 @dataclass(frozen=True)
@@ -45,15 +49,20 @@ class TrainingConfig(Schedule):
     shape: Mapping[str, Any] = field(default_factory=dict)
     parts: tuple[str, ...] = field(default_factory=tuple)
     objective: ObjectiveSettings | None = None
-    crop: int = 192
-    largest_scale: float = 2.0
+    crop: int = within(192, SMALLEST_SIDE, LARGEST_CROP)
+    largest_scale: float = within(2.0, 1, LARGEST_SCALE)
     holdout: tuple[str, ...] = field(default_factory=tuple)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.crop % 64 or self.crop < SMALLEST_SIDE:
+        if self.crop % 64:
             raise UsageError(
                 f"crop must be a multiple of 64 from {SMALLEST_SIDE} on, got {self.crop}"
+            )
+        if not _FILE_NAME.fullmatch(self.name):
+            raise UsageError(
+                "name must be letters, digits and any of + - _ . behind the first, as it becomes "
+                f"the name of a file, got {self.name!r:.80}"
             )
         if self.objective is None:
             return
@@ -79,23 +88,13 @@ class TrainingConfig(Schedule):
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], where: str) -> TrainingConfig:
-        """Check names and types against the fields; ``where`` names the source in errors."""
-        known = {f.name: f for f in dataclasses.fields(cls)}
-        settings: dict[str, Any] = {}
-        refuse_unknown(values, known, where)
-        defaults = cls()
-        for key, value in values.items():
-            default = getattr(defaults, key)
-            if key == "objective":
-                value = objective_of(value, where)
-            elif isinstance(default, float) and type(value) is int:
-                value = float(value)
-            elif isinstance(default, tuple) and isinstance(value, list):
-                value = tuple(value)
-            if key != "objective" and type(value) is not type(default):
-                wanted, got = type(default).__name__, type(value).__name__
-                raise ConfigError(where, f"{key} must be {wanted}, got {got} {value!r}")
-            settings[key] = value
+        """From TOML's values; ``where`` names the source in errors."""
+        refuse_unknown(values, [field.name for field in dataclasses.fields(cls)], where)
+        settings: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
+        }
+        if "objective" in settings:
+            settings["objective"] = objective_of(settings["objective"], where)
         try:
             return cls(**settings)
         except UsageError as error:

@@ -23,12 +23,26 @@ from PIL import Image as PillowImage
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from slimcodec.errors import TrainingError
+from slimcodec.errors import TrainingError, UsageError
 from slimcodec.images import open_picture, read_image
 from slimcodec.training.validation import Validation
 from slimcodec.types import Image
 
-__all__ = ["Crops", "Photographs", "Samples", "batches", "sample_blocks", "smallest_side"]
+__all__ = [
+    "LARGEST_CROP",
+    "LARGEST_SCALE",
+    "Crops",
+    "Photographs",
+    "Samples",
+    "batches",
+    "sample_blocks",
+    "smallest_side",
+]
+
+
+LARGEST_CROP = 4096
+"""Pixels a side."""
+LARGEST_SCALE = 64.0
 
 
 @runtime_checkable
@@ -56,8 +70,12 @@ class Crops:
         crop: side in pixels.
         seed: decides order, place, scale and flip of every sample.
         largest_scale: a crop is taken from up to this many times its side and scaled down, which
-            shows the network finer texture than the photograph has at full size.
+            shows the network finer texture than the photograph has at full size; 1 or above.
         cache_bytes: decoded pixels kept in memory.
+
+    Raises:
+        TrainingError: when there is nothing to take crops from.
+        UsageError: on numbers that make no crops.
     """
 
     def __init__(
@@ -70,6 +88,11 @@ class Crops:
     ) -> None:
         if not paths:
             raise TrainingError("there are no photographs to train on")
+        if not (0 < crop <= LARGEST_CROP and seed >= 0 and 1 <= largest_scale <= LARGEST_SCALE):
+            raise UsageError(
+                f"crops take a side from 1 to {LARGEST_CROP}, a seed from 0 on and a scale from 1 "
+                f"to {LARGEST_SCALE:g}, got {crop}, {seed} and {largest_scale}"
+            )
         self.paths, self.crop, self.seed = list(paths), crop, seed
         self.largest_scale = largest_scale
         self._budget = cache_bytes

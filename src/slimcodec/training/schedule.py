@@ -7,12 +7,18 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from slimcodec.errors import UsageError
+from slimcodec.settings import check_settings, within
 
-__all__ = ["Schedule"]
+__all__ = ["LARGEST_RATE", "LARGEST_SEED", "MOST_CROPS", "Schedule"]
 
-_ABOVE_0 = ("steps", "batch", "learning_rate", "checkpoint_minutes")
-_PRECISIONS = ("auto", "32-true", "bf16-mixed")
+_STEPS, _MINUTES = 10**9, 1e9
+"""More than any run has."""
+MOST_CROPS = 4096
+"""Of a step; more than any memory holds."""
+LARGEST_SEED = 2**31 - 1
+"""A step's own seed is a product of it and the step's number, which must fit 63 bits."""
+LARGEST_RATE = 10.0
+"""Of learning: Adam goes about so far in one step, and weights are smaller than that."""
 
 
 @dataclass(frozen=True)
@@ -44,34 +50,26 @@ class Schedule:
         UsageError: on a value that makes no schedule.
     """
 
-    steps: int = 20_000
-    first_step: int = 0
-    linear_steps: int = 0
-    batch: int = 4
-    learning_rate: float = 5e-4
-    warmup_steps: int = 100
-    anneal_from: float = 0.65
-    final_rate: float = 0.02
-    anneal_minutes: float = 0.0
-    clip_norm: float = 1.0
-    ema_decay: float = 0.999
-    seed: int = 1
+    steps: int = within(20_000, 0, _STEPS, above=True)
+    first_step: int = within(0, 0, _STEPS)
+    linear_steps: int = within(0, 0, _STEPS)
+    batch: int = within(4, 0, MOST_CROPS, above=True)
+    learning_rate: float = within(5e-4, 0, LARGEST_RATE, above=True)
+    warmup_steps: int = within(100, 0, _STEPS)
+    anneal_from: float = within(0.65, 0, 1)
+    final_rate: float = within(0.02, 0, 1)
+    anneal_minutes: float = within(0.0, 0, _MINUTES)
+    clip_norm: float = within(1.0, 0, 1e9, above=True)
+    ema_decay: float = within(0.999, 0, 1)
+    seed: int = within(1, 0, LARGEST_SEED)
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
     tf32: bool = False
     record_steps: bool = True
-    checkpoint_minutes: float = 3.0
-    validate_minutes: float = 15.0
+    checkpoint_minutes: float = within(3.0, 0, _MINUTES, above=True)
+    validate_minutes: float = within(15.0, 0, _MINUTES, above=True)
 
     def __post_init__(self) -> None:
-        for key in _ABOVE_0:
-            if getattr(self, key) <= 0:
-                raise UsageError(f"{key} must be above 0, got {getattr(self, key)}")
-        if self.anneal_minutes < 0:
-            raise UsageError(f"anneal_minutes must be 0 or above, got {self.anneal_minutes}")
-        if self.precision not in _PRECISIONS:
-            raise UsageError(
-                f"precision must be auto, 32-true or bf16-mixed, got {self.precision!r}"
-            )
+        check_settings(self)
 
     @property
     def last_step(self) -> int:
@@ -92,7 +90,7 @@ class Schedule:
         """Warm-up, a constant stretch, then a cosine down to ``final_rate``."""
         done = self.done(step, seconds)
         warm = min(1.0, (step - self.first_step + 1) / max(1, self.warmup_steps))
-        if done <= self.anneal_from:
+        if done <= self.anneal_from or self.anneal_from == 1:
             return warm
         phase = min(1.0, (done - self.anneal_from) / (1 - self.anneal_from))
         return self.final_rate + (1 - self.final_rate) * 0.5 * (1 + math.cos(math.pi * phase))

@@ -23,7 +23,7 @@ from slimcodec.training.objectives import Draw, Objective
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-__all__ = ["Recorded", "Recording", "Step", "average_weights", "inputs"]
+__all__ = ["Recorded", "Recording", "Step", "average_weights", "inputs", "parameter_groups"]
 
 
 def inputs(batch: Mapping[str, Tensor], drawn: Draw) -> tuple[Float[Tensor, "b 3 h w"], Draw]:
@@ -179,3 +179,11 @@ class Recorded:
         if self._pool is None:
             self._pool = torch.cuda.graph_pool_handle()
         return Recording(self.step, image, draw, self._pool)
+
+
+def parameter_groups(network: Any, learning_rate: float) -> list[dict[str, Any]]:
+    """Of the optimizer: the network's own, or all of it at one rate."""
+    if hasattr(network, "parameter_groups"):
+        groups: list[dict[str, Any]] = network.parameter_groups(learning_rate)
+        return groups
+    return [{"params": list(network.parameters()), "lr": learning_rate}]

@@ -27,11 +27,12 @@ from torch import Tensor, nn
 from slimcodec.errors import TrainingError
 from slimcodec.machine import available_cores, tune_allocator
 from slimcodec.training.data import Photographs, batches
+from slimcodec.training.interrupt import noticing_interrupts
 from slimcodec.training.objectives import Objective
 from slimcodec.training.place import hardware, place
 from slimcodec.training.schedule import Schedule
 from slimcodec.training.state import STATE_FILE, load_into, load_weights, read_state, write_state
-from slimcodec.training.step import Recorded, Step, average_weights, inputs
+from slimcodec.training.step import Recorded, Step, average_weights, inputs, parameter_groups
 from slimcodec.training.watch import Progress, Watch, open_scalars, tell
 
 __all__ = ["Trained", "Trainer"]
@@ -143,7 +144,7 @@ class Trainer:
         on_gpu = fabric.device.type == "cuda"
         made: dict[str, torch.optim.Optimizer] = {
             "optimizer": torch.optim.Adam(
-                _groups(self.plain, schedule.learning_rate), fused=True, capturable=on_gpu
+                parameter_groups(self.plain, schedule.learning_rate), fused=True, capturable=on_gpu
             )
         }
         self.network, optimizer = fabric.setup(self.plain, made["optimizer"])
@@ -200,6 +201,7 @@ class Trainer:
         Raises:
             TrainingError: on a loss or weight that is no longer finite, or a loss that diverges
                 (the last good state stays).
+            KeyboardInterrupt: on Ctrl-C, behind the step that it falls into, with the state saved.
         """
         schedule, self.on_saved = self.schedule, on_saved
         last_step = schedule.last_step
@@ -208,38 +210,44 @@ class Trainer:
         self._tell = partial(tell, writer, on_progress if leads else lambda progress: None)
         self.plain.train()
         started = shown = saved = validated = ticked = 0.0
-        for batch in self._batches(last_step) if minutes != 0 else ():
-            if not started:  # photographs were decoded, loaders have begun
-                self.watch.start()
-                started = shown = saved = validated = ticked = time.monotonic()
-                if anneal_by is not None:
-                    left = max(anneal_by - started, 1e-3)  # 0 would be no clock at all
-                    left = self.fabric.broadcast(left + self.stretch_s)  # one rate for all
-                    self.schedule = schedule = replace(schedule, anneal_minutes=left / 60)
-            over = minutes is not None and ticked - started >= 60 * minutes
-            if self._agreed(over or schedule.done(self.step, self.stretch_s) >= 1):
-                break
-            before_step(self.step)
-            self.watch.add(self.step, self._one_step(batch))
-            self.step += 1
-            now = time.monotonic()
-            self._spend(now - ticked)
-            ticked = now
-            if now - saved >= 60 * schedule.checkpoint_minutes:
-                self._write_state()
-                saved = time.monotonic()
-            if now - validated >= 60 * schedule.validate_minutes:
-                self._tell(self._report(last_step, self._points()))
-                shown = validated = time.monotonic()
-            elif now - shown >= 5:
-                self._tell(self._report(last_step))
-                shown = now
+        with noticing_interrupts() as interrupted:
+            for batch in self._batches(last_step) if minutes != 0 else ():
+                if not started:  # photographs were decoded, loaders have begun
+                    self.watch.start()
+                    started = shown = saved = validated = ticked = time.monotonic()
+                    if anneal_by is not None:
+                        left = max(anneal_by - started, 1e-3)  # 0 would be no clock at all
+                        left = self.fabric.broadcast(left + self.stretch_s)  # one rate for all
+                        self.schedule = schedule = replace(schedule, anneal_minutes=left / 60)
+                over = minutes is not None and ticked - started >= 60 * minutes
+                if self._agreed(over or schedule.done(self.step, self.stretch_s) >= 1):
+                    break
+                if self._agreed(interrupted()):
+                    self._write_state()
+                    raise KeyboardInterrupt
+                before_step(self.step)
+                self.watch.add(self.step, self._one_step(batch))
+                self.step += 1
+                now = time.monotonic()
+                self._spend(now - ticked)
+                ticked = now
+                if now - saved >= 60 * schedule.checkpoint_minutes:
+                    self._write_state()
+                    saved = time.monotonic()
+                if now - validated >= 60 * schedule.validate_minutes:
+                    self._tell(self._report(last_step, self._points()))
+                    shown = validated = time.monotonic()
+                elif now - shown >= 5:
+                    self._tell(self._report(last_step))
+                    shown = now
         validation: Sequence[tuple[float, float]] = ()
         if minutes is None or minutes > 0:
-            self._write_state(last=True)
-            self._agreed(True)
+            if started:
+                self._write_state(last=True)
+                self._agreed(True)
             validation = self._points()
-            self._tell(self._report(last_step, validation))
+            if started:  # of a run that was at its end already there is nothing to tell
+                self._tell(self._report(last_step, validation))
         self.plain.load_state_dict(self.average)
         self._switch(False)
         return self._trained(self.plain.cpu(), validation)
@@ -389,11 +397,3 @@ class Trainer:
     def _mode(self) -> bool:
         """Which computation a step is, as far as the network's switch decides."""
         return bool(getattr(self.plain, "linear_only", False))
-
-
-def _groups(network: Any, learning_rate: float) -> list[dict[str, Any]]:
-    """Of the optimizer: the network's own, or all of it at one rate."""
-    if hasattr(network, "parameter_groups"):
-        groups: list[dict[str, Any]] = network.parameter_groups(learning_rate)
-        return groups
-    return [{"params": list(network.parameters()), "lr": learning_rate}]

@@ -128,7 +128,7 @@ class Watch:
             self._last = (loss, bpp, psnr_db, rate)
         loss, bpp, psnr_db, rate = self._last
         self.start()
-        left = (last_step - step) / rate if rate else math.inf
+        left = (last_step - step) / rate if rate else 0.0 if step >= last_step else math.inf
         return Progress(step, last_step, loss, bpp, psnr_db, rate, left, validation)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,9 +73,12 @@ def train_model(
         None in those of several processes that do not write.
 
     Raises:
-        UsageError: when ``out`` holds a run already, or a teacher does not fit.
+        UsageError: when ``out`` holds a run already, a teacher does not fit, or no time is that
+            long.
         TrainingError: see ``training.train``.
     """
+    if minutes is not None and not 0 <= minutes < math.inf:
+        raise UsageError(f"--minutes takes a finite number from 0 on, got {minutes}")
     if not resume and (out / STATE_FILE).exists():
         raise UsageError(f"{out} holds a run already; go on with --resume or name another --out")
     taught_by = None

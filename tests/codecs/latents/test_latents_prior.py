@@ -461,3 +461,17 @@ def test_identity_does_not_cover_what_integers_stand_for() -> None:
         name: array if name.endswith("bias") else array * 2 for name, array in one.weights.items()
     }
     assert replace(one, weights=other).prior().to_bytes() == one.prior().to_bytes()
+
+
+@pytest.mark.parametrize(
+    "thresholds", [[0, -(2**63), 2**63 - 1], [5, 4], [-(2**40), -(2**40) + 1], [], [0, 1 << 20]]
+)
+def test_thresholds_that_no_network_has(thresholds: list[int]) -> None:
+    """Differences of the first wrap, and look like an order."""
+    arrays = {
+        "grid.thresholds": np.array(thresholds, np.int64),
+        "grid.lowest": np.array([0], np.int32),
+        "grid.shifts": np.zeros((2, 3), np.int32),
+    }
+    with pytest.raises(ModelFileError, match="thresholds are not in order"):
+        ScaleGrid.from_arrays(arrays)

@@ -15,7 +15,7 @@ from slimcodec.codecs.hific.config import HificConfig, hific, hific_s
 from slimcodec.codecs.hific.layers import layers, narrowed, residual_blocks
 from slimcodec.codecs.latents import Coding, MeanScaleCodec, integer_sums
 from slimcodec.codecs.layers import Layer, rescalings
-from slimcodec.errors import CheckpointError, UnknownNameError
+from slimcodec.errors import CheckpointError, UnknownNameError, naming_extra
 from slimcodec.quantization import IntegerSum, Quantization
 
 if TYPE_CHECKING:
@@ -199,6 +199,7 @@ class HificFamily:
     ) -> MeanScaleCodec:
         return MeanScaleCodec(config, graphs, coding, **identity)
 
+    @naming_extra("reading a checkpoint", "torch")
     def read_checkpoint(self, paths: Sequence[Path]) -> HificNetwork:
         """A published checkpoint as a network; see ``checkpoint``."""
         import torch

@@ -64,6 +64,8 @@ OUTPUT_FRACTION = 10
 """Fractional bits of the scale net's outputs."""
 _MOST_OUTPUTS = 1 << 18
 """Of which so many are told apart: 256 units, as far as tables reach."""
+_FARTHEST = 1 << 30
+"""Outputs that are compared with; those of a network of 32 bits, less them, still fit."""
 
 
 @dataclass(frozen=True)
@@ -146,9 +148,11 @@ class ScaleGrid:
             ModelFileError: when they are no grid.
         """
         thresholds = arrays["grid.thresholds"].astype(np.int64, casting="same_kind")
-        # In order, and not so far apart that a table of all outputs would take memory.
-        ordered = thresholds.size and (np.diff(thresholds) >= 0).all()
-        if not ordered or int(thresholds[-1]) - int(thresholds[0]) > _MOST_OUTPUTS:
+        # In order, outputs of 32 bits all, and not so far apart that a table of all outputs would
+        # take memory. Differences of 64 bits could wrap.
+        ordered = thresholds.size and (thresholds[1:] >= thresholds[:-1]).all()
+        reached = ordered and thresholds[0] > -_FARTHEST and thresholds[-1] < _FARTHEST
+        if not reached or int(thresholds[-1]) - int(thresholds[0]) > _MOST_OUTPUTS:
             raise ModelFileError("the model's scale thresholds are not in order")
         shifts = arrays["grid.shifts"].astype(np.int32, casting="same_kind")
         return cls(thresholds, int(arrays["grid.lowest"].astype(np.int64)[0]), shifts)

@@ -17,7 +17,7 @@ from slimcodec.codecs.toderici.coding import TodericiCodec
 from slimcodec.codecs.toderici.config import TodericiConfig, toderici, toderici_s
 from slimcodec.codecs.toderici.layers import layers, narrowed
 from slimcodec.codecs.toderici.prior import Coding, integer_sums
-from slimcodec.errors import UnknownNameError
+from slimcodec.errors import UnknownNameError, naming_extra
 from slimcodec.quantization import IntegerSum, Quantization
 
 if TYPE_CHECKING:
@@ -194,6 +194,7 @@ class TodericiFamily:
     ) -> TodericiCodec:
         return TodericiCodec(config, graphs, coding, **identity)
 
+    @naming_extra("reading a checkpoint", "torch")
     def read_checkpoint(self, paths: Sequence[Path]) -> TodericiNetwork:
         """Three published checkpoints as a network; see ``checkpoint``."""
         from slimcodec.codecs.toderici.checkpoint import read_published

@@ -4,14 +4,13 @@ rewritten for the runtime; their weights in one file."""
 from __future__ import annotations
 
 import hashlib
-import secrets
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
 from slimcodec import registry
+from slimcodec.atomic import folder_aside
 from slimcodec.errors import SlimcodecError
 from slimcodec.graphs import ir
 from slimcodec.graphs.building import layers_of
@@ -50,36 +49,33 @@ def export(
     family = registry.families.get(model.family)
     config = family.config(model.config)
     ways = [(name, way) for name, every in family.signatures(config).items() for way in every]
-    source = folder.resolve().parent / f".slimcodec-{secrets.token_hex(6)}"
     try:
-        source.mkdir()
-        graphs: dict[str, list[GraphFile]] = {}
-        with (source / WEIGHTS).open("wb") as file:
-            pool = _Pool(file)
-            for done, (name, way) in enumerate(ways):
-                on_progress(done, len(ways), name)
-                graph = family.written(config, model.weights, name, way)
-                layers = tuple(layers_of(graph))
-                write_grids(
-                    graph,
-                    model.quantization,
-                    dequantize_behind_padding=runtime.dequantizes_behind_padding,
-                    wide_weights=runtime.multiplies_wide_weights,
-                )
-                for rewrite in runtime.rewrites():
-                    graph = rewrite(graph)
-                pool.move(graph)
-                file_name = f"{name}-{len(way.inputs)}.onnx"
-                save(graph, source / file_name)
-                graphs.setdefault(name, []).append(
-                    GraphFile(file_name, tuple(way.inputs), way.outputs, layers)
-                )
-        write_bundle(folder, source, model, runtime.name, graphs)
-        on_progress(len(ways), len(ways), "done")
+        with folder_aside(folder.resolve().parent) as source:
+            graphs: dict[str, list[GraphFile]] = {}
+            with (source / WEIGHTS).open("wb") as file:
+                pool = _Pool(file)
+                for done, (name, way) in enumerate(ways):
+                    on_progress(done, len(ways), name)
+                    graph = family.written(config, model.weights, name, way)
+                    layers = tuple(layers_of(graph))
+                    write_grids(
+                        graph,
+                        model.quantization,
+                        dequantize_behind_padding=runtime.dequantizes_behind_padding,
+                        wide_weights=runtime.multiplies_wide_weights,
+                    )
+                    for rewrite in runtime.rewrites():
+                        graph = rewrite(graph)
+                    pool.move(graph)
+                    file_name = f"{name}-{len(way.inputs)}.onnx"
+                    save(graph, source / file_name)
+                    graphs.setdefault(name, []).append(
+                        GraphFile(file_name, tuple(way.inputs), way.outputs, layers)
+                    )
+            write_bundle(folder, source, model, runtime.name, graphs)
+            on_progress(len(ways), len(ways), "done")
     except OSError as error:
         raise SlimcodecError(f"{folder} cannot be written: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(source, ignore_errors=True)
 
 
 @dataclass

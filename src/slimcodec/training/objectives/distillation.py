@@ -25,7 +25,7 @@ from slimcodec.errors import TrainingError
 from slimcodec.training.objectives.contract import Draw, Loss, psnr_db
 from slimcodec.training.objectives.features import Features, given
 from slimcodec.training.objectives.rate_distortion import RateDistortion
-from slimcodec.training.objectives.settings import ObjectiveSettings
+from slimcodec.training.objectives.settings import ObjectiveSettings, weight
 
 __all__ = ["Distillation", "DistillationSettings", "Lesson"]
 
@@ -54,8 +54,8 @@ class DistillationSettings(ObjectiveSettings):
     name: ClassVar[str] = "distillation"
     has_rate: ClassVar[bool] = False
     learns_from_a_teacher: ClassVar[bool] = True
-    teacher_weight: float = 1.0
-    ms_ssim_weight: float = 0.0
+    teacher_weight: float = weight(1.0)
+    ms_ssim_weight: float = weight(0.0)
 
     def build(self, shape: Any, teacher: nn.Module | None = None) -> Distillation:
         """See ``ObjectiveSettings``; a shape has ``lambdas``."""

@@ -26,7 +26,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from slimcodec.metrics import Lpips
 from slimcodec.training.objectives.contract import Draw, Loss, psnr_db
 from slimcodec.training.objectives.rate_distortion import coded_at, draw_qualities
-from slimcodec.training.objectives.settings import ObjectiveSettings
+from slimcodec.training.objectives.settings import ObjectiveSettings, weight
 from slimcodec.types import NATURAL
 
 __all__ = ["Discriminator", "Perception", "PerceptionSettings"]
@@ -45,9 +45,9 @@ class PerceptionSettings(ObjectiveSettings):
     name: ClassVar[str] = "perception"
     look: ClassVar[str] = NATURAL
     has_rate: ClassVar[bool] = False
-    distortion_weight: float = 150.0
-    lpips_weight: float = 0.0
-    adversarial_weight: float = 0.15
+    distortion_weight: float = weight(150.0)
+    lpips_weight: float = weight(0.0)
+    adversarial_weight: float = weight(0.15)
 
     def build(self, shape: Any, teacher: nn.Module | None = None) -> Perception:
         """See ``ObjectiveSettings``; a shape has ``lambdas``, ``latent_channels`` and

@@ -26,11 +26,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from slimcodec.errors import UsageError
 from slimcodec.metrics import Lpips
+from slimcodec.settings import within
+from slimcodec.stream import MAX_SECTIONS
 from slimcodec.training.objectives.contract import Alone, Draw, Loss, psnr_db
 from slimcodec.training.objectives.ms_ssim import MsSsimLoss
-from slimcodec.training.objectives.settings import ObjectiveSettings
+from slimcodec.training.objectives.settings import ObjectiveSettings, weight
 
 __all__ = ["Distortion", "Progressive", "ProgressiveSettings"]
 
@@ -79,17 +80,12 @@ class ProgressiveSettings(ObjectiveSettings):
     """
 
     name: ClassVar[str] = "progressive"
-    iterations: int = 0
-    window: int = 3
-    absolute_weight: float = 0.0
-    ms_ssim_weight: float = 0.0
-    lpips_weight: float = 0.0
-    rate_weight: float = 0.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not self.window:
-            raise UsageError("window must be above 0, got 0")
+    iterations: int = within(0, 0, MAX_SECTIONS)
+    window: int = within(3, 0, MAX_SECTIONS, above=True)
+    absolute_weight: float = weight(0.0)
+    ms_ssim_weight: float = weight(0.0)
+    lpips_weight: float = weight(0.0)
+    rate_weight: float = weight(0.0)
 
     def in_brief(self) -> ProgressiveSettings:
         """One of two iterations has a gradient."""

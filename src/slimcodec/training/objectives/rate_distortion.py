@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from slimcodec.training.objectives.contract import Alone, Draw, Loss, psnr_db
 from slimcodec.training.objectives.ms_ssim import MsSsimLoss
-from slimcodec.training.objectives.settings import ObjectiveSettings
+from slimcodec.training.objectives.settings import ObjectiveSettings, weight
 
 __all__ = ["RateDistortion", "RateDistortionSettings", "coded_at", "draw_qualities"]
 
@@ -50,7 +50,7 @@ class RateDistortionSettings(ObjectiveSettings):
     """
 
     name: ClassVar[str] = "rate-distortion"
-    ms_ssim_weight: float = 0.0
+    ms_ssim_weight: float = weight(0.0)
 
     def build(self, shape: Any, teacher: nn.Module | None = None) -> RateDistortion:
         """See ``ObjectiveSettings``; a shape has ``lambdas``."""

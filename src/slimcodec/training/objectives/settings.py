@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from slimcodec import registry
-from slimcodec.errors import ConfigError, SlimcodecError, UnknownNameError, UsageError
+from slimcodec.errors import ConfigError, SlimcodecError, UnknownNameError
+from slimcodec.settings import check_settings, fitting, within
 from slimcodec.types import FAITHFUL
 
 if TYPE_CHECKING:
@@ -24,7 +25,15 @@ if TYPE_CHECKING:
 
     from slimcodec.training.objectives.contract import Objective
 
-__all__ = ["SMALLEST_MS_SSIM_CROP", "ObjectiveSettings", "objective_of"]
+__all__ = ["SMALLEST_MS_SSIM_CROP", "ObjectiveSettings", "objective_of", "weight"]
+
+_HEAVIEST = 1e9
+
+
+def weight(default: float) -> Any:
+    """A field that says how much a term of a loss weighs."""
+    return within(default, 0, _HEAVIEST)
+
 
 SMALLEST_MS_SSIM_CROP = 192
 """Of multiples of 64 the first whose fifth scale still holds the window of 11."""
@@ -32,7 +41,7 @@ SMALLEST_MS_SSIM_CROP = 192
 
 @dataclass(frozen=True)
 class ObjectiveSettings:
-    """What is common to all; every setting is a number of 0 or above.
+    """What is common to all; every setting is a number in a range of its own (``weight``).
 
     Attributes:
         name: in ``registry.objectives``.
@@ -41,7 +50,7 @@ class ObjectiveSettings:
         learns_from_a_teacher: whether ``build`` must be given one.
 
     Raises:
-        UsageError: on a setting of another type, or below 0.
+        UsageError: on a setting of another type, or beyond its range.
     """
 
     name: ClassVar[str]
@@ -50,9 +59,7 @@ class ObjectiveSettings:
     learns_from_a_teacher: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value = _fitting(field.name, type(field.default), getattr(self, field.name))
-            object.__setattr__(self, field.name, value)
+        check_settings(self)
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> ObjectiveSettings:
@@ -62,11 +69,11 @@ class ObjectiveSettings:
             UnknownNameError: on a setting that the objective does not have, with near ones.
             UsageError: see the class.
         """
-        kinds = {field.name: type(field.default) for field in dataclasses.fields(cls)}
+        known = [field.name for field in dataclasses.fields(cls)]
         for key in settings:
-            if key not in kinds:
-                raise UnknownNameError(f"setting of the objective {cls.name}", key, kinds)
-        return cls(**{key: _fitting(key, kinds[key], value) for key, value in settings.items()})
+            if key not in known:
+                raise UnknownNameError(f"setting of the objective {cls.name}", key, known)
+        return cls(**fitting(cls, settings))
 
     def settings(self) -> dict[str, Any]:
         """The inverse of ``from_settings``."""
@@ -94,16 +101,6 @@ class ObjectiveSettings:
             MissingWeightsError: when LPIPS is a term and its weights are not on this machine.
         """
         raise NotImplementedError
-
-
-def _fitting(key: str, kind: type[Any], value: Any) -> Any:
-    if kind is float and type(value) is int:
-        value = float(value)
-    if type(value) is not kind:
-        raise UsageError(f"{key} must be {kind.__name__}, got {type(value).__name__} {value!r}")
-    if value < 0:
-        raise UsageError(f"{key} must be 0 or above, got {value}")
-    return value
 
 
 def objective_of(table: Any, where: str) -> ObjectiveSettings:
