@@ -24,7 +24,7 @@ from pathlib import Path
 
 from slimcodec.errors import SlimcodecError
 
-__all__ = ["atomic_path", "write_atomically"]
+__all__ = ["atomic_path", "check_writable", "write_atomically"]
 
 
 @contextmanager
@@ -47,14 +47,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
             refuses to write (disk full, no permission, ...). An ``OSError`` out of the block is
             turned into one too, unless it names another file.
     """
-    target = Path(path)
-    try:
-        target = Path(os.path.realpath(path))  # what a link points to is replaced, not the link
-        temporary = target.with_name(f".slimcodec-{os.urandom(6).hex()}{target.suffix}")
-        mode = _mode_to_keep(target)
-        _touch(temporary)
-    except (OSError, ValueError) as error:
-        raise SlimcodecError(f"{path}: {_reason(error, target)}") from error
+    target, temporary, mode = _made_beside(path)
     try:
         yield temporary
         _flush(temporary)
@@ -77,6 +70,33 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     """
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Refuse now what could not be written later; leaves nothing behind.
+
+    Raises:
+        SlimcodecError: as :func:`atomic_path`, before any work.
+    """
+    _, temporary, _ = _made_beside(path)
+    temporary.unlink(missing_ok=True)
+
+
+def _made_beside(path: str | os.PathLike[str]) -> tuple[Path, Path, int | None]:
+    """The file to replace, an empty temporary one in its folder, and the permissions to keep.
+
+    Raises:
+        SlimcodecError: as :func:`atomic_path`.
+    """
+    target = Path(path)
+    try:
+        target = Path(os.path.realpath(path))  # what a link points to is replaced, not the link
+        temporary = target.with_name(f".slimcodec-{os.urandom(6).hex()}{target.suffix}")
+        mode = _mode_to_keep(target)
+        _touch(temporary)
+    except (OSError, ValueError) as error:
+        raise SlimcodecError(f"{path}: {_reason(error, target)}") from error
+    return target, temporary, mode
 
 
 def _mode_to_keep(target: Path) -> int | None:

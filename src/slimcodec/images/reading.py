@@ -25,8 +25,10 @@ in sRGB. No rule looks at the content to stretch it (a min-max stretch reads as 
 
 from __future__ import annotations
 
+import io
 import os
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -45,7 +47,7 @@ from slimcodec.images.opening import check_size, load_picture, open_picture, tra
 from slimcodec.images.samples import Samples
 from slimcodec.types import Image
 
-__all__ = ["ReadImage", "read_image"]
+__all__ = ["ReadImage", "read_image", "read_image_bytes"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,11 +104,39 @@ def read_image(
         MissingExtraError: when its kind needs the optional decoders.
         ValueError: when ``background`` is not three numbers from 0 to 255.
     """
+    return _read(lambda: _open(Path(path)), str(path), background)
+
+
+def read_image_bytes(
+    data: bytes, name: str, *, background: tuple[int, int, int] = (255, 255, 255)
+) -> ReadImage:
+    """The same, of a file's bytes that are here already.
+
+    Args:
+        data: of the whole file.
+        name: what errors call it.
+        background: see `read_image`.
+
+    Raises:
+        ImageError, MissingExtraError, ValueError: see `read_image`.
+    """
+
+    def opened() -> IO[bytes]:
+        if not data:
+            raise ImageError("there is nothing in it (0 bytes)")
+        return io.BytesIO(data)
+
+    return _read(opened, name, background)
+
+
+def _read(
+    opened: Callable[[], IO[bytes]], name: str, background: tuple[int, int, int]
+) -> ReadImage:
+    """What both ways to read have in common."""
     if len(background) != 3 or not all(0 <= value <= 255 for value in background):
         raise ValueError(f"background must be three numbers from 0 to 255, got {background}")
-    path = Path(path)
     try:
-        with _open(path) as file:
+        with opened() as file:
             kind = look(file)
             found = _by_pillow(file, kind) if kind.decode is None else _by_decoder(file, kind)
         if kind.primaries is None:
@@ -114,9 +144,9 @@ def read_image(
         else:
             rgb, note_on_colours = from_primaries(found.picture, kind.primaries)
     except ImageError as error:
-        raise ImageError(f"{path}: {error}") from error
+        raise ImageError(f"{name}: {error}") from error
     except MissingExtraError as error:
-        raise MissingExtraError(f"{path}: {error.purpose}", error.extra) from error
+        raise MissingExtraError(f"{name}: {error.purpose}", error.extra) from error
 
     notes = [*kind.notes, *found.notes]
     notes += [] if note_on_colours is None else [note_on_colours]

@@ -32,7 +32,7 @@ from slimcodec.codecs.family import Floats
 from slimcodec.codecs.latents.coding import Coding
 from slimcodec.codecs.latents.config import LatentsConfig
 from slimcodec.codecs.latents.prior import Guess, GuessWalk
-from slimcodec.errors import StreamError, UsageError
+from slimcodec.errors import StreamError
 from slimcodec.images import from_planes, pad_to_multiple, to_planes
 from slimcodec.stream import (
     Stream,
@@ -210,11 +210,7 @@ class MeanScaleCodec:
 
     def _quality_step(self, quality: float | None) -> int:
         quality = self.default_quality if quality is None else quality
-        if not self.qualities[0] <= quality <= self.qualities[-1]:
-            raise UsageError(
-                f"the quality of {self.name} must be {self.qualities[0]:g} to "
-                f"{self.qualities[-1]:g}, got {quality:g}"
-            )
+        self.config.check_quality(quality, self.name)
         return round((quality - 1) * QUALITY_STEPS)
 
     def _round(self, centred: Floats, tables: NDArray[np.int16]) -> NDArray[np.int32]:
