@@ -13,7 +13,8 @@
     ├── TrainingError               a training run that cannot start or go on
     ├── LackOfMemoryError           a MemoryError too: a picture needs more than may be had
     ├── MissingWeightsError         metric weights that are not on this machine
-    └── MissingExtraError           an optional dependency that is not installed
+    ├── MissingExtraError           an optional dependency that is not installed
+    └── InterruptedWork             exit status 130: Ctrl-C, and what is kept
 
 A message says what was expected, what was found and what to do about it, in one line.
 """
@@ -28,6 +29,7 @@ __all__ = [
     "CheckpointError",
     "ConfigError",
     "ImageError",
+    "InterruptedWork",
     "LackOfMemoryError",
     "MissingExtraError",
     "MissingWeightsError",
@@ -134,3 +136,9 @@ class MissingExtraError(SlimcodecError):
     def __init__(self, purpose: str, extra: str) -> None:
         self.purpose, self.extra = purpose, extra
         super().__init__(f"{purpose} needs an optional part: pip install 'slimcodec[{extra}]'")
+
+
+class InterruptedWork(SlimcodecError):
+    """Whoever asked for the work stopped it; the message says what is kept and how to go on."""
+
+    exit_status = 130

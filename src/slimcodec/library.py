@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from slimcodec.shrink import Context, Recipe
 
 __all__ = [
+    "built_in_looks",
     "built_in_models",
     "check_quality",
     "codec_of_stream",
@@ -52,6 +53,7 @@ __all__ = [
     "runtime_of",
     "shrink_model",
     "stream_change",
+    "stream_suffix",
 ]
 
 SUFFIX = ".slim"
@@ -111,6 +113,23 @@ def load_codec(
     if is_bundle(name_or_path):
         return open_codec(open_bundle(Path(name_or_path)), runtime, threads=threads)
     return open_file(model_path(name_or_path), runtime, threads)
+
+
+def stream_suffix(name_or_path: str | Path, runtime: str | None = None) -> str:
+    """What names of a codec's streams end in: ``.slc``, or the codec's own for an image format. A
+    model is not opened for that.
+
+    Raises:
+        SlimcodecError: as ``load_codec``, when there is no such codec or runtime.
+    """
+    if runtime is not None:
+        registry.runtimes.target(runtime)
+    if _is_peer(name_or_path):
+        peer = load_codec(name_or_path)
+        return ".slc" if peer.model_bytes else f".{peer.name}"
+    if not is_bundle(name_or_path):
+        model_path(name_or_path)
+    return ".slc"
 
 
 _PROBE = 16
@@ -290,6 +309,11 @@ def stream_change(before: Model, after: Model, recipe: Recipe) -> str:
             "each model's pictures are best from its own streams"
         )
     return words
+
+
+def built_in_looks() -> set[str]:
+    """Every look that a built-in model has."""
+    return {str(read_manifest(p).get("look", FAITHFUL)) for p in built_in_models().values()}
 
 
 def looks_of(stream_id: str) -> dict[str, Path]:
