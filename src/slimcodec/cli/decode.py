@@ -116,7 +116,7 @@ def decode(
     found = jobs_of(inputs, output, short, long, say)
     for job in found:
         _check_format(job)
-    jobs = check_jobs(found, force=force, skip_existing=skip_existing)
+    jobs = check_jobs(found, single=inputs.single, force=force, skip_existing=skip_existing)
     refuse_terminal(jobs)
     if len(jobs) < len(found):
         say(f"{len(found) - len(jobs)} of {len(found)} skipped, as the output exists")

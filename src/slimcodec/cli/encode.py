@@ -92,7 +92,7 @@ def encode(
     inputs = find_inputs(images, Wanted("image", image_suffixes(), recursive), say)
     suffix = library.stream_suffix(codec, runtime)
     found = jobs_of(inputs, output, partial(_short, suffix), partial(_long, suffix), say)
-    jobs = check_jobs(found, force=force, skip_existing=skip_existing)
+    jobs = check_jobs(found, single=inputs.single, force=force, skip_existing=skip_existing)
     refuse_terminal(jobs)
     if wanted is not None:
         library.check_quality(codec, wanted)

@@ -142,11 +142,12 @@ def _clashing(jobs: Sequence[Job]) -> list[Job]:
     return sorted((job for job in jobs if counts[job.target] > 1), key=lambda job: str(job.target))
 
 
-def check_jobs(jobs: Sequence[Job], *, force: bool, skip_existing: bool) -> list[Job]:
+def check_jobs(jobs: Sequence[Job], *, single: bool, force: bool, skip_existing: bool) -> list[Job]:
     """Those jobs that are to be done; what cannot or must not be written is refused before any is.
 
     Args:
         jobs: as ``jobs_of`` makes them.
+        single: whether it is one that was named as such; folders are made for others only.
         force: whether outputs that are there may go.
         skip_existing: whether to leave inputs alone whose output is there.
 
@@ -159,17 +160,16 @@ def check_jobs(jobs: Sequence[Job], *, force: bool, skip_existing: bool) -> list
     there = [job for job in jobs if job.target is not None and os.path.lexists(job.target)]
     if skip_existing:
         jobs = [job for job in jobs if job not in there]
-    elif len(jobs) > 1 and there and not force:
+    elif there and not single and not force:
         raise UsageError(
             f"{len(there)} of {len(jobs)} outputs exist, such as {there[0].target}; replace them "
             "with --force, leave them with --skip-existing, or name another folder with -o"
         )
-    for folder in {job.target.parent for job in jobs if job.target is not None}:
-        if len(jobs) > 1:
-            check_folder(folder)
+    for folder in {job.target.parent for job in jobs if job.target is not None and not single}:
+        check_folder(folder)
     for job in jobs:
         # Of several, places that are free are all alike to the folder they are in.
-        if job.target is not None and (len(jobs) == 1 or job in there):
+        if job.target is not None and (single or job in there):
             check_new(job.target, force, *filter(None, [job.source.path]))
     return list(jobs)
 
