@@ -12,7 +12,13 @@ import numpy as np
 import pytest
 
 from slimcodec import library, registry
-from slimcodec.errors import MissingExtraError, ModelFileError, UnknownNameError, WrongModelError
+from slimcodec.errors import (
+    MissingExtraError,
+    ModelFileError,
+    UnknownNameError,
+    UsageError,
+    WrongModelError,
+)
 from slimcodec.model_file import Model, load, save
 from slimcodec.runtime import open_codec
 from slimcodec.shrink import Prune, Recipe
@@ -62,6 +68,40 @@ def test_names_that_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def pruned(model: Model, **ratios: float) -> tuple[Model, Recipe]:
     recipe = Recipe([Prune(ratios)], name="cut")
     return library.shrink_model(model, recipe), recipe
+
+
+def test_qualities_are_known_of_what_is_not_opened(path: Path, tmp_path: Path) -> None:
+    library.export_model(load(path), tmp_path / "bundle", "onnx")
+    for name in (path, tmp_path / "bundle", "hific-s", "toderici-s", "jpeg"):
+        codec = library.load_codec(name)
+        for quality in (*codec.qualities, codec.default_quality):
+            library.check_quality(name, quality)
+        for quality in (-1.0, 1e6, float("nan")):
+            with pytest.raises(UsageError, match="got"):
+                library.check_quality(name, quality)
+    with pytest.raises(UsageError, match=r"whole number.*got 1\.5"):
+        library.check_quality("toderici-s", 1.5)
+    library.check_quality("hific-s", 1.5)
+
+
+def test_what_streams_are_called(path: Path, tmp_path: Path) -> None:
+    assert library.stream_suffix(path) == library.stream_suffix("hific-s") == ".slc"
+    assert library.stream_suffix("webp") == ".webp"
+    with pytest.raises(ModelFileError):
+        library.stream_suffix(tmp_path / "none.slim")
+    for words in (("hific-z", None), ("hific-s", "onx")):
+        with pytest.raises(UnknownNameError):
+            library.stream_suffix(*words)
+    assert library.built_in_looks() == {"faithful", "natural", "fast"}
+
+
+def test_streams_do_not_depend_on_threads(path: Path, picture: Picture) -> None:
+    image = picture(70, 90)
+    alone = library.load_codec(path, threads=1)
+    stream = alone.encode(image)
+    assert stream == library.load_codec(path).encode(image)
+    # Torch has a setting of its own for them.
+    assert library.load_codec(path, "torch", threads=1).decode(stream).shape == image.shape
 
 
 def test_a_shrunk_model_says_what_was_done(tiny_model: Model, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@
     ├── LackOfMemoryError           a MemoryError too: a picture needs more than may be had
     ├── MissingWeightsError         metric weights that are not on this machine
     ├── MissingExtraError           an optional dependency that is not installed
-    └── InterruptedWork             exit status 130: Ctrl-C, and what is kept
+    └── InterruptionError           exit status 130: Ctrl-C, and what is kept
 
 A message says what was expected, what was found and what to do about it, in one line.
 """
@@ -29,7 +29,7 @@ __all__ = [
     "CheckpointError",
     "ConfigError",
     "ImageError",
-    "InterruptedWork",
+    "InterruptionError",
     "LackOfMemoryError",
     "MissingExtraError",
     "MissingWeightsError",
@@ -138,7 +138,7 @@ class MissingExtraError(SlimcodecError):
         super().__init__(f"{purpose} needs an optional part: pip install 'slimcodec[{extra}]'")
 
 
-class InterruptedWork(SlimcodecError):
+class InterruptionError(SlimcodecError):
     """Whoever asked for the work stopped it; the message says what is kept and how to go on."""
 
     exit_status = 130

@@ -25,7 +25,7 @@ from slimcodec.atomic import write_atomically
 from slimcodec.cli.console import note, print_json, progress_bar, readable_bytes
 from slimcodec.cli.interrupting import kept_if_interrupted
 from slimcodec.cli.outputs import Job
-from slimcodec.errors import InterruptedWork, SlimcodecError, UsageError
+from slimcodec.errors import InterruptionError, SlimcodecError, UsageError
 from slimcodec.machine import available_cores, memory_bytes
 from slimcodec.types import Codec
 
@@ -153,7 +153,7 @@ def code_all(jobs: Sequence[Job], work: Callable[[Job], Coded], shown: Shown) ->
     Raises:
         typer.Exit: status 1, when one was damaged, or any of several could not be coded.
         SlimcodecError: what ``work`` raises, when it is a single one.
-        InterruptedWork: saying how many are written.
+        InterruptionError: saying how many are written.
     """
     if shown.single:
         whole = [_show_single(work(job), shown) for job in jobs]
@@ -271,7 +271,7 @@ def _outcomes(
             pool.shutdown(cancel_futures=True)
             written = sum(isinstance(_result(future), Coded) for future in futures)
             further = "does all again" if shown.force else "with --skip-existing does the others"
-            raise InterruptedWork(
+            raise InterruptionError(
                 f"interrupted; {written} of {len(jobs)} are written and stay; the same command "
                 f"{further}"
             ) from None

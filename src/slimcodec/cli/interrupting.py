@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
-from slimcodec.errors import InterruptedWork
+from slimcodec.errors import InterruptionError
 
 __all__ = ["interruptible", "kept_if_interrupted"]
 
@@ -23,12 +23,12 @@ def kept_if_interrupted(what: str) -> Iterator[None]:
         what: is kept, and how to go on with it, in words.
 
     Raises:
-        InterruptedWork: saying it.
+        InterruptionError: saying it.
     """
     try:
         yield
     except KeyboardInterrupt:
-        raise InterruptedWork(f"interrupted; {what}") from None
+        raise InterruptionError(f"interrupted; {what}") from None
 
 
 def interruptible(verb: Callable[P, R]) -> Callable[P, R]:
