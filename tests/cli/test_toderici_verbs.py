@@ -51,7 +51,8 @@ def test_from_a_picture_to_its_iterations(outcome_of, model, photo, tmp_path):
 
     data = stream.read_bytes()
     stream.write_bytes(data[: section_ends(data)[2] - 3])
-    outcome = outcome_of("decode", stream, "-o", out, "--codec", model, "--partial")
+    words = ["--codec", model, "--partial", "--force"]
+    outcome = outcome_of("decode", stream, "-o", out, *words)
     assert outcome.status == 0
     assert "the first 2 sections are whole; they were decoded" in outcome.err
     assert np.array_equal(pixels(out), expected)

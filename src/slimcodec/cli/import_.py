@@ -40,9 +40,9 @@ def import_(
     from slimcodec.codecs.family import by_role
     from slimcodec.model_file import freeze_network, save
 
-    check_new(output, force, *checkpoints)
     published = registry.families.get(family)
     files = by_role(family, published.checkpoint_files, checkpoints)
+    check_new(output, force, *checkpoints)
     network = published.read_checkpoint(checkpoints)
     note("freezing: rounding to half precision, making integer tables")
     history = ({"import": family, "files": {role: path.name for role, path in files.items()}},)
