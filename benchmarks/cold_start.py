@@ -75,12 +75,21 @@ def main() -> None:
             print(text, end="")
             return
         verb = ("-m", "slimcodec")
-        encode = (*verb, "encode", arguments.image, "--codec", arguments.model, "-o", stream)
+        encode = (
+            *verb,
+            "encode",
+            arguments.image,
+            "--codec",
+            arguments.model,
+            "-o",
+            stream,
+            "--force",
+        )
         programs = {
             "import numpy, PIL.Image": ("-c", REFERENCE),
             "--help": (*verb, "--help"),
             "encode": encode,
-            "decode": (*verb, "decode", stream, "-o", out),
+            "decode": (*verb, "decode", stream, "-o", out, "--force"),
         }
         run(*encode)
         first = cold(encode, Path(folder) / "cache")

@@ -47,7 +47,8 @@ def test_the_drawing_is_the_tree() -> None:
 def test_exit_statuses() -> None:
     usage = {c.__name__ for c in ALL if c.exit_status == 2}
     assert usage == {"UsageError", "UnknownNameError", "ConfigError"}
-    assert {c.exit_status for c in ALL} == {1, 2}
+    assert {c.__name__ for c in ALL if c.exit_status == 130} == {"InterruptionError"}
+    assert {c.exit_status for c in ALL} == {1, 2, 130}
 
 
 def test_unknown_names() -> None:

@@ -70,6 +70,40 @@ def pruned(model: Model, **ratios: float) -> tuple[Model, Recipe]:
     return library.shrink_model(model, recipe), recipe
 
 
+def test_qualities_are_known_of_what_is_not_opened(path: Path, tmp_path: Path) -> None:
+    library.export_model(load(path), tmp_path / "bundle", "onnx")
+    for name in (path, tmp_path / "bundle", "hific-s", "toderici-s", "jpeg"):
+        codec = library.load_codec(name)
+        for quality in (*codec.qualities, codec.default_quality):
+            library.check_quality(name, quality)
+        for quality in (-1.0, 1e6, float("nan")):
+            with pytest.raises(UsageError, match="got"):
+                library.check_quality(name, quality)
+    with pytest.raises(UsageError, match=r"whole number.*got 1\.5"):
+        library.check_quality("toderici-s", 1.5)
+    library.check_quality("hific-s", 1.5)
+
+
+def test_what_streams_are_called(path: Path, tmp_path: Path) -> None:
+    assert library.stream_suffix(path) == library.stream_suffix("hific-s") == ".slc"
+    assert library.stream_suffix("webp") == ".webp"
+    with pytest.raises(ModelFileError):
+        library.stream_suffix(tmp_path / "none.slim")
+    for words in (("hific-z", None), ("hific-s", "onx")):
+        with pytest.raises(UnknownNameError):
+            library.stream_suffix(*words)
+    assert library.built_in_looks() == {"faithful", "natural", "fast"}
+
+
+def test_streams_do_not_depend_on_threads(path: Path, picture: Picture) -> None:
+    image = picture(70, 90)
+    alone = library.load_codec(path, threads=1)
+    stream = alone.encode(image)
+    assert stream == library.load_codec(path).encode(image)
+    # Torch has a setting of its own for them.
+    assert library.load_codec(path, "torch", threads=1).decode(stream).shape == image.shape
+
+
 def test_a_shrunk_model_says_what_was_done(tiny_model: Model, tmp_path: Path) -> None:
     before = tiny_model.digest
     small, _ = pruned(tiny_model, generator=0.5)

@@ -34,7 +34,7 @@ from slimcodec.model_file.packing import unpack as unpack_array
 from slimcodec.runtime import open_bundle, open_codec
 from slimcodec.runtime.manifest import digest_of
 from slimcodec.settings import to_toml
-from slimcodec.stream import is_progressive, salvage, section_ends, unpack
+from slimcodec.stream import is_progressive, salvage, step_ends, unpack
 
 __all__ = ["PARSERS", "Parser", "WrongPicture"]
 
@@ -124,7 +124,7 @@ class Streams:
         whole = data
         if is_progressive(data):
             whole, _ = salvage(data)
-            section_ends(whole)
+            step_ends(whole)
         header = unpack(whole)
         for codec in self.codecs:
             if codec.stream_id == header.stream_id:

@@ -39,7 +39,7 @@ try:
 except ImportError:  # not a Unix
     fcntl = None
 
-__all__ = ["atomic_path", "folder_aside", "write_atomically"]
+__all__ = ["atomic_path", "check_writable", "folder_aside", "write_atomically"]
 
 _PREFIX = ".slimcodec-"
 _TEMPORARY = re.compile(r"\.slimcodec-[0-9a-f]{12}(\..*)?")
@@ -65,14 +65,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
             refuses to write (disk full, no permission, ...). An ``OSError`` out of the block is
             turned into one too, unless it names another file.
     """
-    target = Path(path)
-    try:
-        target = Path(os.path.realpath(path))  # what a link points to is replaced, not the link
-        mode = _mode_to_keep(target)
-        _clean_once(target.parent)
-        temporary, lock = _made_file(target)
-    except (OSError, ValueError) as error:
-        raise SlimcodecError(f"{path}: {_reason(error, target)}") from error
+    target, temporary, lock, mode = _made_beside(path)
     try:
         yield temporary
         _flush(temporary)
@@ -96,6 +89,35 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     """
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Refuse now what could not be written later; leaves nothing behind.
+
+    Raises:
+        SlimcodecError: as :func:`atomic_path`, before any work.
+    """
+    _, temporary, lock, _ = _made_beside(path)
+    temporary.unlink(missing_ok=True)
+    os.close(lock)
+
+
+def _made_beside(path: str | os.PathLike[str]) -> tuple[Path, Path, int, int | None]:
+    """The file to replace, an empty temporary one in its folder, a descriptor that holds its lock,
+    and the permissions to keep.
+
+    Raises:
+        SlimcodecError: as :func:`atomic_path`.
+    """
+    target = Path(path)
+    try:
+        target = Path(os.path.realpath(path))  # what a link points to is replaced, not the link
+        mode = _mode_to_keep(target)
+        _clean_once(target.parent)
+        temporary, lock = _made_file(target)
+    except (OSError, ValueError) as error:
+        raise SlimcodecError(f"{path}: {_reason(error, target)}") from error
+    return target, temporary, lock, mode
 
 
 def _mode_to_keep(target: Path) -> int | None:

@@ -13,7 +13,8 @@
     ├── TrainingError               a training run that cannot start or go on
     ├── LackOfMemoryError           a MemoryError too: a picture needs more than may be had
     ├── MissingWeightsError         metric weights that are not on this machine
-    └── MissingExtraError           an optional dependency that is not installed
+    ├── MissingExtraError           an optional dependency that is not installed
+    └── InterruptionError           exit status 130: Ctrl-C, and what is kept
 
 A message says what was expected, what was found and what to do about it, in one line.
 """
@@ -29,6 +30,7 @@ __all__ = [
     "CheckpointError",
     "ConfigError",
     "ImageError",
+    "InterruptionError",
     "LackOfMemoryError",
     "MissingExtraError",
     "MissingWeightsError",
@@ -156,3 +158,9 @@ def naming_extra(purpose: str, extra: str) -> Iterator[None]:
         if (error.name or "").split(".")[0] == "slimcodec":
             raise
         raise MissingExtraError(purpose, extra) from error
+
+
+class InterruptionError(SlimcodecError):
+    """Whoever asked for the work stopped it; the message says what is kept and how to go on."""
+
+    exit_status = 130

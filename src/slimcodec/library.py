@@ -24,6 +24,7 @@ from slimcodec.runtime import (
     DEFAULT,
     Bundle,
     Operator,
+    bundle_manifest,
     is_bundle,
     known_file,
     open_bundle,
@@ -38,7 +39,9 @@ if TYPE_CHECKING:
     from slimcodec.shrink import Context, Recipe
 
 __all__ = [
+    "built_in_looks",
     "built_in_models",
+    "check_quality",
     "codec_of_id",
     "codec_of_stream",
     "export_model",
@@ -51,6 +54,7 @@ __all__ = [
     "runtime_of",
     "shrink_model",
     "stream_change",
+    "stream_suffix",
 ]
 
 SUFFIX = ".slim"
@@ -79,7 +83,8 @@ def model_path(name_or_path: str | Path) -> Path:
         return path
     if path.is_dir():
         raise ModelFileError(f"{path} is a folder, and no bundle: it has no bundle.json")
-    if text.endswith(SUFFIX) or "/" in text:
+    if path.suffix or "/" in text:
+        # No name of ours has a suffix: this is one of a file.
         raise ModelFileError(f"there is no model file {path}")
     if text in registry.codecs:
         models = ", ".join(built_in)
@@ -92,20 +97,66 @@ def load_model(name_or_path: str | Path) -> Model:
     return load(model_path(name_or_path))
 
 
-def load_codec(name_or_path: str | Path, runtime: str | None = None) -> Codec:
+def load_codec(
+    name_or_path: str | Path, runtime: str | None = None, *, threads: int | None = None
+) -> Codec:
     """Any codec: a peer or a built-in model by name, a model file or a bundle by path.
 
     Args:
         name_or_path: for example ``"hific-s"``, ``"jpeg"``, ``"small.slim"`` or ``"bundle/"``.
         runtime: what executes a learned codec's graphs: a bundle's own, or the default, when not
             given; peers bring their own.
+        threads: of each graph; all cores when not given.
     """
     if _is_peer(name_or_path):
         codec: Codec = registry.codecs.get(str(name_or_path))()
         return codec
     if is_bundle(name_or_path):
-        return open_codec(open_bundle(Path(name_or_path)), runtime)
-    return open_file(model_path(name_or_path), runtime)
+        return open_codec(open_bundle(Path(name_or_path)), runtime, threads=threads)
+    return open_file(model_path(name_or_path), runtime, threads)
+
+
+def stream_suffix(name_or_path: str | Path, runtime: str | None = None) -> str:
+    """What names of a codec's streams end in: ``.slc``, or the codec's own for an image format. A
+    model is not opened for that.
+
+    Raises:
+        SlimcodecError: as ``load_codec``, when there is no such codec or runtime.
+    """
+    if runtime is not None:
+        registry.runtimes.target(runtime)
+    if _is_peer(name_or_path):
+        peer = load_codec(name_or_path)
+        return ".slc" if peer.model_bytes else f".{peer.name}"
+    if not is_bundle(name_or_path):
+        model_path(name_or_path)
+    return ".slc"
+
+
+_PROBE = 16
+"""Side in pixels of a picture that is coded to ask a question."""
+
+
+def check_quality(name_or_path: str | Path, quality: float) -> None:
+    """A quality that a codec has, asked before it is opened.
+
+    Args:
+        name_or_path: see ``load_codec``.
+        quality: in the codec's own scale.
+
+    Raises:
+        UsageError: when it does not have it.
+    """
+    if _is_peer(name_or_path):
+        # Which qualities there are, a codec says by what it refuses; these open at once.
+        load_codec(name_or_path).encode(np.zeros((_PROBE, _PROBE, 3), np.uint8), quality)
+        return
+    if is_bundle(name_or_path):
+        facts = bundle_manifest(Path(name_or_path)).model
+    else:
+        facts = read_manifest(model_path(name_or_path))
+    family = registry.families.get(facts["family"])
+    family.config(facts["config"]).check_quality(quality, facts["name"])
 
 
 def _is_peer(name_or_path: str | Path) -> bool:
@@ -267,6 +318,11 @@ def stream_change(before: Model, after: Model, recipe: Recipe) -> str:
     return words
 
 
+def built_in_looks() -> set[str]:
+    """Every look that a built-in model has."""
+    return {str(read_manifest(p).get("look", FAITHFUL)) for p in built_in_models().values()}
+
+
 def looks_of(stream_id: str) -> dict[str, Path]:
     """The built-in models that read a stream, by the look of their pictures.
 
@@ -297,26 +353,39 @@ def _known_reader(stream_id: str, look: str) -> Path | None:
     return None
 
 
-def codec_of_stream(stream: bytes, runtime: str | None = None, look: str = FAITHFUL) -> Codec:
+def codec_of_stream(
+    stream: bytes,
+    runtime: str | None = None,
+    look: str = FAITHFUL,
+    *,
+    threads: int | None = None,
+) -> Codec:
     """The built-in model that a stream names by its id.
 
     Args:
         stream: as a codec wrote it.
         runtime: what executes the model's graphs.
         look: what the picture shall aim at.
+        threads: of each graph; all cores when not given.
 
     Raises:
         StreamError: when the bytes are no stream of ours.
         WrongModelError: when no built-in model wrote it.
         UnknownNameError: when it was written, but there is no such look of it.
     """
-    return codec_of_id(unpack(stream).stream_id.hex(), runtime, look)
+    return codec_of_id(unpack(stream).stream_id.hex(), runtime, look, threads=threads)
 
 
-def codec_of_id(stream_id: str, runtime: str | None = None, look: str = FAITHFUL) -> Codec:
+def codec_of_id(
+    stream_id: str,
+    runtime: str | None = None,
+    look: str = FAITHFUL,
+    *,
+    threads: int | None = None,
+) -> Codec:
     """The built-in model whose streams have an id, in hex; see ``codec_of_stream``."""
     if (path := _known_reader(stream_id, look)) is not None:
-        return open_file(path, runtime)
+        return open_file(path, runtime, threads)
     looks = looks_of(stream_id)
     if not looks:
         if stream_id in _FORMER:
@@ -330,4 +399,4 @@ def codec_of_id(stream_id: str, runtime: str | None = None, look: str = FAITHFUL
         )
     if look not in looks:
         raise UnknownNameError("look of this stream", look, looks)
-    return open_file(looks[look], runtime)
+    return open_file(looks[look], runtime, threads)

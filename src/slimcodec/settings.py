@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from slimcodec.errors import ConfigError, UsageError
+from slimcodec.errors import ConfigError, SlimcodecError, UsageError
 
 __all__ = [
     "check_settings",
@@ -34,12 +34,13 @@ def read_toml(path: Path) -> dict[str, Any]:
     """The values of a TOML file.
 
     Raises:
+        SlimcodecError: naming the file, when it cannot be read.
         ConfigError: naming the file and, for a syntax error, the line.
     """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(str(path), f"cannot be read: {(error.strerror or '').lower()}") from error
+        raise SlimcodecError(f"{path} cannot be read: {(error.strerror or '').lower()}") from error
     except RecursionError as error:
         raise ConfigError(str(path), "is not valid TOML for us: it is nested too deep") from error
     except ValueError as error:

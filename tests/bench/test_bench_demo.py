@@ -11,7 +11,7 @@ from planes import BitPlanes
 from slimcodec.cli import demo as verb
 from slimcodec.cli import study
 from slimcodec.cli.demo import cut_short, there_and_back
-from slimcodec.errors import UsageError
+from slimcodec.errors import InterruptionError, UsageError
 from slimcodec.images import read_image
 
 
@@ -49,7 +49,7 @@ def test_only_a_demo_makes_way_for_a_demo(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(study, "run_study", interrupted)
     for _ in range(2):
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(InterruptionError, match="the same command begins again"):
             verb.demo(tmp_path / "out")
     other = tmp_path / "other"
     other.mkdir()

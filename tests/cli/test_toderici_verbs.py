@@ -44,13 +44,15 @@ def test_from_a_picture_to_its_iterations(outcome_of, model, photo, tmp_path):
     assert outcome_of("decode", coarser, "-o", out, "--codec", model).status == 0
     expected = pixels(out)
     assert np.abs(expected.astype(int) - codec.decode(coarser.read_bytes())).max() == 0
-    outcome = outcome_of("decode", stream, "-o", out, "--codec", model, "--iterations", 2)
+    words = ["--codec", model, "--iterations", 2, "--force"]
+    outcome = outcome_of("decode", stream, "-o", out, *words)
     assert outcome.out.endswith(f"decoded by {codec.name}, 2 iterations\n")
     assert np.array_equal(pixels(out), expected)
 
     data = stream.read_bytes()
     stream.write_bytes(data[: step_ends(data)[2] - 3])
-    outcome = outcome_of("decode", stream, "-o", out, "--codec", model, "--partial")
+    words = ["--codec", model, "--partial", "--force"]
+    outcome = outcome_of("decode", stream, "-o", out, *words)
     assert outcome.status == 0
     assert "the first 2 sections are whole; they were decoded" in outcome.err
     assert np.array_equal(pixels(out), expected)

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from PIL import ImageOps, features
 
 from slimcodec.errors import ImageError
-from slimcodec.images import ReadImage, read_image
+from slimcodec.images import ReadImage, read_image, read_image_bytes
 from slimcodec.types import Image
 
 RGB = np.random.default_rng(1).integers(0, 256, (6, 5, 3), dtype=np.uint8)
@@ -531,3 +531,14 @@ def test_threads_leave_the_warning_filters_alone(tmp_path: Path) -> None:
 def test_a_background_that_is_no_colour(tmp_path: Path, background: Any) -> None:
     with pytest.raises(ValueError, match="background"):
         read_image(tmp_path / "a.png", background=background)
+
+
+def test_bytes_are_read_as_their_file_is(tmp_path: Path) -> None:
+    path = tmp_path / "clear.png"
+    rgba = np.dstack([RGB, np.full(RGB.shape[:2], 128, np.uint8)])
+    expected = save(path, PIL.Image.fromarray(rgba))
+    found = read_image_bytes(path.read_bytes(), "a pipe")
+    assert np.array_equal(found.pixels, expected.pixels) and found.notes == expected.notes
+    for data, words in ((b"", "a pipe: there is nothing in it"), (b"text", "a pipe: not an image")):
+        with pytest.raises(ImageError, match=words):
+            read_image_bytes(data, "a pipe")

@@ -13,14 +13,15 @@ from typing import Annotated, Any
 import typer
 
 import slimcodec
+from slimcodec.cli.interrupting import interruptible
 from slimcodec.errors import SlimcodecError
 
 __all__ = ["VERBS", "app", "command", "main"]
 
 VERBS = {
     "demo": "The main job on what ships inside.",
-    "encode": "A picture to a stream.",
-    "decode": "A stream to a picture.",
+    "encode": "Pictures to streams.",
+    "decode": "Streams to pictures.",
     "cut": "A progressive stream to a coarser one.",
     "shrink": "A model and a recipe to a smaller model.",
     "sensitivity": "What each layer would cost to shrink.",
@@ -115,7 +116,8 @@ def command(verb: str) -> Any:
 def _application(verbs: Iterable[str]) -> typer.Typer:
     application = typer.Typer(
         help="Make learned image codecs small and fast, and prove on real streams what that cost.",
-        epilog="Start with `slimcodec demo`. Exit status: 0 done, 1 failed, 2 wrong usage.",
+        epilog="Start with `slimcodec demo`. Exit status: 0 done, 1 failed, 2 wrong usage, "
+        "130 interrupted.",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
@@ -127,7 +129,7 @@ def _application(verbs: Iterable[str]) -> typer.Typer:
     for verb in verbs:
         name = f"{verb}_" if verb in _TAKEN else verb
         function = getattr(importlib.import_module(f"slimcodec.cli.{name}"), name)
-        application.command(verb, short_help=VERBS[verb])(function)
+        application.command(verb, short_help=VERBS[verb])(interruptible(function))
     return application
 
 
@@ -149,7 +151,8 @@ def main() -> None:
     except MemoryError:
         _fail("more memory is needed than this process may have; give it more", 1)
     except KeyboardInterrupt:
-        _fail("interrupted; finished work is kept", 130)
+        # Before a verb began; from then on it says itself what is kept.
+        _fail("interrupted; nothing was done", 130)
     except BrokenPipeError:
         # The reader went away (`| head`): nothing is wrong with us. Python would complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -43,12 +43,22 @@ def bench(
 
     Example: slimcodec bench hific-s jpeg webp --images photos --out results
     """
-    from slimcodec import library
+    from slimcodec import library, registry
     from slimcodec.bench import Candidate
     from slimcodec.cli.console import note_skipped
+    from slimcodec.cli.interrupting import kept_if_interrupted
+    from slimcodec.cli.outputs import BENCH, check_results
+    from slimcodec.images import find_images
 
+    find_images(images)
+    check_results(out, BENCH)
+    asked, measures = parse_qualities(quality), metrics.split(",")
+    for measure in measures:
+        registry.metrics.target(measure)
+    for name in codecs:
+        for value in asked or ():
+            library.check_quality(name, value)
     note_skipped(images)
-    asked = parse_qualities(quality)
     candidates = []
     for name in codecs:
         codec = library.load_codec(name, runtime)
@@ -60,7 +70,8 @@ def bench(
                 library.runtime_of(name, runtime),
             )
         )
-    run(candidates, images, out, metrics.split(","), repeats, pictures, json)
+    with kept_if_interrupted(f"what was measured is kept in {out}; the same command goes on"):
+        run(candidates, images, out, measures, repeats, pictures, json)
 
 
 def run(

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from slimcodec.showing import readable_bytes
 
@@ -17,7 +17,15 @@ if TYPE_CHECKING:
 
     from slimcodec.report import Table
 
-__all__ = ["note", "note_skipped", "print_json", "print_table", "progress_bar", "readable_bytes"]
+__all__ = [
+    "note",
+    "note_skipped",
+    "print_json",
+    "print_table",
+    "progress_bar",
+    "readable_bytes",
+    "silence",
+]
 
 Progressed = Callable[[int, int, str], None]
 
@@ -66,6 +74,10 @@ def note(message: str) -> None:
     print(message, file=sys.stderr)
 
 
+def silence(message: str) -> None:
+    """In place of `note`, for whoever wants to read nothing."""
+
+
 def note_skipped(folder: Path) -> None:
     """What of a folder of pictures is not taken, if there is any such thing."""
     from slimcodec.images import skipped
@@ -75,9 +87,9 @@ def note_skipped(folder: Path) -> None:
         note(line)
 
 
-def print_json(value: Any) -> None:
-    """The result as JSON, on stdout."""
-    print(json.dumps(value, indent=2))
+def print_json(value: Any, file: TextIO | None = None) -> None:
+    """The result as JSON, on stdout or another file."""
+    print(json.dumps(value, indent=2), file=file)
 
 
 def print_table(table: Table) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from slimcodec.cli.options import Json
+from slimcodec.cli.options import Force, Json
 
 
 def cut(
@@ -23,6 +23,7 @@ def cut(
             "-o", "--output", help="The coarser stream; photo.slc cut to 3 is photo.3.slc."
         ),
     ] = None,
+    force: Force = False,
     json: Json = False,
 ) -> None:
     """Make a progressive stream smaller, without decoding it.
@@ -36,13 +37,13 @@ def cut(
     from slimcodec.atomic import write_atomically
     from slimcodec.cli.console import note, print_json
     from slimcodec.cli.options import naming, read_stream
+    from slimcodec.cli.outputs import check_new
     from slimcodec.errors import UsageError
     from slimcodec.metrics import bits_per_pixel
 
     whole, lost = read_stream(stream)
     target = output or stream.with_name(f"{stream.stem}.{iterations}{stream.suffix}")
-    if target.exists() and target.samefile(stream):
-        raise UsageError(f"{target} is the stream itself; name another one with -o")
+    check_new(target, force, stream)
     try:
         with naming(stream):
             coarser, header = container.cut(whole, iterations), container.unpack(whole)

@@ -1,21 +1,40 @@
-"""slimcodec decode: a stream to a picture."""
+"""slimcodec decode: streams to pictures."""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from slimcodec.cli.options import Json, RuntimeName
+from slimcodec.cli.options import Force, Json, Quiet, Recursive, RuntimeName, SkipExisting
+
+if TYPE_CHECKING:
+    from slimcodec.cli.coding import Coded, Memory
+    from slimcodec.cli.outputs import Job
+    from slimcodec.types import Codec
 
 
 def decode(
-    stream: Annotated[Path, typer.Argument(help="A stream written by `slimcodec encode`.")],
+    streams: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="STREAM...",
+            help="Streams written by `slimcodec encode`, folders of them, patterns such as "
+            "'*.slc', or - for standard input.",
+        ),
+    ],
     output: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            "-o", "--output", help="The picture; photo.decoded.png beside photo.slc by default."
+            "-o",
+            "--output",
+            help="The picture, a folder for several, or - for standard output (PNG); "
+            "photo.decoded.png beside photo.slc by default.",
         ),
     ] = None,
     codec: Annotated[
@@ -39,7 +58,7 @@ def decode(
             "--iterations", help="Of a progressive stream, decode only so many, for a coarser look."
         ),
     ] = None,
-    partial: Annotated[
+    partial_: Annotated[
         bool,
         typer.Option(
             "--partial",
@@ -55,82 +74,276 @@ def decode(
             help="Refuse streams that claim more pixels; about 179 million when not given.",
         ),
     ] = None,
+    recursive: Recursive = False,
+    skip_existing: SkipExisting = False,
+    force: Force = False,
     runtime: RuntimeName = None,
+    quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Turn a stream back into a picture.
+    """Turn streams back into pictures.
 
     A stream names the model that wrote it: a built-in one is found, any other is given with
     --codec. Of a progressive stream that is damaged or cut short, what is whole is decoded and a
-    warning says how much that is; the exit status is 1 then, or 0 with --partial.
+    warning says how much that is; the exit status is 1 then, or 0 with --partial. A stream that
+    cannot be decoded does not stop the others. Pictures are called after their look:
+    photo.decoded.png, photo.natural.png, photo.fast.png.
 
     Example: slimcodec decode photo.slc -o photo.png
 
-    Example: slimcodec decode photo.slc --look natural
+    Example: slimcodec decode streams -o pictures
 
-    Example: slimcodec decode photo.slc --look fast
+    Example: slimcodec decode photo.slc --look natural
 
     Example: slimcodec decode photo.slc --iterations 2 -o coarse.png
     """
     import PIL.Image
 
-    from slimcodec import library
-    from slimcodec.cli.console import note, print_json
-    from slimcodec.cli.options import naming, read_stream
-    from slimcodec.errors import UsageError
-    from slimcodec.images import write_image
-    from slimcodec.machine import touch_ahead
-    from slimcodec.model_file import FAITHFUL
-    from slimcodec.stream import is_progressive, step_ends, unpack
-    from slimcodec.types import Progressive
+    from slimcodec.cli.coding import Memory, Shown, code_all, refuse_terminal
+    from slimcodec.cli.console import note, silence
+    from slimcodec.cli.inputs import Wanted, find_inputs
+    from slimcodec.cli.outputs import check_jobs, jobs_of
 
-    if codec is not None and look is not None:
-        raise UsageError("--look picks one of the built-in models; --codec names a model already")
+    # Everything that can be refused is, before a model is opened.
+    _check_look(look, codec)
     if max_pixels is not None:
         # The limit of every format, as Pillow counts it: beyond twice this it refuses.
         PIL.Image.MAX_IMAGE_PIXELS = -(-max_pixels // 2)
-    data, lost = read_stream(stream)
-    # Not photo.png: that may well be the picture that was encoded.
-    target = output or stream.with_suffix(".decoded.png")
-    if target.exists() and target.samefile(stream):
-        raise UsageError(f"{target} is the stream itself; name another picture with -o")
+    say = silence if quiet else note
+    wanted = Wanted("stream", (_suffix(codec, runtime),), recursive)
+    inputs = find_inputs(streams, wanted, say)
+    short, long = partial(_short, _ending(look)), partial(_long, _ending(look))
+    found = jobs_of(inputs, output, short, long, say)
+    for job in found:
+        _check_format(job)
+    jobs = check_jobs(found, single=inputs.single, force=force, skip_existing=skip_existing)
+    refuse_terminal(jobs)
+    if len(jobs) < len(found):
+        say(f"{len(found) - len(jobs)} of {len(found)} skipped, as the output exists")
+    opener = _opener(codec, look, runtime, None if inputs.single else len(jobs))
+    shown = Shown(
+        "decoding", "stream", "picture",
+        json, quiet, inputs.single, any(job.target is None for job in jobs), force,
+    )  # fmt: skip
+    code_all(jobs, partial(_decode, how=_How(opener, iterations, partial_, Memory())), shown)
+
+
+@dataclass(frozen=True)
+class _How:
+    """How every stream is decoded.
+
+    Attributes:
+        open_codec: from a stream, what reads it.
+        iterations: so many of each, all when None.
+        partial: whether to be content with what is whole.
+        memory: that pictures share.
+    """
+
+    open_codec: Callable[[bytes], Codec]
+    iterations: int | None
+    partial: bool
+    memory: Memory
+
+
+def _decode(job: Job, how: _How) -> Coded:
+    """Read, decode and write one stream."""
+    from slimcodec.cli.coding import Coded, write_output
+    from slimcodec.cli.options import naming, read_stream
+    from slimcodec.images import image_bytes
+    from slimcodec.metrics import bits_per_pixel
+    from slimcodec.stream import is_progressive, step_ends
+
+    data, lost = read_stream(job.source.path)
+    size = len(data) if job.source.path is None else job.source.path.stat().st_size
     count = len(step_ends(data)) if is_progressive(data) else None
-    with naming(stream):
-        if codec is None:
-            header = unpack(data)
-            touch_ahead(header.height * header.width)
-            opened = library.codec_of_stream(data, runtime, look or FAITHFUL)
-        else:
-            opened = library.load_codec(codec, runtime)
-        if iterations is not None:
-            if not isinstance(opened, Progressive):
-                raise UsageError(
-                    f"{opened.name} has no iterations; decode the whole stream, without "
-                    "--iterations"
-                )
-            # More than the damage left: then all that is left.
-            if not (lost and count and iterations > count):
-                data, lost, count = opened.cut(data, iterations), None, iterations
-        image = opened.decode(data)
-    write_image(target, image)
+    with naming(job.source.name):
+        codec = how.open_codec(data)
+        # More than the damage left: then all that is left.
+        if how.iterations is not None and not (lost and count and how.iterations > count):
+            data, lost, count = _cut(codec, data, how.iterations), None, how.iterations
+        with how.memory.taken(codec, _pixels(data)):
+            image = codec.decode(data)
+    coded = image_bytes(image, job.target or "picture.png")
+    written = write_output(job.target, coded)
     height, width, _ = image.shape
-    if json:
-        print_json(
-            {
-                "image": str(target),
-                "width": width,
-                "height": height,
-                "codec": opened.name,
-                "iterations": count,
-                "partial": lost is not None,
-            }
+    steps = f", {count} iteration{'s' * (count != 1)}" if count else ""
+    decoded = "it was" if count == 1 else "they were"
+    accept = "" if how.partial else " (--partial makes this exit status 0)"
+    return Coded(
+        {
+            "image": written,
+            "stream": job.source.name,
+            "width": width,
+            "height": height,
+            "codec": codec.name,
+            "iterations": count,
+            "partial": lost is not None,
+        },
+        f"{written}: {width}x{height}, decoded by {codec.name}{steps}",
+        (),
+        size,
+        len(coded),
+        bits_per_pixel(size, height, width),
+        f"{job.source.name}: {lost}; {decoded} decoded{accept}" if lost else "",
+        how.partial,
+    )
+
+
+def _cut(codec: Codec, data: bytes, iterations: int) -> bytes:
+    """So many iterations of a stream.
+
+    Raises:
+        UsageError: when its codec has none.
+    """
+    from slimcodec.errors import UsageError
+    from slimcodec.types import Progressive
+
+    if not isinstance(codec, Progressive):
+        raise UsageError(
+            f"{codec.name} has no iterations; decode the whole stream, without --iterations"
         )
-    else:
-        steps = f", {count} iteration{'s' * (count != 1)}" if count else ""
-        print(f"{target}: {width}x{height}, decoded by {opened.name}{steps}")
-    if lost:
-        decoded = "it was" if count == 1 else "they were"
-        accept = "" if partial else " (--partial makes this exit status 0)"
-        note(f"{stream}: {lost}; {decoded} decoded{accept}")
-        if not partial:
-            raise typer.Exit(1)
+    return codec.cut(data, iterations)
+
+
+def _pixels(data: bytes) -> int:
+    """Of the picture that a stream of ours says it has; those of image formats say it to their
+    library, which refuses too many."""
+    from slimcodec.errors import StreamError
+    from slimcodec.stream import unpack
+
+    try:
+        header = unpack(data)
+    except StreamError:
+        return 0
+    return header.height * header.width
+
+
+def _opener(
+    codec: str | None, look: str | None, runtime: str | None, several: int | None
+) -> Callable[[bytes], Codec]:
+    """What opens the codec of a stream.
+
+    Args:
+        codec, look, runtime: as they were given.
+        several: so many streams; None for a single one, which is read before a model is opened.
+    """
+    from slimcodec import library
+    from slimcodec.cli.coding import threads_for
+    from slimcodec.model_file import FAITHFUL
+
+    if codec is None and several is None:
+        return partial(_open_ahead, look or FAITHFUL, runtime)
+    if codec is None:
+        return _Readers(look or FAITHFUL, runtime, threads_for(several or 0)).of
+    if several is None:
+        return partial(_open_named, codec, runtime)
+    return partial(_open_already, library.load_codec(codec, runtime, threads=threads_for(several)))
+
+
+def _open_ahead(look: str, runtime: str | None, data: bytes) -> Codec:
+    """The built-in model that a stream names, while memory for its picture is had ahead."""
+    from slimcodec import library
+    from slimcodec.machine import touch_ahead
+
+    touch_ahead(_pixels(data))
+    return library.codec_of_stream(data, runtime, look)
+
+
+def _open_named(codec: str, runtime: str | None, data: bytes) -> Codec:
+    """A codec that was named."""
+    from slimcodec import library
+
+    return library.load_codec(codec, runtime)
+
+
+def _open_already(codec: Codec, data: bytes) -> Codec:
+    """One that is open."""
+    return codec
+
+
+class _Readers:
+    """The built-in models that read streams, each opened once, from any number of threads.
+
+    Args:
+        look: of all pictures.
+        runtime: what executes the models.
+        threads: of each graph.
+    """
+
+    def __init__(self, look: str, runtime: str | None, threads: int | None) -> None:
+        self._look, self._runtime, self._threads = look, runtime, threads
+        self._opened: dict[bytes, Codec] = {}
+        self._opening = threading.Lock()
+
+    def of(self, data: bytes) -> Codec:
+        """What reads a stream."""
+        from slimcodec import library
+        from slimcodec.stream import unpack
+
+        stream_id = unpack(data).stream_id
+        with self._opening:
+            if stream_id not in self._opened:
+                self._opened[stream_id] = library.codec_of_stream(
+                    data, self._runtime, self._look, threads=self._threads
+                )
+            return self._opened[stream_id]
+
+
+def _check_look(look: str | None, codec: str | None) -> None:
+    """A look that a built-in model has.
+
+    Raises:
+        UsageError: when there is none such, or a model is named beside it.
+    """
+    from slimcodec import library
+    from slimcodec.errors import UnknownNameError, UsageError
+
+    if look is None:
+        return
+    if codec is not None:
+        raise UsageError("--look picks one of the built-in models; --codec names a model already")
+    if look not in (known := library.built_in_looks()):
+        raise UnknownNameError("look", look, known)
+
+
+def _check_format(job: Job) -> None:
+    """A picture that can be written in the format that its name says.
+
+    Raises:
+        UsageError: otherwise.
+    """
+    from slimcodec.errors import ImageError, UsageError
+    from slimcodec.images import check_suffix
+
+    try:
+        check_suffix(job.target or "picture.png")
+    except ImageError as error:
+        raise UsageError(str(error)) from error
+
+
+def _suffix(codec: str | None, runtime: str | None) -> str:
+    """Of the streams in a folder.
+
+    Raises:
+        SlimcodecError: when there is no such codec or runtime.
+    """
+    from slimcodec import library
+
+    return ".slc" if codec is None else library.stream_suffix(codec, runtime)
+
+
+def _ending(look: str | None) -> str:
+    """Of a picture's name. Never just the suffix: photo.png may well be what was encoded."""
+    from slimcodec.model_file import FAITHFUL
+
+    return ".decoded.png" if look in (None, FAITHFUL) else f".{look}.png"
+
+
+def _short(ending: str, path: Path) -> str:
+    """``photo.slc`` to ``photo.decoded.png``."""
+    return path.with_suffix(ending).name
+
+
+def _long(ending: str, path: Path) -> str:
+    """``photo.slc`` to ``photo.slc.decoded.png``."""
+    return path.name + ending

@@ -28,6 +28,8 @@ def demo(
 
     from slimcodec import library
     from slimcodec.bench import Study
+    from slimcodec.cli.interrupting import kept_if_interrupted
+    from slimcodec.cli.outputs import check_folder
     from slimcodec.cli.study import run_study
     from slimcodec.errors import UsageError
     from slimcodec.images import find_images
@@ -35,20 +37,22 @@ def demo(
 
     here = Path(__file__).parent.parent / "demo"
     photos = find_images(here)
+    check_folder(out)
     if out.exists() and any(out.iterdir()):
         if not (out / MARK).exists():
             raise UsageError(f"{out} holds something else; name another folder with --out")
         shutil.rmtree(out)
     out.mkdir(parents=True, exist_ok=True)
     (out / MARK).touch()
-    for codec in map(library.load_codec, CODECS):
-        print(there_and_back(codec, photos[0], out))
-        for line in other_looks(codec, photos[0], out):
-            print(line)
-        if isinstance(codec, Progressive):
-            print(cut_short(codec, photos[0], out))
-    study = Study.read(here / "demo.toml")
-    run_study(study, here, out, pictures=len(photos), json=False)
+    with kept_if_interrupted(f"{out} holds the part that was done; the same command begins again"):
+        for codec in map(library.load_codec, CODECS):
+            print(there_and_back(codec, photos[0], out))
+            for line in other_looks(codec, photos[0], out):
+                print(line)
+            if isinstance(codec, Progressive):
+                print(cut_short(codec, photos[0], out))
+        study = Study.read(here / "demo.toml")
+        run_study(study, here, out, pictures=len(photos), json=False)
 
 
 def there_and_back(codec: Codec, photo: Path, out: Path) -> str:

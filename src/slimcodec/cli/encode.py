@@ -1,20 +1,42 @@
-"""slimcodec encode: a picture to a stream."""
+"""slimcodec encode: pictures to streams."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from slimcodec.cli.options import Json, RuntimeName
+from slimcodec.cli.options import Force, Json, Quiet, Recursive, RuntimeName, SkipExisting
+
+if TYPE_CHECKING:
+    from slimcodec.cli.coding import Coded, Memory
+    from slimcodec.cli.inputs import Input
+    from slimcodec.cli.outputs import Job
+    from slimcodec.images import ReadImage
+    from slimcodec.types import Codec
 
 
 def encode(
-    image: Annotated[Path, typer.Argument(help="The picture: PNG, JPEG, WebP, TIFF and more.")],
+    images: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="IMAGE...",
+            help="Pictures (PNG, JPEG, WebP, TIFF and more), folders of them, patterns such as "
+            "'*.png', or - for standard input.",
+        ),
+    ],
     output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", help="The stream; beside the picture when not given."),
+        str | None,
+        typer.Option(
+            "-o",
+            "--output",
+            help="The stream, a folder for several, or - for standard output; beside each picture "
+            "when not given.",
+        ),
     ] = None,
     codec: Annotated[
         str, typer.Option("--codec", help="A codec by name, a model file or a bundle by path.")
@@ -34,72 +56,180 @@ def encode(
     background: Annotated[
         str, typer.Option(help="What shows through transparency: a colour name or #rrggbb.")
     ] = "white",
+    recursive: Recursive = False,
+    skip_existing: SkipExisting = False,
+    force: Force = False,
     runtime: RuntimeName = None,
+    quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Compress a picture into a stream.
+    """Compress pictures into streams, photo.png into photo.slc.
 
     The stream holds everything the decoder needs besides the codec: `slimcodec decode` turns it
     back. A progressive codec refines the picture in iterations: a stream of 5 begins with the
     stream of 3, which `slimcodec cut` and `slimcodec decode --iterations 3` take out of it.
+    A picture that cannot be coded does not stop the others; the exit status is 1 then.
 
     Example: slimcodec encode photo.png --quality 2
 
+    Example: slimcodec encode photos more.jpg -o streams
+
     Example: slimcodec encode photo.png --codec toderici-s --iterations 5
+    """
+    from slimcodec import library
+    from slimcodec.cli.coding import Memory, Shown, code_all, refuse_terminal, threads_for
+    from slimcodec.cli.console import note, silence
+    from slimcodec.cli.inputs import Wanted, find_inputs
+    from slimcodec.cli.outputs import check_jobs, jobs_of
+    from slimcodec.errors import UsageError
+    from slimcodec.images.folder import image_suffixes
+
+    # Everything that can be refused is, before a model is opened or a picture read.
+    if iterations is not None and quality is not None:
+        raise UsageError("--iterations and --quality both choose the quality; give one of them")
+    colour, wanted = _colour(background), quality if iterations is None else iterations
+    say = silence if quiet else note
+    inputs = find_inputs(images, Wanted("image", image_suffixes(), recursive), say)
+    suffix = library.stream_suffix(codec, runtime)
+    found = jobs_of(inputs, output, partial(_short, suffix), partial(_long, suffix), say)
+    jobs = check_jobs(found, single=inputs.single, force=force, skip_existing=skip_existing)
+    refuse_terminal(jobs)
+    if wanted is not None:
+        library.check_quality(codec, wanted)
+    if len(jobs) < len(found):
+        say(f"{len(found) - len(jobs)} of {len(found)} skipped, as the output exists")
+
+    # One is read before a model is opened; of several, the model is common to all.
+    open_codec: Callable[[int], Codec] = partial(_open_ahead, codec, runtime, iterations)
+    if jobs and not inputs.single:
+        opened = _open(codec, runtime, iterations, threads_for(len(jobs)))
+        open_codec = partial(_open_already, opened)
+    shown = Shown(
+        "encoding", "image", "stream",
+        json, quiet, inputs.single, any(job.target is None for job in jobs), force,
+    )  # fmt: skip
+    code_all(jobs, partial(_encode, how=_How(open_codec, wanted, colour, Memory())), shown)
+
+
+@dataclass(frozen=True)
+class _How:
+    """How every picture is coded.
+
+    Attributes:
+        open_codec: from the number of its pixels, the codec.
+        quality: in the codec's own scale; its usual one when None.
+        background: what shows through transparency.
+        memory: that pictures share.
+    """
+
+    open_codec: Callable[[int], Codec]
+    quality: float | None
+    background: tuple[int, int, int]
+    memory: Memory
+
+
+def _encode(job: Job, how: _How) -> Coded:
+    """Read, code and write one picture."""
+    from slimcodec.cli.coding import Coded, write_output
+    from slimcodec.metrics import bits_per_pixel
+
+    read, size = _read(job.source, how.background)
+    height, width, _ = read.pixels.shape
+    codec = how.open_codec(height * width)
+    with how.memory.taken(codec, height * width):
+        stream = codec.encode(read.pixels, how.quality)
+    written = write_output(job.target, stream)
+    bpp = bits_per_pixel(len(stream), height, width)
+    smaller = 3 * height * width / len(stream)
+    return Coded(
+        {
+            "image": job.source.name,
+            "stream": written,
+            "bytes": len(stream),
+            "width": width,
+            "height": height,
+            "bpp": bpp,
+            "codec": codec.name,
+            "quality": codec.default_quality if how.quality is None else how.quality,
+            "notes": list(read.notes),
+        },
+        f"{written}: {len(stream):,} bytes, {bpp:.3f} bpp, {smaller:.0f}x smaller than the pixels",
+        tuple(f"{job.source.name}: {sentence}" for sentence in read.notes),
+        size,
+        len(stream),
+        bpp,
+    )
+
+
+def _read(source: Input, background: tuple[int, int, int]) -> tuple[ReadImage, int]:
+    """A picture, and the bytes of its file."""
+    import sys
+
+    from slimcodec.images import read_image, read_image_bytes
+
+    if source.path is not None:
+        read = read_image(source.path, background=background)
+        return read, source.path.stat().st_size
+    data = sys.stdin.buffer.read()
+    return read_image_bytes(data, source.name, background=background), len(data)
+
+
+def _open(codec: str, runtime: str | None, iterations: int | None, threads: int | None) -> Codec:
+    """The codec that was named.
+
+    Raises:
+        UsageError: when iterations are asked of one that has none.
+    """
+    from slimcodec import library
+    from slimcodec.errors import UsageError
+    from slimcodec.types import Progressive
+
+    opened = library.load_codec(codec, runtime, threads=threads)
+    if iterations is not None and not isinstance(opened, Progressive):
+        raise UsageError(
+            f"{opened.name} has no iterations; choose its quality with --quality, for example "
+            f"--quality {opened.default_quality:g}"
+        )
+    return opened
+
+
+def _open_ahead(codec: str, runtime: str | None, iterations: int | None, pixels: int) -> Codec:
+    """The same for one picture, while memory for it is had ahead."""
+    from slimcodec import library
+    from slimcodec.machine import touch_ahead
+
+    if library.runtime_of(codec, runtime):
+        touch_ahead(pixels)
+    return _open(codec, runtime, iterations, None)
+
+
+def _open_already(codec: Codec, pixels: int) -> Codec:
+    """One that is open."""
+    return codec
+
+
+def _short(suffix: str, path: Path) -> str:
+    """``photo.jpg`` to ``photo.slc``."""
+    return path.with_suffix(suffix).name
+
+
+def _long(suffix: str, path: Path) -> str:
+    """``photo.jpg`` to ``photo.jpg.slc``."""
+    return path.name + suffix
+
+
+def _colour(text: str) -> tuple[int, int, int]:
+    """A colour that was given in words.
+
+    Raises:
+        UsageError: when there is none such.
     """
     from PIL import ImageColor
 
-    from slimcodec import library
-    from slimcodec.atomic import write_atomically
-    from slimcodec.cli.console import note, print_json
     from slimcodec.errors import UsageError
-    from slimcodec.images import read_image
-    from slimcodec.machine import touch_ahead
-    from slimcodec.metrics import bits_per_pixel
-    from slimcodec.types import Progressive
 
-    if iterations is not None and quality is not None:
-        raise UsageError("--iterations and --quality both choose the quality; give one of them")
     try:
-        colour = ImageColor.getrgb(background)[:3]
+        red, green, blue = ImageColor.getrgb(text)[:3]
     except ValueError:
-        raise UsageError(
-            f"--background takes a colour name or #rrggbb, got {background!r}"
-        ) from None
-    read = read_image(image, background=(colour[0], colour[1], colour[2]))
-    height, width, _ = read.pixels.shape
-    if library.runtime_of(codec, runtime):
-        touch_ahead(height * width)
-    opened = library.load_codec(codec, runtime)
-    if iterations is not None:
-        if not isinstance(opened, Progressive):
-            raise UsageError(
-                f"{opened.name} has no iterations; choose its quality with --quality, for example "
-                f"--quality {opened.default_quality:g}"
-            )
-        quality = iterations
-    suffix = ".slc" if opened.model_bytes else f".{opened.name}"
-    target = output or image.with_suffix(suffix)
-    if target.exists() and target.samefile(image):
-        raise UsageError(f"{target} is the picture itself; name another stream with -o")
-    stream = opened.encode(read.pixels, quality)
-    write_atomically(target, stream)
-    bpp = bits_per_pixel(len(stream), height, width)
-    for sentence in read.notes:
-        note(f"{image}: {sentence}")
-    if json:
-        print_json(
-            {
-                "stream": str(target),
-                "bytes": len(stream),
-                "width": width,
-                "height": height,
-                "bpp": bpp,
-                "codec": opened.name,
-                "quality": opened.default_quality if quality is None else quality,
-                "notes": list(read.notes),
-            }
-        )
-        return
-    smaller = 3 * height * width / len(stream)
-    print(f"{target}: {len(stream):,} bytes, {bpp:.3f} bpp, {smaller:.0f}x smaller than the pixels")
+        raise UsageError(f"--background takes a colour name or #rrggbb, got {text!r}") from None
+    return red, green, blue

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from slimcodec.cli.options import Json
+from slimcodec.cli.options import Force, Json
 
 
 def export(
@@ -19,6 +19,7 @@ def export(
         str,
         typer.Option("--runtime", help="What shall run it: openvino (fastest on CPUs) or onnx."),
     ] = "openvino",
+    force: Force = False,
     json: Json = False,
 ) -> None:
     """Write a model as a bundle: a folder of graphs that a runtime is fast at.
@@ -31,9 +32,12 @@ def export(
 
     Example: slimcodec decode photo.slc --codec bundle
     """
-    from slimcodec import library
+    from slimcodec import library, registry
     from slimcodec.cli.console import print_json, progress_bar, readable_bytes
+    from slimcodec.cli.outputs import check_bundle
 
+    registry.runtimes.target(runtime)
+    check_bundle(output, force)
     with progress_bar("exporting") as progress:
         bundle = library.export_model(library.load_model(codec), output, runtime, progress)
     graphs = [way.file for ways in bundle.graphs.values() for way in ways]

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from slimcodec.cli.options import Force
+
 
 def import_(
     family: Annotated[
@@ -21,6 +23,7 @@ def import_(
         ),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="The new model file (.slim).")],
+    force: Force = False,
 ) -> None:
     """Turn a published checkpoint into a model file, without running anything that is in it.
 
@@ -33,11 +36,13 @@ def import_(
     """
     from slimcodec import registry
     from slimcodec.cli.console import note, readable_bytes
+    from slimcodec.cli.outputs import check_new
     from slimcodec.codecs.family import by_role
     from slimcodec.model_file import freeze_network, save
 
     published = registry.families.get(family)
     files = by_role(family, published.checkpoint_files, checkpoints)
+    check_new(output, force, *checkpoints)
     network = published.read_checkpoint(checkpoints)
     note("freezing: rounding to half precision, making integer tables")
     history = ({"import": family, "files": {role: path.name for role, path in files.items()}},)

@@ -30,7 +30,7 @@ def inspect(
     a bundle: which operators really ran in integers and which fell back, from the runtime's own
     profile of one picture coded there and back. A progressive stream is listed section by section,
     with what the stream up to there costs; one that is damaged or cut short is listed as far as it
-    is whole. Of a recipe or a study: what it does, a line each.
+    is whole, and the exit status is 1. Of a recipe or a study: what it does, a line each.
 
     Example: slimcodec inspect hific-s
 
@@ -45,7 +45,14 @@ def inspect(
     facts = _facts(path)
     if json:
         print_json(facts)
-        return
+    else:
+        _print(facts)
+    if "damage" in facts:
+        raise typer.Exit(1)
+
+
+def _print(facts: dict[str, Any]) -> None:
+    """Each with its name in a column of its own."""
     width = max(len(key) for key in facts)
     for key, value in facts.items():
         lines = value if isinstance(value, list) else [value]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -11,10 +12,14 @@ import typer
 
 __all__ = [
     "Calibration",
+    "Force",
     "Images",
     "Json",
     "Out",
+    "Quiet",
+    "Recursive",
     "RuntimeName",
+    "SkipExisting",
     "naming",
     "parse_numbers",
     "parse_qualities",
@@ -24,6 +29,19 @@ __all__ = [
 T = TypeVar("T")
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Force = Annotated[
+    bool, typer.Option("--force", help="Write over an output that exists; refused otherwise.")
+]
+Quiet = Annotated[
+    bool,
+    typer.Option("-q", "--quiet", help="Print nothing but errors, and what --json asks for."),
+]
+Recursive = Annotated[
+    bool, typer.Option("-r", "--recursive", help="Take what is in subfolders of folders, too.")
+]
+SkipExisting = Annotated[
+    bool, typer.Option("--skip-existing", help="Leave inputs alone whose output exists.")
+]
 RuntimeName = Annotated[
     str | None,
     typer.Option(
@@ -87,8 +105,11 @@ def parse_qualities(text: str | None) -> tuple[float, ...] | None:
     return None if text is None else parse_numbers(text, "--quality", float)
 
 
-def read_stream(path: Path) -> tuple[bytes, str | None]:
+def read_stream(path: Path | None) -> tuple[bytes, str | None]:
     """The bytes of a stream's file; of a damaged progressive one what is whole, and what is lost.
+
+    Args:
+        path: of the file; None for standard input.
 
     Raises:
         StreamError: naming the file, when it cannot be read or nothing of it is whole.
@@ -96,25 +117,26 @@ def read_stream(path: Path) -> tuple[bytes, str | None]:
     from slimcodec.errors import StreamError
     from slimcodec.stream import MAX_BYTES, is_progressive, salvage
 
+    name = "standard input" if path is None else str(path)
     read = bytearray()
     try:
-        with path.open("rb") as file:
+        with nullcontext(sys.stdin.buffer) if path is None else path.open("rb") as file:
             # A device or a pipe need not end.
             while (piece := file.read(_PIECE)) and len(read) <= MAX_BYTES:
                 read += piece
     except OSError as error:
-        raise StreamError(f"{path} cannot be read: {(error.strerror or '').lower()}") from error
+        raise StreamError(f"{name} cannot be read: {(error.strerror or '').lower()}") from error
     if len(read) > MAX_BYTES:
-        raise StreamError(f"{path} is no stream: it goes on after {MAX_BYTES:,} bytes")
+        raise StreamError(f"{name} is no stream: it goes on after {MAX_BYTES:,} bytes")
     data = bytes(read)
     if not is_progressive(data):
         return data, None
-    with naming(path):
+    with naming(name):
         return salvage(data)
 
 
 @contextmanager
-def naming(path: Path) -> Iterator[None]:
+def naming(path: Path | str) -> Iterator[None]:
     """What is wrong with a stream's bytes, said with the name of the file they came from."""
     from slimcodec.errors import StreamError
 

@@ -63,10 +63,13 @@ def search(
     """
     from slimcodec import library
     from slimcodec.cli.console import note, print_json, print_table, progress_bar
+    from slimcodec.cli.interrupting import kept_if_interrupted
+    from slimcodec.cli.outputs import SEARCH, check_results
     from slimcodec.errors import MissingExtraError, SlimcodecError
     from slimcodec.explore.budget import parse_budgets
     from slimcodec.explore.search import WINNER, Asked
     from slimcodec.explore.search import search as find
+    from slimcodec.images import find_images
     from slimcodec.report import build_search_page, front_table
 
     asked = Asked(
@@ -74,8 +77,11 @@ def search(
         parse_budgets(budget or ()),
         steps, trials, pictures, runtime, seed,
     )  # fmt: skip
+    find_images(calibration)
+    check_results(out, SEARCH)
     model = library.load_model(codec)
-    with progress_bar("searching") as progress:
+    kept = f"the trials that were made are kept in {out}; the same command goes on"
+    with kept_if_interrupted(kept), progress_bar("searching") as progress:
         found = find(model, calibration, out, asked, progress, note)
     try:
         page = str(build_search_page(out))

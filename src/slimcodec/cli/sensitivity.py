@@ -60,8 +60,11 @@ def sensitivity(
     """
     from slimcodec import library, registry
     from slimcodec.cli.console import progress_bar
+    from slimcodec.cli.interrupting import kept_if_interrupted
+    from slimcodec.cli.outputs import SENSITIVITY, check_results
     from slimcodec.explore.sensitivity import Asked, measure, photographs_of, setup_of
     from slimcodec.explore.sensitivity_rows import RowFile
+    from slimcodec.images import find_images
     from slimcodec.model_file import thaw_network
 
     asked = Asked(
@@ -70,6 +73,8 @@ def sensitivity(
         _listed(ratios, "--ratios", _share),
         _listed(channels, "--channels", _share),
     )
+    find_images(calibration)
+    check_results(out, SENSITIVITY)
     model = library.load_model(codec)
     family = registry.families.get(model.family)
     network = thaw_network(model)
@@ -80,12 +85,14 @@ def sensitivity(
     out.mkdir(parents=True, exist_ok=True)
     store = RowFile(out / "rows.jsonl", setup)
     crops = list(photographs.values())
-    try:
-        with progress_bar("measuring") as progress:
-            measure(network, family, crops, asked, places, store, setup, progress)
-    except KeyboardInterrupt:
-        _write(out, budget)
-        raise
+    kept = f"what was measured is kept in {out}, with a page of it; the same command goes on"
+    with kept_if_interrupted(kept):
+        try:
+            with progress_bar("measuring") as progress:
+                measure(network, family, crops, asked, places, store, setup, progress)
+        except KeyboardInterrupt:
+            _write(out, budget)
+            raise
     setup, costs, page = _write(out, budget)
     _show(setup, costs, out, page, budget, json)
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from slimcodec.cli.options import Calibration, Json
+from slimcodec.cli.options import Calibration, Force, Json
 
 
 def shrink(
@@ -19,6 +19,7 @@ def shrink(
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="The new model file (.slim).")],
     calibration: Calibration = None,
+    force: Force = False,
     json: Json = False,
 ) -> None:
     """Apply a recipe to a model: print the plan, apply it, save a model file.
@@ -32,10 +33,14 @@ def shrink(
     """
     from slimcodec import catalogue, library, registry
     from slimcodec.cli.console import note, note_skipped, print_json, progress_bar, readable_bytes
+    from slimcodec.cli.interrupting import kept_if_interrupted
+    from slimcodec.cli.outputs import check_new
     from slimcodec.model_file import save, thaw_network
     from slimcodec.shrink import Context, Recipe
 
-    parsed = Recipe.read(catalogue.recipes.find(recipe))
+    found = catalogue.recipes.find(recipe)
+    parsed = Recipe.read(found)
+    check_new(output, force, Path(codec), found)
     before = library.load_model(codec)
     family = registry.families.get(before.family)
     parsed.check(family)
@@ -48,7 +53,10 @@ def shrink(
     state = output.with_name(output.name + ".state") if parsed.learns() else None
     if state is not None:
         note(f"how far it is lies in {state}; killed, the same command goes on from there")
-    with progress_bar("shrinking") as progress:
+    kept = "nothing was written; the same command begins again"
+    if state is not None:
+        kept = f"how far it is lies in {state}; the same command goes on from there"
+    with kept_if_interrupted(kept), progress_bar("shrinking") as progress:
         context = Context(calibration, progress, state=state)
         after = library.shrink_model(before, parsed, context)
     save(after, output)

@@ -52,6 +52,7 @@ def study(
     from slimcodec import catalogue
     from slimcodec.bench import Study
     from slimcodec.cli.console import note_skipped
+    from slimcodec.cli.interrupting import kept_if_interrupted
 
     parsed = Study.read(catalogue.studies.find(study))
     for folder in (images, calibration):
@@ -61,7 +62,8 @@ def study(
         parsed = dataclasses.replace(parsed, codec=codec)
     if repeats is not None:
         parsed = dataclasses.replace(parsed, repeats=repeats)
-    run_study(parsed, images, out, pictures, runtime, calibration, json)
+    with kept_if_interrupted(f"what is done is kept in {out}; the same command goes on"):
+        run_study(parsed, images, out, pictures, runtime, calibration, json)
 
 
 def run_study(
@@ -79,17 +81,20 @@ def run_study(
     from slimcodec.atomic import write_atomically
     from slimcodec.cli.bench import run
     from slimcodec.cli.console import progress_bar
+    from slimcodec.cli.outputs import STUDY, check_results
     from slimcodec.images import find_images
     from slimcodec.shrink import Context
 
     find_images(images)  # a wrong folder should not cost minutes of shrinking first
+    check_results(out, STUDY)
     _refuse_another_study(out / "study.json", study.name)
     out.mkdir(parents=True, exist_ok=True)
+    # First of all: by it the folder is known for the study's, however soon it is interrupted.
+    description = json_module.dumps(study.describe(), indent=2)
+    write_atomically(out / "study.json", description.encode())
     with progress_bar("shrinking") as progress:
         context = Context(calibration, progress)
         candidates = study.candidates(out / "models", runtime, context)
-    description = json_module.dumps(study.describe(), indent=2)
-    write_atomically(out / "study.json", description.encode())
     shown = study.figure.get("image")
     always = (shown,) if isinstance(shown, str) else ()
     run(list(candidates), images, out, list(study.metrics), study.repeats, pictures, json, always)

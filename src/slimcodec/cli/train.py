@@ -59,6 +59,8 @@ def train(
     Example: slimcodec train recipes/train-hific-s.toml --images photos --out runs/hific-s
     """
     from slimcodec import library
+    from slimcodec.cli.interrupting import kept_if_interrupted
+    from slimcodec.cli.outputs import check_results, training_results
     from slimcodec.errors import MissingExtraError
     from slimcodec.images import find_images
 
@@ -71,6 +73,7 @@ def train(
         raise MissingExtraError("training", "train") from error
 
     run = TrainingConfig.read(config)
+    check_results(out, training_results(run.name))
     photos = find_images(images)
     note_skipped(images)
     start, wise = (None if name is None else library.load_model(name) for name in (init, teacher))
@@ -78,7 +81,8 @@ def train(
         # Of every process: those that are started later take it from the environment.
         os.environ["OMP_NUM_THREADS"] = str(threads)
         torch.set_num_threads(threads)
-    with _shown(run) as on_progress:
+    kept = f"{out} keeps the state that was saved last, if there is one; --resume goes on from it"
+    with kept_if_interrupted(kept), _shown(run) as on_progress:
         written = train_model(
             run, photos, out,
             start=start, teacher=wise, resume=resume, minutes=minutes, devices=devices,

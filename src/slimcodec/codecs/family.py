@@ -123,7 +123,8 @@ class Coding(Protocol):
 class Family(Protocol):
     """A learned codec's networks, integers and glue behind one contract.
 
-    A *config* is the family's own frozen dataclass with ``to_dict`` and ``qualities``; a *network*
+    A *config* is the family's own frozen dataclass with ``to_dict``, ``qualities`` and
+    ``check_quality``, which knows what its codec encodes at before there is one; a *network*
     is a ``torch.nn.Module`` whose attributes named in ``parts`` are its parts.
     """
 

@@ -12,22 +12,25 @@ from slimcodec.images.given import Given, as_image
 from slimcodec.images.opening import load_picture, open_picture, pixel_limit
 from slimcodec.images.padding import crop, pad_to_multiple
 from slimcodec.images.planes import from_planes, to_planes
-from slimcodec.images.reading import WHITE, ReadImage, read_image
-from slimcodec.images.writing import write_image
+from slimcodec.images.reading import WHITE, ReadImage, read_image, read_image_bytes
+from slimcodec.images.writing import check_suffix, image_bytes, write_image
 
 __all__ = [
     "WHITE",
     "Given",
     "ReadImage",
     "as_image",
+    "check_suffix",
     "crop",
     "find_images",
     "from_planes",
+    "image_bytes",
     "load_picture",
     "open_picture",
     "pad_to_multiple",
     "pixel_limit",
     "read_image",
+    "read_image_bytes",
     "skipped",
     "spread",
     "to_planes",

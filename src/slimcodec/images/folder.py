@@ -16,7 +16,14 @@ from pathlib import Path
 from slimcodec.errors import ImageError
 from slimcodec.images.opening import readable
 
-__all__ = ["find_images", "skipped", "spread"]
+__all__ = [
+    "find_images",
+    "image_suffixes",
+    "say_skipped",
+    "skipped",
+    "sort_out",
+    "spread",
+]
 
 _NAMED = 3
 """How many of the skipped are named; the others are counted."""
@@ -34,10 +41,11 @@ def find_images(folder: str | os.PathLike[str]) -> list[Path]:
     Raises:
         ImageError: when there is no such folder, it may not be listed, or holds no image.
     """
-    images, _ = _sorted_out(Path(folder))
+    suffixes = image_suffixes()
+    images, _ = sort_out(Path(folder), suffixes)
     if not images:
         raise ImageError(
-            f"{folder}: no image in this folder; looked for {' '.join(_suffixes())}, "
+            f"{folder}: no image in this folder; looked for {' '.join(suffixes)}, "
             "not in its subfolders"
         )
     return images
@@ -49,7 +57,12 @@ def skipped(folder: str | os.PathLike[str]) -> str | None:
     Raises:
         ImageError: when there is no such folder, or it may not be listed.
     """
-    _, others = _sorted_out(Path(folder))
+    _, others = sort_out(Path(folder), image_suffixes())
+    return say_skipped(Path(folder), others)
+
+
+def say_skipped(folder: Path, others: Sequence[Path]) -> str | None:
+    """The sentence of `skipped` about these; None where there are none."""
     if not others:
         return None
     listed = ", ".join(each.name for each in others[:_NAMED])
@@ -63,17 +76,18 @@ def spread(paths: Sequence[Path], count: int) -> list[Path]:
     return [paths[i * len(paths) // chosen] for i in range(chosen)]
 
 
-def _suffixes() -> list[str]:
-    return sorted(suffix for each in readable().values() for suffix in each)
+def image_suffixes() -> tuple[str, ...]:
+    """Of all formats that are read here, in lower case."""
+    return tuple(sorted(suffix for each in readable().values() for suffix in each))
 
 
-def _sorted_out(folder: Path) -> tuple[list[Path], list[Path]]:
-    """The images, and what else is there and not hidden, each by name; a file is its only image.
+def sort_out(folder: Path, suffixes: Sequence[str]) -> tuple[list[Path], list[Path]]:
+    """The files of these suffixes, and what else is there and not hidden, each by name; a file is
+    its own only one.
 
     Raises:
         ImageError: when there is no such folder, or it may not be listed.
     """
-    suffixes = _suffixes()
     images: list[Path] = []
     others: list[Path] = []
     try:

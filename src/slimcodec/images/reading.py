@@ -25,8 +25,10 @@ in sRGB. No rule looks at the content to stretch it (a min-max stretch reads as 
 
 from __future__ import annotations
 
+import io
 import os
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
@@ -46,7 +48,7 @@ from slimcodec.images.samples import Samples
 from slimcodec.showing import line
 from slimcodec.types import Image
 
-__all__ = ["WHITE", "ReadImage", "composite", "convert_picture", "read_image"]
+__all__ = ["WHITE", "ReadImage", "composite", "convert_picture", "read_image", "read_image_bytes"]
 
 WHITE = (255, 255, 255)
 
@@ -109,17 +111,45 @@ def read_image(
         MissingExtraError: when its kind needs the optional decoders.
         ValueError: when ``background`` is not three numbers from 0 to 255.
     """
+    return _read(lambda: _open(Path(path)), str(path), background)
+
+
+def read_image_bytes(
+    data: bytes, name: str, *, background: tuple[int, int, int] = WHITE
+) -> ReadImage:
+    """The same, of a file's bytes that are here already.
+
+    Args:
+        data: of the whole file.
+        name: what errors call it.
+        background: see `read_image`.
+
+    Raises:
+        ImageError, MissingExtraError, ValueError: see `read_image`.
+    """
+
+    def opened() -> IO[bytes]:
+        if not data:
+            raise ImageError("there is nothing in it (0 bytes)")
+        return io.BytesIO(data)
+
+    return _read(opened, name, background)
+
+
+def _read(
+    opened: Callable[[], IO[bytes]], name: str, background: tuple[int, int, int]
+) -> ReadImage:
+    """What both ways to read have in common."""
     _check_background(background)
-    path = Path(path)
     try:
-        with _open(path) as file:
+        with opened() as file:
             kind = look(file)
             found = _by_pillow(file, kind) if kind.decode is None else _by_decoder(file, kind)
         return _in_srgb(found, kind, background)
     except ImageError as error:
-        raise ImageError(f"{path}: {error}") from error
+        raise ImageError(f"{name}: {error}") from error
     except MissingExtraError as error:
-        raise MissingExtraError(f"{path}: {error.purpose}", error.extra) from error
+        raise MissingExtraError(f"{name}: {error.purpose}", error.extra) from error
 
 
 def convert_picture(

@@ -22,7 +22,7 @@ from slimcodec.atomic import write_atomically
 from slimcodec.errors import ImageError, SlimcodecError
 from slimcodec.types import Image
 
-__all__ = ["write_image"]
+__all__ = ["check_suffix", "image_bytes", "write_image"]
 
 _JPEG: tuple[str, dict[str, Any]] = ("JPEG", {"quality": 95, "subsampling": 0})
 _TIFF: tuple[str, dict[str, Any]] = ("TIFF", {"compression": "tiff_adobe_deflate"})
@@ -53,10 +53,35 @@ def write_image(path: str | os.PathLike[str], image: Image) -> None:
         ValueError: when ``image`` is not such an array.
     """
     path = Path(path)
+    coded = image_bytes(image, path)
+    try:
+        write_atomically(path, coded)
+    except SlimcodecError as error:
+        raise ImageError(str(error)) from error
+
+
+def check_suffix(path: str | os.PathLike[str]) -> str:
+    """The suffix of the format that a file of this name is written in, in lower case.
+
+    Raises:
+        ImageError: when there is no such format.
+    """
+    path = Path(path)
     suffix = path.suffix.lower() or ".png"
     if suffix not in _FORMATS:
         known = ", ".join(_FORMATS)
         raise ImageError(f"{path}: unknown image suffix {path.suffix!r}; use one of {known}")
+    return suffix
+
+
+def image_bytes(image: Image, path: str | os.PathLike[str]) -> bytes:
+    """What `write_image` would write under that name.
+
+    Raises:
+        ImageError: when the suffix is unknown, or the format cannot hold an image of this size.
+        ValueError: when ``image`` is not ``uint8 [h, w, 3]``.
+    """
+    suffix = check_suffix(path)
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
         raise ValueError(f"an image must be uint8 [h, w, 3], got {image.dtype} {image.shape}")
     name, options = _FORMATS[suffix]
@@ -71,7 +96,4 @@ def write_image(path: str | os.PathLike[str], image: Image) -> None:
         raise ImageError(
             f"{path}: {name} cannot hold {width} x {height} pixels ({reason}); write a PNG"
         ) from error
-    try:
-        write_atomically(path, coded.getvalue())
-    except SlimcodecError as error:
-        raise ImageError(str(error)) from error
+    return coded.getvalue()

@@ -3,12 +3,14 @@
 from slimcodec.runtime.base import DEFAULT, Operator, Runtime, open_codec, open_file
 from slimcodec.runtime.bundle import Bundle, is_bundle, open_bundle
 from slimcodec.runtime.cache import known_file
+from slimcodec.runtime.manifest import read_manifest as bundle_manifest
 
 __all__ = [
     "DEFAULT",
     "Bundle",
     "Operator",
     "Runtime",
+    "bundle_manifest",
     "is_bundle",
     "known_file",
     "open_bundle",

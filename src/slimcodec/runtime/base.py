@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,13 +116,20 @@ def failure(runtime: str, graph: str, error: Exception) -> Exception:
     return BundleError(f"{runtime} cannot run {graph}: {reason}")
 
 
-def open_codec(source: Source, runtime: str | None = None, *, model_bytes: int = 0) -> Codec:
+def open_codec(
+    source: Source,
+    runtime: str | None = None,
+    *,
+    model_bytes: int = 0,
+    threads: int | None = None,
+) -> Codec:
     """A model or a bundle as a codec on a runtime.
 
     Args:
         source: weights and integers, or a bundle.
         runtime: a name in ``registry.runtimes``; the bundle's own, or the default, when not given.
         model_bytes: size of the model file it came from; a bundle knows its own.
+        threads: of each graph, see ``open_file``.
 
     Raises:
         UsageError: when a bundle was made for another runtime.
@@ -133,10 +141,10 @@ def open_codec(source: Source, runtime: str | None = None, *, model_bytes: int =
                 f"export the model again with --runtime {runtime}"
             )
         runtime = source.runtime
-    return glue(source, registry.runtimes.get(runtime or DEFAULT)().graphs(source), model_bytes)
+    return glue(source, _made(runtime, threads).graphs(source), model_bytes)
 
 
-def open_file(path: Path, runtime: str | None = None) -> Codec:
+def open_file(path: Path, runtime: str | None = None, threads: int | None = None) -> Codec:
     """A model file as a codec on a runtime.
 
     Where the runtime keeps what it made of this very model before, a file that was checked then and
@@ -145,8 +153,10 @@ def open_file(path: Path, runtime: str | None = None) -> Codec:
     Args:
         path: of the file.
         runtime: a name in ``registry.runtimes``; the default when not given.
+        threads: of each graph, where the runtime has such; all cores when not given. Whoever
+            codes several pictures at once gives each call fewer: what comes out is the same.
     """
-    own = registry.runtimes.get(runtime or DEFAULT)()
+    own = _made(runtime, threads)
     known = known_file(path)
     kept = None if known is None else own.kept(known.digest)
     source: Source | None = kept
@@ -159,6 +169,14 @@ def open_file(path: Path, runtime: str | None = None) -> Codec:
         source = model
         remember_file(path, files_of(path), known)
     return glue(source, own.graphs(source), known.bytes)
+
+
+def _made(runtime: str | None, threads: int | None) -> Any:
+    """A runtime by name. One that takes no number of threads, such as torch, has a setting of its
+    own for them."""
+    kind = registry.runtimes.get(runtime or DEFAULT)
+    takes = "threads" in inspect.signature(kind).parameters
+    return kind(threads=threads) if takes else kind()
 
 
 def glue(source: Source, graphs: Mapping[str, Graph], model_bytes: int = 0) -> Codec:

@@ -262,13 +262,17 @@ def check_place(folder: Path) -> None:
     """Raise before any work when a bundle cannot be put there.
 
     Raises:
-        UsageError: when there is something that is no bundle, or no folder to put it in.
+        UsageError: when there is something that is no bundle.
+        SlimcodecError: when there is no folder to put it in.
     """
     empty = folder.is_dir() and not any(folder.iterdir())
     if folder.exists() and not empty and not is_bundle(folder):
         raise UsageError(f"{folder} is there already and is no bundle; name another folder")
     if not folder.resolve().parent.is_dir():
-        raise UsageError(f"there is no folder {folder.resolve().parent} to put a bundle in")
+        raise SlimcodecError(
+            f"{folder} cannot be written: there is no folder {folder.resolve().parent}; create it "
+            "first"
+        )
 
 
 def _move(source: Path, folder: Path) -> None:

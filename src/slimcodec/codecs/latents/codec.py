@@ -311,9 +311,5 @@ class MeanScaleCodec:
 
     def _quality_step(self, quality: float | None) -> int:
         quality = self.default_quality if quality is None else quality
-        if not self.qualities[0] <= quality <= self.qualities[-1]:
-            raise UsageError(
-                f"the quality of {self.name} must be {self.qualities[0]:g} to "
-                f"{self.qualities[-1]:g}, got {quality:g}"
-            )
+        self.config.check_quality(quality, self.name)
         return round((quality - 1) * QUALITY_STEPS)

@@ -121,6 +121,18 @@ class LatentsConfig:
         """The trained quality points, 1 to n. Values in between interpolate the gains."""
         return tuple(float(i + 1) for i in range(len(self.lambdas)))
 
+    def check_quality(self, quality: float, name: str) -> None:
+        """A quality that there is.
+
+        Raises:
+            UsageError: with the name of the model, when there is none such.
+        """
+        if not self.qualities[0] <= quality <= self.qualities[-1]:
+            raise UsageError(
+                f"the quality of {name} must be {self.qualities[0]:g} to "
+                f"{self.qualities[-1]:g}, got {quality:g}"
+            )
+
     @property
     def initial_log_gains(self) -> tuple[float, ...]:
         """Where each quality's log gain starts: ½ ln(λ / λ of the middle quality)."""

@@ -42,7 +42,7 @@ from slimcodec.codecs.tiles import (
 )
 from slimcodec.codecs.toderici.config import STRIDE, TodericiConfig, last_hidden
 from slimcodec.codecs.toderici.prior import Coding, Exchange, Known, Place
-from slimcodec.errors import ModelFileError, StreamError, UsageError
+from slimcodec.errors import ModelFileError, StreamError
 from slimcodec.images import pad_to_multiple, to_planes
 from slimcodec.stream import (
     Stream,
@@ -380,11 +380,7 @@ class TodericiCodec:
 
     def _iterations(self, quality: float | None) -> int:
         quality = self.default_quality if quality is None else quality
-        if not 1 <= quality <= self.config.iterations or quality != int(quality):
-            raise UsageError(
-                f"the iterations (the quality) of {self.name} must be a whole number from 1 to "
-                f"{self.config.iterations}, got {quality:g}"
-            )
+        self.config.check_quality(quality, self.name)
         return int(quality)
 
     @staticmethod

@@ -223,6 +223,18 @@ class TodericiConfig:
         """The ladder of a rate-distortion curve: iterations 1 to 8, or all where there are less."""
         return tuple(float(n) for n in range(1, min(8, self.iterations) + 1))
 
+    def check_quality(self, quality: float, name: str) -> None:
+        """A number of iterations that there is.
+
+        Raises:
+            UsageError: with the name of the model, when there is none such.
+        """
+        if not 1 <= quality <= self.iterations or quality != int(quality):
+            raise UsageError(
+                f"the iterations (the quality) of {name} must be a whole number from 1 to "
+                f"{self.iterations}, got {quality:g}"
+            )
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for a manifest."""
         return to_plain(self)
