@@ -373,7 +373,7 @@ def codec_of_stream(
         WrongModelError: when no built-in model wrote it.
         UnknownNameError: when it was written, but there is no such look of it.
     """
-    return codec_of_id(unpack(stream).stream_id.hex(), runtime, look, threads=threads)
+    return codec_of_id(unpack(stream, partial=True).stream_id.hex(), runtime, look, threads=threads)
 
 
 def codec_of_id(

@@ -22,6 +22,7 @@ __all__ = [
     "cpu_flags",
     "cpu_name",
     "memory_bytes",
+    "resident_bytes",
     "touch_ahead",
     "tune_allocator",
 ]
@@ -113,6 +114,11 @@ def memory_bytes() -> int | None:
     left = [_free_memory(), *_left_in_groups(), *_left_of_limits(mapped)]
     known = [number for number in left if number is not None]
     return resident + max(0, min(known)) if known else None
+
+
+def resident_bytes() -> int:
+    """Memory that this process has now; 0 where the system does not say."""
+    return _own_memory()[1]
 
 
 def _own_memory() -> tuple[int, int]:

@@ -9,10 +9,10 @@
 
 Importing this module registers the format; Pillow looks for no plugins of others by itself.
 
-Reading: no pixel is decoded before it is asked for. What is damaged, or was written by a model that
-is not built in, is an ``OSError`` then, as with any format; of a progressive stream that was cut
-short, ``PIL.ImageFile.LOAD_TRUNCATED_IMAGES`` has what is whole decoded. Pictures of too many
-pixels are refused by Pillow, from the header.
+Reading: no pixel is decoded before it is asked for, and for ``crop`` only those of the part. What
+is damaged, or was written by a model that is not built in, is an ``OSError`` then, as with any
+format; ``PIL.ImageFile.LOAD_TRUNCATED_IMAGES`` has what is whole decoded, where parts of a stream
+stand alone. Pictures of too many pixels are refused by Pillow, from the header.
 
 Writing: a picture of any mode becomes sRGB of 8 bits by the rules of ``images.reading``, and what
 the stream does not hold is said in a ``ConversionWarning``. ``save`` takes
@@ -42,8 +42,8 @@ from slimcodec.pictures import (
     encode_pixels,
     opened,
 )
-from slimcodec.stream import MAX_BYTES, image_size, is_progressive, salvage, unpack
-from slimcodec.types import Image
+from slimcodec.stream import MAX_BYTES, has_parts, image_size, salvage, unpack
+from slimcodec.types import Image, Region, Tiled
 
 if TYPE_CHECKING:
     from PIL import _imaging
@@ -70,11 +70,7 @@ class SlcImageFile(ImageFile.ImageFile):
         self._mode = "RGB"
 
     def load(self) -> _imaging.PixelAccess | None:
-        """Decode the stream, all of it, when a pixel is first asked for.
-
-        ``crop`` asks for all of them too; where a codec decodes regions, an own ``crop`` that asks
-        for one belongs here, in front of Pillow's.
-        """
+        """Decode the stream, all of it, when a pixel is first asked for."""
         if self.fp is not None:
             with _as_pillow_raises():
                 pixels = _decoded(self._stream())
@@ -82,6 +78,19 @@ class SlcImageFile(ImageFile.ImageFile):
             self.readonly = 0
             self._done_with_file()
         return super().load()
+
+    def crop(self, box: tuple[float, float, float, float] | None = None) -> PIL.Image.Image:
+        """A part; of a stream that is not decoded yet, that part alone is."""
+        if self.fp is None or box is None:
+            return super().crop(box)
+        left, upper, right, lower = (round(edge) for edge in box)
+        region = Region(left, upper, right - left, lower - upper)
+        inside = left >= 0 <= upper and right <= self.width and lower <= self.height
+        if not (inside and min(region.width, region.height) > 0):
+            # Black beyond the edges, and what is wrong with such a box, are Pillow's to say.
+            return super().crop(box)
+        with _as_pillow_raises():
+            return PIL.Image.fromarray(_decoded(self._stream(), region))
 
     def verify(self) -> None:
         """Every check of the stream, without decoding it."""
@@ -102,10 +111,14 @@ class SlcImageFile(ImageFile.ImageFile):
         self.fp = None
 
 
-def _decoded(data: bytes) -> Image:
-    if ImageFile.LOAD_TRUNCATED_IMAGES and is_progressive(data):
+def _decoded(data: bytes, region: Region | None = None) -> Image:
+    partial = ImageFile.LOAD_TRUNCATED_IMAGES and has_parts(data)
+    if partial:
         data, _ = salvage(data)
-    return built_in_reader(unpack(data).stream_id).decode(data)
+    codec = built_in_reader(unpack(data, partial=partial).stream_id)
+    if isinstance(codec, Tiled):
+        return codec.decode(data, region=region, partial=partial)
+    return codec.decode(data)
 
 
 def _save(picture: PIL.Image.Image, file: IO[bytes], filename: str | bytes) -> None:

@@ -143,6 +143,9 @@ class Tiled(Codec, Protocol):
     a region's for example, moves a level here and there by one.
     """
 
+    def memory_needed(self, height: int, width: int) -> int:
+        """Bytes that coding so many pixels takes, about, where it may take what is usual."""
+
     def encode(
         self,
         image: Image,

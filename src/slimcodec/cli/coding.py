@@ -26,8 +26,8 @@ from slimcodec.cli.console import note, print_json, progress_bar, readable_bytes
 from slimcodec.cli.interrupting import kept_if_interrupted
 from slimcodec.cli.outputs import Job
 from slimcodec.errors import InterruptionError, SlimcodecError, UsageError
-from slimcodec.machine import available_cores, memory_bytes
-from slimcodec.types import Codec
+from slimcodec.machine import available_cores, memory_bytes, resident_bytes
+from slimcodec.types import Codec, Tiled
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -44,6 +44,8 @@ __all__ = [
 
 _READERS = 1
 """Threads beyond those that keep all cores busy: one more picture that is read or written."""
+_LOADING = 80 << 20
+"""What a runtime takes for graphs that are loaded when they are first called."""
 _PEERS_BYTES_PER_PIXEL = 32.0
 """What image formats take of memory, about: the pixels, a copy, and their library's own."""
 
@@ -107,30 +109,48 @@ class Memory:
     """Memory that coding at the same time has to share.
 
     Args:
-        there: bytes; what this process may have now when not given.
+        limit: bytes of this process in all; what it may have now when not given.
     """
 
-    def __init__(self, there: int | None = None) -> None:
-        self.there = memory_bytes() if there is None else there
+    def __init__(self, limit: int | None = None) -> None:
+        self.limit = limit
+        self.there = memory_bytes() if limit is None else limit
         self._taken = 0.0
         self._changed = threading.Condition()
 
     @contextmanager
-    def taken(self, codec: Codec, pixels: int) -> Iterator[None]:
+    def taken(self, codec: Codec, height: int, width: int) -> Iterator[int | None]:
         """What a picture takes while it is coded, waited for; one that will never fit waits until
-        it is alone, and the codec itself says what is to be said of it."""
-        config = getattr(codec, "config", None)
-        # Of learned codecs; the others are not asked to say it.
-        needed = pixels * getattr(config, "bytes_per_pixel", _PEERS_BYTES_PER_PIXEL)
+        it is alone, and the codec itself says what is to be said of it.
+
+        Yields:
+            what coding may take, where the limit says so; None for what is usual.
+        """
+        if isinstance(codec, Tiled):
+            needed = float(codec.memory_needed(height, width))
+        else:
+            needed = _PEERS_BYTES_PER_PIXEL * height * width
         with self._changed:
             self._changed.wait_for(lambda: self._fits(needed))
             self._taken += needed
         try:
-            yield
+            yield self._allowed(needed)
         finally:
             with self._changed:
                 self._taken -= needed
                 self._changed.notify_all()
+
+    def _allowed(self, needed: float) -> int | None:
+        if self.limit is None:
+            return None
+        own = resident_bytes() + _LOADING
+        left = self.limit - own
+        if left <= 0:
+            raise UsageError(
+                f"--memory {readable_bytes(self.limit)} is less than the {readable_bytes(own)} "
+                "that this process takes before it codes anything; allow more"
+            )
+        return None if left >= needed else left
 
     def _fits(self, needed: float) -> bool:
         return self._taken == 0 or self.there is None or self._taken + needed <= self.there

@@ -11,12 +11,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from slimcodec.cli.options import Force, Json, Quiet, Recursive, RuntimeName, SkipExisting
+from slimcodec.cli.options import (
+    Force,
+    Json,
+    MemoryLimit,
+    Quiet,
+    Recursive,
+    RuntimeName,
+    SkipExisting,
+)
 
 if TYPE_CHECKING:
     from slimcodec.cli.coding import Coded, Memory
     from slimcodec.cli.outputs import Job
-    from slimcodec.types import Codec
+    from slimcodec.types import Codec, Image, Region
 
 
 def decode(
@@ -62,9 +70,18 @@ def decode(
         bool,
         typer.Option(
             "--partial",
-            help="Be content with what is whole of a damaged progressive stream: exit status 0.",
+            help="Be content with what is whole of a damaged stream, progressive or in tiles: exit "
+            "status 0.",
         ),
     ] = False,
+    region: Annotated[
+        str | None,
+        typer.Option(
+            "--region",
+            metavar="X,Y,W,H",
+            help="Decode this part of the picture alone, in pixels from its top left corner.",
+        ),
+    ] = None,
     max_pixels: Annotated[
         int | None,
         typer.Option(
@@ -77,6 +94,7 @@ def decode(
     recursive: Recursive = False,
     skip_existing: SkipExisting = False,
     force: Force = False,
+    memory: MemoryLimit = None,
     runtime: RuntimeName = None,
     quiet: Quiet = False,
     json: Json = False,
@@ -84,10 +102,10 @@ def decode(
     """Turn streams back into pictures.
 
     A stream names the model that wrote it: a built-in one is found, any other is given with
-    --codec. Of a progressive stream that is damaged or cut short, what is whole is decoded and a
-    warning says how much that is; the exit status is 1 then, or 0 with --partial. A stream that
-    cannot be decoded does not stop the others. Pictures are called after their look:
-    photo.decoded.png, photo.natural.png, photo.fast.png.
+    --codec. Of a progressive stream that is damaged or cut short, and of a large picture's, which
+    is in tiles, what is whole is decoded and a warning says how much that is; the exit status is 1
+    then, or 0 with --partial. A stream that cannot be decoded does not stop the others. Pictures
+    are called after their look: photo.decoded.png, photo.natural.png, photo.fast.png.
 
     Example: slimcodec decode photo.slc -o photo.png
 
@@ -96,12 +114,15 @@ def decode(
     Example: slimcodec decode photo.slc --look natural
 
     Example: slimcodec decode photo.slc --iterations 2 -o coarse.png
+
+    Example: slimcodec decode map.slc --region 4000,3000,512,512 -o part.png
     """
     import PIL.Image
 
     from slimcodec.cli.coding import Memory, Shown, code_all, refuse_terminal
     from slimcodec.cli.console import note, silence
     from slimcodec.cli.inputs import Wanted, find_inputs
+    from slimcodec.cli.options import parse_region, parse_size
     from slimcodec.cli.outputs import check_jobs, jobs_of
 
     # Everything that can be refused is, before a model is opened.
@@ -109,6 +130,7 @@ def decode(
     if max_pixels is not None:
         # The limit of every format, as Pillow counts it: beyond twice this it refuses.
         PIL.Image.MAX_IMAGE_PIXELS = -(-max_pixels // 2)
+    limit, part = parse_size(memory, "--memory"), parse_region(region)
     say = silence if quiet else note
     wanted = Wanted("stream", (_suffix(codec, runtime),), recursive)
     inputs = find_inputs(streams, wanted, say)
@@ -120,12 +142,15 @@ def decode(
     refuse_terminal(jobs)
     if len(jobs) < len(found):
         say(f"{len(found) - len(jobs)} of {len(found)} skipped, as the output exists")
-    opener = _opener(codec, look, runtime, None if inputs.single else len(jobs))
+    ahead = limit is None and part is None
+    opener = _opener(codec, look, runtime, None if inputs.single else len(jobs), ahead)
     shown = Shown(
         "decoding", "stream", "picture",
         json, quiet, inputs.single, any(job.target is None for job in jobs), force,
     )  # fmt: skip
-    code_all(jobs, partial(_decode, how=_How(opener, iterations, partial_, Memory())), shown)
+    code_all(
+        jobs, partial(_decode, how=_How(opener, iterations, partial_, part, Memory(limit))), shown
+    )
 
 
 @dataclass(frozen=True)
@@ -136,12 +161,14 @@ class _How:
         open_codec: from a stream, what reads it.
         iterations: so many of each, all when None.
         partial: whether to be content with what is whole.
+        region: what of each picture; all when None.
         memory: that pictures share.
     """
 
     open_codec: Callable[[bytes], Codec]
     iterations: int | None
     partial: bool
+    region: Region | None
     memory: Memory
 
 
@@ -161,8 +188,7 @@ def _decode(job: Job, how: _How) -> Coded:
         # More than the damage left: then all that is left.
         if how.iterations is not None and not (lost and count and how.iterations > count):
             data, lost, count = _cut(codec, data, how.iterations), None, how.iterations
-        with how.memory.taken(codec, _pixels(data)):
-            image = codec.decode(data)
+        image = _picture(codec, data, how, holes=bool(lost))
     coded = image_bytes(image, job.target or "picture.png")
     written = write_output(job.target, coded)
     height, width, _ = image.shape
@@ -189,6 +215,24 @@ def _decode(job: Job, how: _How) -> Coded:
     )
 
 
+def _picture(codec: Codec, data: bytes, how: _How, *, holes: bool) -> Image:
+    """What is wanted of a stream's picture.
+
+    Raises:
+        UsageError: when a part is asked of a codec that gives none, or it is not inside.
+    """
+    from slimcodec.errors import UsageError
+    from slimcodec.types import Tiled
+
+    if how.region is not None and not isinstance(codec, Tiled):
+        raise UsageError(f"{codec.name} decodes whole pictures; leave out --region")
+    width, height = _size(data) if how.region is None else how.region[2:]
+    with how.memory.taken(codec, height, width) as allowed:
+        if isinstance(codec, Tiled):
+            return codec.decode(data, region=how.region, memory=allowed, partial=holes)
+        return codec.decode(data)
+
+
 def _cut(codec: Codec, data: bytes, iterations: int) -> bytes:
     """So many iterations of a stream.
 
@@ -205,34 +249,38 @@ def _cut(codec: Codec, data: bytes, iterations: int) -> bytes:
     return codec.cut(data, iterations)
 
 
-def _pixels(data: bytes) -> int:
-    """Of the picture that a stream of ours says it has; those of image formats say it to their
-    library, which refuses too many."""
+def _size(data: bytes) -> tuple[int, int]:
+    """Width and height of the picture that a stream of ours says it has; those of image formats say
+    it to their library, which refuses too many."""
     from slimcodec.errors import StreamError
-    from slimcodec.stream import unpack
+    from slimcodec.stream import image_size
 
     try:
-        header = unpack(data)
+        return image_size(data)
     except StreamError:
-        return 0
-    return header.height * header.width
+        return 0, 0
 
 
 def _opener(
-    codec: str | None, look: str | None, runtime: str | None, several: int | None
+    codec: str | None,
+    look: str | None,
+    runtime: str | None,
+    several: int | None,
+    ahead: bool,
 ) -> Callable[[bytes], Codec]:
     """What opens the codec of a stream.
 
     Args:
         codec, look, runtime: as they were given.
         several: so many streams; None for a single one, which is read before a model is opened.
+        ahead: whether memory for a single one's picture is had meanwhile.
     """
     from slimcodec import library
     from slimcodec.cli.coding import threads_for
     from slimcodec.model_file import FAITHFUL
 
     if codec is None and several is None:
-        return partial(_open_ahead, look or FAITHFUL, runtime)
+        return partial(_open_ahead, look or FAITHFUL, runtime, ahead)
     if codec is None:
         return _Readers(look or FAITHFUL, runtime, threads_for(several or 0)).of
     if several is None:
@@ -240,12 +288,14 @@ def _opener(
     return partial(_open_already, library.load_codec(codec, runtime, threads=threads_for(several)))
 
 
-def _open_ahead(look: str, runtime: str | None, data: bytes) -> Codec:
-    """The built-in model that a stream names, while memory for its picture is had ahead."""
+def _open_ahead(look: str, runtime: str | None, ahead: bool, data: bytes) -> Codec:
+    """The built-in model that a stream names, while memory for its picture is had ahead, if so."""
     from slimcodec import library
     from slimcodec.machine import touch_ahead
 
-    touch_ahead(_pixels(data))
+    if ahead:
+        width, height = _size(data)
+        touch_ahead(width * height)
     return library.codec_of_stream(data, runtime, look)
 
 
@@ -280,7 +330,7 @@ class _Readers:
         from slimcodec import library
         from slimcodec.stream import unpack
 
-        stream_id = unpack(data).stream_id
+        stream_id = unpack(data, partial=True).stream_id
         with self._opening:
             if stream_id not in self._opened:
                 self._opened[stream_id] = library.codec_of_stream(

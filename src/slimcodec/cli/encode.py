@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from slimcodec.cli.options import Force, Json, Quiet, Recursive, RuntimeName, SkipExisting
+from slimcodec.cli.options import (
+    Force,
+    Json,
+    MemoryLimit,
+    Quiet,
+    Recursive,
+    RuntimeName,
+    SkipExisting,
+)
 
 if TYPE_CHECKING:
     from slimcodec.cli.coding import Coded, Memory
@@ -59,6 +67,7 @@ def encode(
     recursive: Recursive = False,
     skip_existing: SkipExisting = False,
     force: Force = False,
+    memory: MemoryLimit = None,
     runtime: RuntimeName = None,
     quiet: Quiet = False,
     json: Json = False,
@@ -80,6 +89,7 @@ def encode(
     from slimcodec.cli.coding import Memory, Shown, code_all, refuse_terminal, threads_for
     from slimcodec.cli.console import note, silence
     from slimcodec.cli.inputs import Wanted, find_inputs
+    from slimcodec.cli.options import parse_size
     from slimcodec.cli.outputs import check_jobs, jobs_of
     from slimcodec.errors import UsageError
     from slimcodec.images.folder import image_suffixes
@@ -87,6 +97,7 @@ def encode(
     # Everything that can be refused is, before a model is opened or a picture read.
     if iterations is not None and quality is not None:
         raise UsageError("--iterations and --quality both choose the quality; give one of them")
+    limit = parse_size(memory, "--memory")
     colour, wanted = _colour(background), quality if iterations is None else iterations
     say = silence if quiet else note
     inputs = find_inputs(images, Wanted("image", image_suffixes(), recursive), say)
@@ -100,7 +111,9 @@ def encode(
         say(f"{len(found) - len(jobs)} of {len(found)} skipped, as the output exists")
 
     # One is read before a model is opened; of several, the model is common to all.
-    open_codec: Callable[[int], Codec] = partial(_open_ahead, codec, runtime, iterations)
+    open_codec: Callable[[int], Codec] = partial(
+        _open_ahead, codec, runtime, iterations, limit is None
+    )
     if jobs and not inputs.single:
         opened = _open(codec, runtime, iterations, threads_for(len(jobs)))
         open_codec = partial(_open_already, opened)
@@ -108,7 +121,7 @@ def encode(
         "encoding", "image", "stream",
         json, quiet, inputs.single, any(job.target is None for job in jobs), force,
     )  # fmt: skip
-    code_all(jobs, partial(_encode, how=_How(open_codec, wanted, colour, Memory())), shown)
+    code_all(jobs, partial(_encode, how=_How(open_codec, wanted, colour, Memory(limit))), shown)
 
 
 @dataclass(frozen=True)
@@ -132,12 +145,16 @@ def _encode(job: Job, how: _How) -> Coded:
     """Read, code and write one picture."""
     from slimcodec.cli.coding import Coded, write_output
     from slimcodec.metrics import bits_per_pixel
+    from slimcodec.types import Tiled
 
     read, size = _read(job.source, how.background)
     height, width, _ = read.pixels.shape
     codec = how.open_codec(height * width)
-    with how.memory.taken(codec, height * width):
-        stream = codec.encode(read.pixels, how.quality)
+    with how.memory.taken(codec, height, width) as allowed:
+        if isinstance(codec, Tiled):
+            stream = codec.encode(read.pixels, how.quality, memory=allowed)
+        else:
+            stream = codec.encode(read.pixels, how.quality)
     written = write_output(job.target, stream)
     bpp = bits_per_pixel(len(stream), height, width)
     smaller = 3 * height * width / len(stream)
@@ -193,12 +210,14 @@ def _open(codec: str, runtime: str | None, iterations: int | None, threads: int 
     return opened
 
 
-def _open_ahead(codec: str, runtime: str | None, iterations: int | None, pixels: int) -> Codec:
-    """The same for one picture, while memory for it is had ahead."""
+def _open_ahead(
+    codec: str, runtime: str | None, iterations: int | None, ahead: bool, pixels: int
+) -> Codec:
+    """The same for one picture, while memory for it is had ahead, if so."""
     from slimcodec import library
     from slimcodec.machine import touch_ahead
 
-    if library.runtime_of(codec, runtime):
+    if ahead and library.runtime_of(codec, runtime):
         touch_ahead(pixels)
     return _open(codec, runtime, iterations, None)
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
+
+if TYPE_CHECKING:
+    from slimcodec.types import Region
 
 __all__ = [
     "Calibration",
     "Force",
     "Images",
     "Json",
+    "MemoryLimit",
     "Out",
     "Quiet",
     "Recursive",
@@ -23,6 +28,8 @@ __all__ = [
     "naming",
     "parse_numbers",
     "parse_qualities",
+    "parse_region",
+    "parse_size",
     "read_stream",
 ]
 
@@ -31,6 +38,15 @@ T = TypeVar("T")
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Force = Annotated[
     bool, typer.Option("--force", help="Write over an output that exists; refused otherwise.")
+]
+MemoryLimit = Annotated[
+    str | None,
+    typer.Option(
+        "--memory",
+        metavar="SIZE",
+        help="The most memory of this process, such as 1GB: large pictures are coded in smaller "
+        "windows. What the machine can spare when not given.",
+    ),
 ]
 Quiet = Annotated[
     bool,
@@ -71,6 +87,45 @@ _PIECE = 1 << 20
 """Bytes that are read of a stream at a time."""
 
 
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
+
+
+def parse_size(text: str | None, option: str) -> int | None:
+    """``"1.5GB"``, ``"800M"`` or bytes to bytes; None stays None.
+
+    Raises:
+        UsageError: when it is none of these.
+    """
+    from slimcodec.errors import UsageError
+
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmg]?)(?:i?b)?", text.strip().lower())
+    if found is None:
+        raise UsageError(f"{option} takes a size such as 1.5GB, 800MB or bytes, got {text!r}")
+    size = float(found[1]) * _UNITS[found[2]]
+    if not 1 <= size < 1 << 62:
+        raise UsageError(f"{option} takes a size from one byte on, got {text!r}")
+    return int(size)
+
+
+def parse_region(text: str | None) -> Region | None:
+    """``"x,y,width,height"`` to a region; None stays None.
+
+    Raises:
+        UsageError: when it is not four whole numbers.
+    """
+    from slimcodec.errors import UsageError
+    from slimcodec.types import Region
+
+    if text is None:
+        return None
+    numbers = parse_numbers(text, "--region", int, "x,y,width,height in pixels,")
+    if len(numbers) != len(Region._fields):
+        raise UsageError(f"--region takes x,y,width,height in pixels, got {text!r}")
+    return Region(*numbers)
+
+
 def parse_numbers(
     text: str, option: str, kind: Callable[[str], T], form: str = "numbers separated by commas,"
 ) -> tuple[T, ...]:
@@ -106,7 +161,7 @@ def parse_qualities(text: str | None) -> tuple[float, ...] | None:
 
 
 def read_stream(path: Path | None) -> tuple[bytes, str | None]:
-    """The bytes of a stream's file; of a damaged progressive one what is whole, and what is lost.
+    """The bytes of a stream's file; of a damaged one what is whole, and what is lost.
 
     Args:
         path: of the file; None for standard input.
@@ -115,7 +170,7 @@ def read_stream(path: Path | None) -> tuple[bytes, str | None]:
         StreamError: naming the file, when it cannot be read or nothing of it is whole.
     """
     from slimcodec.errors import StreamError
-    from slimcodec.stream import MAX_BYTES, is_progressive, salvage
+    from slimcodec.stream import MAX_BYTES, has_parts, salvage
 
     name = "standard input" if path is None else str(path)
     read = bytearray()
@@ -129,7 +184,7 @@ def read_stream(path: Path | None) -> tuple[bytes, str | None]:
     if len(read) > MAX_BYTES:
         raise StreamError(f"{name} is no stream: it goes on after {MAX_BYTES:,} bytes")
     data = bytes(read)
-    if not is_progressive(data):
+    if not has_parts(data):
         return data, None
     with naming(name):
         return salvage(data)

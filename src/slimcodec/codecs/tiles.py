@@ -181,6 +181,12 @@ class Sight:
         height, width = box.size
         return Need(height * width * bytes_per_position, self._bytes(down, across))
 
+    def usual(self, box: Box, bytes_per_position: float) -> int:
+        """Memory for a picture where there is enough; as for ``need``."""
+        height, width = box.size
+        networks = min(self._bytes(height, width), float(_USUAL_BYTES))
+        return int(height * width * bytes_per_position + networks)
+
     def _bytes(self, down: int, across: int) -> float:
         return down * across * self.stride**2 * self.bytes_per_pixel
 

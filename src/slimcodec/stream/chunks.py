@@ -225,8 +225,9 @@ def _missing(missing: frozenset[int], tiles: int, count: int) -> str:
     more = f" and {len(numbers) - _NAMED} more" if len(numbers) > _NAMED else ""
     if tiles == 1:
         return f"{len(missing)} of {count} sections are damaged or missing"
-    tile = "tiles" if len(numbers) > 1 else "tile"
-    return f"{tile} {listed}{more} of {tiles} are damaged or missing"
+    if len(numbers) == 1:
+        return f"tile {listed} of {tiles} is damaged or missing"
+    return f"tiles {listed}{more} of {tiles} are damaged or missing"
 
 
 def _things(tiles: int, progressive: bool) -> str:

@@ -46,6 +46,7 @@ __all__ = [
     "MAX_SECTIONS",
     "attach",
     "cut",
+    "has_parts",
     "image_size",
     "is_progressive",
     "pack",
@@ -135,6 +136,11 @@ def is_progressive(data: bytes) -> bool:
         except StreamError:
             return False
     return data[:4] == MAGIC + bytes([PROGRESSIVE])
+
+
+def has_parts(data: bytes) -> bool:
+    """Whether these bytes begin as those of a stream whose parts may stand alone (``salvage``)."""
+    return data[:3] == MAGIC and data[3:4] in (bytes([PROGRESSIVE]), bytes([CHUNKED]))
 
 
 def step_ends(data: bytes) -> tuple[int, ...]:

@@ -174,6 +174,10 @@ class MeanScaleCodec:
         with saying_memory(self.name):
             return self._decode(header, region, left, clock)
 
+    def memory_needed(self, height: int, width: int) -> int:
+        """See ``types.Tiled``; a decoder's windows are the larger ones."""
+        return self._decoder.usual(self._whole(height, width), self._position_bytes)
+
     def transform(self, image: Image, memory: int | None = None, clock: Clock = no_clock) -> Floats:
         """An image to its latents, [m, h, w], window by window."""
         stride = self.config.stride

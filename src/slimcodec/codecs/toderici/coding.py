@@ -116,6 +116,11 @@ class TodericiCodec:
             codes = self.transform(image, count, left, clock)
             return self.code(codes, height, width, clock)
 
+    def memory_needed(self, height: int, width: int) -> int:
+        """See ``types.Tiled``; of all iterations."""
+        bits = self._position_bytes(self.config.iterations)
+        return self._sight.usual(self._whole(height, width), bits)
+
     def transform(
         self, image: Image, count: int, memory: int | None = None, clock: Clock = no_clock
     ) -> NDArray[np.int8]:
