@@ -14,9 +14,11 @@ import pytest
 
 from planes import BitPlanes
 from slimcodec import library
-from slimcodec.cli.coding import Memory
+from slimcodec.cli.coding import _LOADING, Memory
+from slimcodec.cli.options import parse_size
+from slimcodec.errors import UsageError
 from slimcodec.images import read_image, write_image
-from slimcodec.types import Codec
+from slimcodec.types import Codec, Tiled
 
 PLANES = ("--codec", "planes")
 
@@ -255,29 +257,63 @@ def test_pipes_that_make_no_sense(piped: Any, photos: Path) -> None:
     assert found.status == 2 and "terminal" in found.err
 
 
-def test_memory_is_shared(tiny_codec: Codec) -> None:
+def test_memory_is_shared(tiny_codec: Codec, monkeypatch: pytest.MonkeyPatch) -> None:
     import threading
 
-    memory = Memory(there=int(1000 * tiny_codec.config.bytes_per_pixel))  # type: ignore[attr-defined]
+    assert isinstance(tiny_codec, Tiled)
+    there = tiny_codec.memory_needed(160, 160)
+    monkeypatch.setattr("slimcodec.cli.coding.memory_bytes", lambda: there)
+    memory = Memory()
     entered = threading.Event()
 
-    def take(pixels: int) -> None:
-        with memory.taken(tiny_codec, pixels):
+    def take(side: int) -> None:
+        with memory.taken(tiny_codec, side, side) as allowed:
+            assert allowed is None
             entered.set()
 
-    with memory.taken(tiny_codec, 600):
-        small = threading.Thread(target=take, args=(300,))
+    with memory.taken(tiny_codec, 100, 100):
+        small = threading.Thread(target=take, args=(80,))
         small.start()
         small.join()
         assert entered.is_set()
         entered.clear()
         # More than there ever is: alone, it is let in, and the codec says what it has to say.
-        large = threading.Thread(target=take, args=(5000,))
+        large = threading.Thread(target=take, args=(900,))
         large.start()
         large.join(0.05)
         assert not entered.is_set()
     large.join()
     assert entered.is_set()
+
+
+def test_a_bound_on_memory_is_passed_on(tiny_codec: Codec, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(tiny_codec, Tiled)
+    needed = tiny_codec.memory_needed(300, 400)
+    monkeypatch.setattr("slimcodec.cli.coding.resident_bytes", lambda: 100 << 20)
+    own = (100 << 20) + _LOADING
+    for limit, allowed in ((own + needed, None), (own + needed - 1, needed - 1), (own + 1, 1)):
+        with Memory(limit).taken(tiny_codec, 300, 400) as found:
+            assert found == allowed
+    with (
+        pytest.raises(UsageError, match=r"^--memory 100\.0 MB is less than the 188\.7 MB that"),
+        Memory(10**8).taken(tiny_codec, 300, 400),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("1GB", 10**9), ("1.5 gb", 1_500_000_000), ("800M", 8 * 10**8), ("12MiB", 12 << 20),
+     ("4096", 4096), ("2kB", 2000)],
+)  # fmt: skip
+def test_sizes(text: str, size: int) -> None:
+    assert parse_size(text, "--memory") == size
+
+
+@pytest.mark.parametrize("text", ["", "GB", "-1", "0", "1TB5", "1e9", "9" * 30, "nan"])
+def test_what_is_no_size(text: str) -> None:
+    with pytest.raises(UsageError, match="--memory takes a size"):
+        parse_size(text, "--memory")
 
 
 def test_a_call_for_one_picture_takes_all_cores() -> None:

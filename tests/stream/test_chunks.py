@@ -158,6 +158,14 @@ def test_a_cut_is_a_beginning() -> None:
         cut(pack(SAMPLE), 1)
 
 
+def test_a_cut_of_what_has_holes() -> None:
+    holed = replace(PROGRESSIVE, missing=frozenset({2, 5}), sections=tuple(
+        b"" if n in (2, 5) else s for n, s in enumerate(PROGRESSIVE.sections)
+    ))  # fmt: skip
+    found = unpack(cut(pack(holed), 1), partial=True)
+    assert found == replace(holed, sections=holed.sections[:4], missing=frozenset({2}))
+
+
 def test_chunks_of_another_stream_or_out_of_order() -> None:
     data, other = pack(SAMPLE), pack(replace(SAMPLE, quality=13))
     at = data.index(b"last") - 7

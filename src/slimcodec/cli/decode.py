@@ -178,11 +178,11 @@ def _decode(job: Job, how: _How) -> Coded:
     from slimcodec.cli.options import naming, read_stream
     from slimcodec.images import image_bytes
     from slimcodec.metrics import bits_per_pixel
-    from slimcodec.stream import is_progressive, step_ends
+    from slimcodec.stream import is_progressive, unpack
 
     data, lost = read_stream(job.source.path)
     size = len(data) if job.source.path is None else job.source.path.stat().st_size
-    count = len(step_ends(data)) if is_progressive(data) else None
+    count = unpack(data, partial=True).steps if is_progressive(data) else None
     with naming(job.source.name):
         codec = how.open_codec(data)
         # More than the damage left: then all that is left.

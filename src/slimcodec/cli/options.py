@@ -87,7 +87,8 @@ _PIECE = 1 << 20
 """Bytes that are read of a stream at a time."""
 
 
-_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
+_UNITS = {"": 0, "k": 1, "m": 2, "g": 3}
+"""Powers of 1000, or of 1024 in ``MiB``."""
 
 
 def parse_size(text: str | None, option: str) -> int | None:
@@ -100,10 +101,10 @@ def parse_size(text: str | None, option: str) -> int | None:
 
     if text is None:
         return None
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmg]?)(?:i?b)?", text.strip().lower())
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmg]?)(i?)b?", text.strip().lower())
     if found is None:
         raise UsageError(f"{option} takes a size such as 1.5GB, 800MB or bytes, got {text!r}")
-    size = float(found[1]) * _UNITS[found[2]]
+    size = float(found[1]) * (1024 if found[3] else 1000) ** _UNITS[found[2]]
     if not 1 <= size < 1 << 62:
         raise UsageError(f"{option} takes a size from one byte on, got {text!r}")
     return int(size)

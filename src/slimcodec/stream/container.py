@@ -154,13 +154,17 @@ def step_ends(data: bytes) -> tuple[int, ...]:
 
 
 def cut(data: bytes, steps: int) -> bytes:
-    """The stream of the first ``steps`` steps: the first bytes of a progressive stream.
+    """The stream of the first ``steps`` steps: the first bytes of a progressive stream; of one with
+    holes, as ``salvage`` leaves them, with those that are left.
 
     Raises:
         UsageError: when the stream is not progressive, or has no such number of steps.
         StreamError: as ``unpack``.
     """
-    parsed = _sound(_parse(data))
+    parsed = _parse(data)
+    holes = parsed.stream.missing
+    if not holes:
+        _sound(parsed)
     if not parsed.stream.progressive:
         raise UsageError(
             "only a progressive stream can be cut, and this one is not; "
@@ -170,7 +174,11 @@ def cut(data: bytes, steps: int) -> bytes:
     if not 1 <= steps <= count:
         counted = f"{count} section{'s' * (count != 1)}"
         raise UsageError(f"the stream has {counted}, so it can be cut to 1 to {count}, got {steps}")
-    return data[: parsed.ends[steps - 1]]
+    if not holes:
+        return data[: parsed.ends[steps - 1]]
+    kept = parsed.stream.sections[: steps * parsed.stream.tiles]
+    left = frozenset(number for number in holes if number < len(kept))
+    return pack(replace(parsed.stream, sections=kept, missing=left))
 
 
 def attach(data: bytes, beside: Mapping[str, bytes]) -> bytes:
