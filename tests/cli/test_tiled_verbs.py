@@ -1,4 +1,4 @@
-"""Large pictures on the command line: parts of them, a bound on memory, and tiles that are damaged."""
+"""Large pictures on the command line: parts of them, bounds on memory, and damaged tiles."""
 
 from __future__ import annotations
 
