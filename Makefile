@@ -1,6 +1,8 @@
 # make demo · make test · make check: each builds .venv by itself when it is not there.
 PYTHON ?= python3
 BIN := .venv/bin
+# Networks of tests run on one thread, so each core takes whole files of them.
+SIDE_BY_SIDE := -n auto --dist loadfile
 
 .PHONY: demo test check lint clean
 
@@ -8,10 +10,10 @@ demo: .venv/.ready
 	$(BIN)/slimcodec demo
 
 test: .venv/.ready lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 check: .venv/.ready lint
-	$(BIN)/python -m pytest -m "not slow" -q
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not slow" -q
 
 lint: .venv/.ready
 	$(BIN)/ruff check .
