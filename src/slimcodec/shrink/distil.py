@@ -8,7 +8,7 @@ The pupil's picture shall be like the photograph and like the teacher's of the s
 the encoder sends is not looked at, so streams stay, and a pupil's generator may have any shape.
 
 What the teacher makes of a crop never changes, so it is made once and kept while the pupil learns
-from windows of it (``training.lessons``).
+(``training.lessons``).
 """
 
 from __future__ import annotations
