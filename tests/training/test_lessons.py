@@ -1,4 +1,4 @@
-"""Lessons that are kept: each sample is a window of what the teacher makes of a crop, the file is
+"""Lessons that are kept: each sample is a crop and what the teacher makes of it, the file is
 made once and as a whole, and a step asks no teacher."""
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import torch
 
 from slimcodec.errors import TrainingError
 from slimcodec.images import write_image
-from slimcodec.training.data import Crops, batches, smallest_side
-from slimcodec.training.lessons import BORDER, Lessons, keep_lessons
+from slimcodec.training.data import Crops, batches
+from slimcodec.training.lessons import Lessons, keep_lessons
 from slimcodec.training.objectives import Distillation, DistillationSettings
 from slimcodec.training.objectives.distillation import Lesson
 from slimcodec.training.step import inputs
 from slimcodec.types import Image
 
-SIDE, WINDOW, COUNT = 192, 128, 5
+SIDE, COUNT = 128, 5
 
 
 @pytest.fixture(scope="module")
@@ -44,51 +44,34 @@ def lessons(
     crops: Crops, objective: Distillation, tmp_path_factory: pytest.TempPathFactory
 ) -> Lessons:
     path = keep_lessons(tmp_path_factory.mktemp("kept"), crops, COUNT, objective)
-    return Lessons(path, 1, WINDOW, len(objective.lambdas))
+    return Lessons(path, 1, len(objective.lambdas))
 
 
-def place_in(crop: Image, piece: np.ndarray) -> tuple[int, int] | None:
-    """Where a window of a crop, less its border, has these pixels, in latents."""
-    side = piece.shape[1]
-    for top in range((SIDE - WINDOW) // 16 + 1):
-        for left in range((SIDE - WINDOW) // 16 + 1):
-            y, x = 16 * top + BORDER, 16 * left + BORDER
-            if np.array_equal(crop[y : y + side, x : x + side].transpose(2, 0, 1), piece):
-                return top, left
-    return None
-
-
-def test_a_sample_is_a_window_of_a_crop_and_of_its_lesson(
+def test_a_sample_is_a_crop_and_its_lesson(
     lessons: Lessons, crops: Crops, objective: Distillation
 ) -> None:
     batch = lessons.batch(0, 12)
-    inner = WINDOW - 2 * BORDER
-    assert batch["image"].shape == batch["picture"].shape == (12, 3, inner, inner)
-    assert batch["features"].shape[2:] == (8, 8)
+    assert batch["image"].shape == batch["picture"].shape == (12, 3, SIDE, SIDE)
+    assert batch["features"].shape[2:] == (SIDE // 16, SIDE // 16)
     met = set()
     for i in range(12):
-        (number, (top, left)), *more = [
-            (j, place)
-            for j in range(COUNT)
-            if (place := place_in(crops[j], batch["image"][i].numpy()))
-        ]
-        assert not more
-        met.add((number, top, left))
-        whole = torch.from_numpy(crops[number].transpose(2, 0, 1).copy())[None].float() / 255
+        pixels = batch["image"][i].numpy()
+        (number,) = [j for j in range(COUNT) if np.array_equal(crops[j].transpose(2, 0, 1), pixels)]
+        met.add((number, float(batch["quality"][i])))
+        whole = batch["image"][i : i + 1].float() / 255
         lesson = objective.lesson(whole, batch["quality"][i : i + 1])
-        features = lesson.features[0, :, top : top + 8, left : left + 8]
+        features = lesson.features[0]
         torch.testing.assert_close(batch["features"][i].float(), features, rtol=1e-3, atol=1e-4)
-        y, x = 16 * top + BORDER, 16 * left + BORDER
-        made = lesson.picture[0, :, y : y + inner, x : x + inner].clamp(0, 1)
+        made = lesson.picture[0].clamp(0, 1)
         assert float((batch["picture"][i].float() / 255 - made).abs().max()) < 0.51 / 255
-    assert len(met) > 6
+    assert len(met) == 2 * COUNT
 
 
 def test_a_sample_depends_on_seed_and_number_only(lessons: Lessons) -> None:
     whole, pieces = lessons.batch(3, 4), [lessons.batch(3 + i, 1) for i in range(4)]
     for name, tensor in whole.items():
         assert torch.equal(tensor, torch.cat([piece[name] for piece in pieces]))
-    other = Lessons(lessons.path, 2, WINDOW, lessons.qualities).batch(3, 4)
+    other = Lessons(lessons.path, 2, lessons.qualities).batch(3, 4)
     assert not torch.equal(other["image"], whole["image"])
 
 
@@ -169,10 +152,9 @@ def test_latents_that_halves_cannot_hold(
         keep_lessons(tmp_path, crops, 3, objective)
 
 
-def test_a_step_asks_no_teacher_and_judges_the_middle(
+def test_a_step_asks_no_teacher(
     lessons: Lessons, tiny_network: Any, objective: Distillation
 ) -> None:
-    """The loss is that of the pupil's whole window, less its border."""
     drawn = objective.draw(2, torch.Generator().manual_seed(0))
     batch = lessons.batch(0, 2)
     image, draw = inputs(batch, drawn)
@@ -180,14 +162,10 @@ def test_a_step_asks_no_teacher_and_judges_the_middle(
     pupil = copy.deepcopy(tiny_network)
     alone = Distillation(tiny_network.config.lambdas, torch.nn.Identity(), 0.0)
     loss = alone.training_loss(pupil, image, draw)
-    picture = pupil.picture(batch["features"].float())[..., BORDER:-BORDER, BORDER:-BORDER]
+    picture = pupil.picture(batch["features"].float())
     mse = (picture - batch["image"].float() / 255).square().flatten(1).mean(dim=1)
     lambdas = torch.tensor(tiny_network.config.lambdas)
     at = lambdas[batch["quality"].long()]
     wanted = ((lambdas.mean() / at).sqrt() * at * 255**2 * mse).mean()
     torch.testing.assert_close(loss.total, wanted, rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(loss.bpp, batch["bpp"].mean())
-
-
-def test_the_smallest_side(crops: Crops) -> None:
-    assert smallest_side(crops.paths) == 200

@@ -8,7 +8,7 @@ The pupil's picture shall be like the photograph and like the teacher's of the s
 the encoder sends is not looked at, so streams stay, and a pupil's generator may have any shape.
 
 What the teacher makes of a crop never changes, so it is made once and kept while the pupil learns
-from windows of it (``training.lessons``).
+(``training.lessons``).
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Distil(Learning):
     teacher_weight: float = 1.0
     ms_ssim_weight: float = 0.01
     feature_weight: float = 0.0
-    cached: int = 600
+    cached: int = 1200
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -116,10 +116,10 @@ class Distil(Learning):
             return lines
         import torch
 
-        from slimcodec.training.lessons import AROUND, PER_CROP, record_of
+        from slimcodec.training.lessons import PER_CROP, record_of
 
         objective: Any = self.objective(network, family, network)
-        count, side = self._count(len(objective.lambdas)), self.crop + AROUND
+        count, side = self._count(len(objective.lambdas)), self.crop
         each = min(PER_CROP, len(objective.lambdas))
         started = time.perf_counter()
         made = objective.lesson(torch.rand(1, 3, side, side), torch.zeros(1))
@@ -140,18 +140,16 @@ class Distil(Learning):
         folder: Path,
         on_progress: Callable[[int, int], None],
     ) -> Samples:
-        """See ``Learning``: windows of kept crops, or crops."""
+        """See ``Learning``: kept crops, or new ones."""
         if not self.cached:
             return super().samples(paths, objective, folder, on_progress)
-        from slimcodec.training.data import Crops, smallest_side
-        from slimcodec.training.lessons import AROUND, Lessons, keep_lessons
+        from slimcodec.training.data import Crops
+        from slimcodec.training.lessons import Lessons, keep_lessons
 
-        # A folder of small photographs has crops with fewer places for a window, or one.
-        side = min(self.crop + AROUND, smallest_side(paths) // 64 * 64)
-        crops = Crops(paths, max(self.crop, side), self.seed)
+        crops = Crops(paths, self.crop, self.seed)
         qualities = len(objective.lambdas)
         path = keep_lessons(folder, crops, self._count(qualities), objective, on_progress)
-        return Lessons(path, self.seed, self.crop, qualities)
+        return Lessons(path, self.seed, qualities)
 
     def noise(self, objective: Any) -> Mapping[str, Tensor]:
         """See ``Learning``."""
@@ -160,15 +158,12 @@ class Distil(Learning):
             return noise
         import torch
 
-        from slimcodec.training.lessons import BORDER
-
         quality = torch.zeros(self.batch)
         features, picture, bpp = objective.lesson(noise["image"], quality)
-        inside = (..., slice(BORDER, -BORDER), slice(BORDER, -BORDER))
         return {
-            "image": noise["image"][inside],
+            "image": noise["image"],
             "features": features,
-            "picture": picture[inside],
+            "picture": picture,
             "quality": quality,
             "bpp": bpp,
         }

@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from slimcodec.errors import TrainingError, UsageError
-from slimcodec.images import open_picture, read_image
+from slimcodec.images import read_image
 from slimcodec.training.validation import Validation
 from slimcodec.types import Image
 
@@ -36,7 +36,6 @@ __all__ = [
     "Samples",
     "batches",
     "sample_blocks",
-    "smallest_side",
 ]
 
 
@@ -229,15 +228,6 @@ def batches(
             if index + 1 < len(made):
                 upcoming = ahead.submit(made.__getitem__, index + 1)
             yield batch
-
-
-def smallest_side(paths: Sequence[Path]) -> int:
-    """Pixels, of all photographs that have been read before; only their headers are looked at."""
-    sides: list[int] = []
-    for path in paths:
-        with path.open("rb") as file:
-            sides.extend(open_picture(file).size)
-    return min(sides)
 
 
 def sample_blocks(samples: Samples, count: int, size: int) -> NDArray[np.float32]:

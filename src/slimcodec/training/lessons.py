@@ -1,17 +1,14 @@
 """Lessons made once: where only a generator learns, the teacher's latents and pictures of a crop
 are constants, and a step need not ask for them again.
 
-    make    crops, larger than a step's, go through the teacher at a few qualities each; latents in
-            halves, the teacher's picture and the photograph in bytes, all into one file
-    draw    a sample is a *window* of a crop: latents, and pixels above them
+    make    crops go through the teacher at a few qualities each; latents in halves, the teacher's
+            picture and the photograph in bytes, all into one file
+    draw    a sample is a crop at one of its qualities
 
-One crop has many windows, so some hundred crops go a long way. Crops are turned round as any crop
-is, before they are made; latents are never: a network does not give the mirror image of latents for
-the mirror image of a picture.
-
-The teacher saw what lies beyond a window, the pupil does not: it has a mirror image there. So
-``BORDER`` pixels on each side of a window are drawn by the pupil and judged by nobody; a sample's
-image and picture are what is left.
+Crops are turned round as any crop is, before they are made; latents are never: a network does not
+give the mirror image of latents for the mirror image of a picture. Nor is a sample a part of a
+crop, though it would have many: where it ends the teacher saw what lies beyond, and the pupil, who
+sees a mirror image there, learns to guess at it.
 """
 
 from __future__ import annotations
@@ -32,16 +29,10 @@ from slimcodec.errors import TrainingError
 from slimcodec.training.data import Crops
 from slimcodec.training.objectives.distillation import Distillation
 
-__all__ = ["AROUND", "BORDER", "PER_CROP", "Lessons", "keep_lessons", "record_of"]
+__all__ = ["PER_CROP", "Lessons", "keep_lessons", "record_of"]
 
 PER_CROP = 2
 """Qualities at which a crop is kept."""
-AROUND = 64
-"""Pixels that a kept crop's side is longer than a window's: 25 places for a window at 16 pixels a
-latent."""
-BORDER = 12
-"""Pixels of a window's edge that do not count. More would leave a window of 192 too small for
-MS-SSIM."""
 _AT_ONCE = 4
 """Crops that the teacher sees together."""
 
@@ -55,20 +46,17 @@ class Lessons:
 
     Attributes:
         path: what ``keep_lessons`` made.
-        seed: decides order and place of every sample.
-        window: pixels a side that the features of a sample are of.
+        seed: decides the order of samples.
         qualities: how many there are.
     """
 
     path: Path
     seed: int
-    window: int
     qualities: int
 
     def batch(self, start: int, count: int) -> Mapping[str, Tensor]:
-        """See ``Samples``: ``image`` and ``picture``, uint8 [count, 3, s, s], with s the window
-        less its border; ``features``, float16 [count, m, w, w]; ``quality`` and ``bpp`` of the
-        whole crop, float32 [count]."""
+        """See ``Samples``: ``image`` and ``picture``, uint8 [count, 3, s, s]; ``features``,
+        float16 [count, m, w, w]; ``quality`` and ``bpp``, float32 [count]."""
         # Opened anew each time, it follows into processes that do not share memory.
         records = np.load(self.path, mmap_mode="r")
         samples = [self._sample(records, start + i) for i in range(count)]
@@ -84,26 +72,16 @@ class Lessons:
         per_crop = records.dtype["bpp"].shape[0]
         number = self._number(len(records) * per_crop, index)
         record, which = records[number // per_crop], number % per_crop
-        latents = record["features"].shape[-1]
-        side = record["image"].shape[-1]
-        stride = side // latents
-        wide = self.window // stride
-        rng = np.random.default_rng([self.seed, 3, index])
-        top, left = (int(at) for at in rng.integers(latents - wide + 1, size=2))
-        inside = (
-            slice(None),
-            *(slice(at * stride + BORDER, (at + wide) * stride - BORDER) for at in (top, left)),
-        )
         return {
-            "image": record["image"][inside],
-            "features": record["features"][which, :, top : top + wide, left : left + wide],
-            "picture": record["picture"][which][inside],
+            "image": record["image"],
+            "features": record["features"][which],
+            "picture": record["picture"][which],
             "quality": np.float32(number % self.qualities),
             "bpp": record["bpp"][which],
         }
 
     def _number(self, lessons: int, index: int) -> int:
-        """Of the lesson that a sample is a window of."""
+        """Of the lesson that a sample is."""
         turn, position = divmod(index, self.qualities)
         order = np.random.default_rng([self.seed, 4, turn]).permutation(self.qualities)
         quality = int(order[position])
@@ -125,7 +103,7 @@ def keep_lessons(
 
     Args:
         folder: where it lies; a file of other lessons there is taken away.
-        crops: as large as they are to be kept.
+        crops: to be kept.
         count: of crops, enough for every quality.
         objective: whose teacher is asked, in full precision, on the GPU where there is one.
         on_progress: called with crops done and in all.

@@ -114,18 +114,13 @@ class Distillation(RateDistortion):
     def training_loss(
         self, network: nn.Module, image: Float[Tensor, "b 3 h w"], draw: Draw
     ) -> Loss:
-        """See ``Objective``; ``network.picture(features)`` is what learns.
-
-        Of a lesson that came with its sample, ``image`` and the teacher's picture may be the middle
-        of what the features are of: only there is the pupil judged.
-        """
+        """See ``Objective``; ``network.picture(features)`` is what learns."""
         quality = draw.data["quality"]
         if "features" in draw.data:
             lesson = Lesson(*(draw.data[name] for name in Lesson._fields))
         else:
             lesson = self.lesson(image, quality)
         picture, lacking = self._learned(network, lesson.features)
-        picture = _middle(picture, image.shape[2], image.shape[3])
         error = picture - image
         distortion = error.square().flatten(1).mean(dim=1)
         beside = (picture - lesson.picture).square().flatten(1).mean(dim=1)
@@ -151,10 +146,3 @@ class Distillation(RateDistortion):
         with given(getattr(network, "module", network), ours) as known:
             picture = network.picture(latents).float()
         return picture, self.features.term(wanted, known)
-
-
-def _middle(
-    picture: Float[Tensor, "b 3 h w"], height: int, width: int
-) -> Float[Tensor, "b 3 h2 w2"]:
-    top, left = (picture.shape[2] - height) // 2, (picture.shape[3] - width) // 2
-    return picture[:, :, top : top + height, left : left + width]
