@@ -13,8 +13,8 @@ from slimcodec.images.given import Given, as_image
 from slimcodec.images.opening import load_picture, open_picture, pixel_limit
 from slimcodec.images.padding import crop, pad_to_multiple
 from slimcodec.images.planes import from_planes, to_planes
-from slimcodec.images.reading import WHITE, ReadImage, composite, read_image, read_image_bytes
-from slimcodec.images.transparency import plane_bytes, plane_of
+from slimcodec.images.reading import WHITE, ReadImage, read_image, read_image_bytes
+from slimcodec.images.transparency import composite, plane_bytes, plane_of
 from slimcodec.images.writing import check_suffix, image_bytes, left_out, write_image
 
 __all__ = [

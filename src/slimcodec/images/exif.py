@@ -1,4 +1,4 @@
-"""EXIF and XMP, put right for pixels that are upright and sRGB now.
+"""Orientation, and EXIF and XMP put right for pixels that are upright and sRGB now.
 
 What a camera wrote beside a picture is about the pixels as they were stored. Here they are turned
 upright and converted to sRGB, so a viewer that believed the old words would turn and convert them
@@ -23,7 +23,9 @@ import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import PIL.Image
+from numpy.typing import NDArray
 
 from slimcodec.errors import ImageError
 from slimcodec.images.opening import translated
@@ -35,6 +37,8 @@ __all__ = [
     "GPS_TAG",
     "has_position",
     "metadata_of",
+    "orientation_of",
+    "turn",
     "upright",
 ]
 
@@ -42,14 +46,14 @@ EXIF_START = b"Exif\0\0"
 """Before EXIF in JPEG files, and in what Pillow is given."""
 EXIF_TAG, GPS_TAG = 0x8769, 0x8825
 """Tags that point at directories: what the camera did, and where it was."""
-_INTEROP = 0xA005
+_ORIENTATION, _INTEROP = 0x0112, 0xA005
 DESCRIPTIVE = frozenset(
     {270, 271, 272, 282, 283, 296, 305, 306, 315, 316, 18246, 33432, *range(40091, 40096)}
     | {EXIF_TAG, GPS_TAG}
 )
 """Tags of a TIFF's directory that say something of the picture, not of how its file is made."""
 _IDLE = frozenset(
-    {0x0112, 282, 283, 296, 531, EXIF_TAG, GPS_TAG, _INTEROP}
+    {_ORIENTATION, 282, 283, 296, 531, EXIF_TAG, GPS_TAG, _INTEROP}
     | {0x9000, 0x9101, 0xA000, 0xA001, 0xA002, 0xA003}
 )
 """Tags that every writer sets, and whose values are none that anyone would miss."""
@@ -83,6 +87,27 @@ def _exif_of_tiff(picture: PIL.Image.Image) -> bytes | None:
             return kept.tobytes() if len(kept) else None
     except ImageError:
         return None  # broken metadata must not keep anyone from the pixels
+
+
+def orientation_of(picture: PIL.Image.Image) -> int:
+    """The EXIF orientation, 1 to 8; 1 (upright) as well when the EXIF data makes no sense."""
+    try:
+        with translated():
+            value = picture.getexif().get(_ORIENTATION, 1)
+    except ImageError:
+        return 1  # broken metadata must not keep anyone from the pixels
+    return value if value in range(1, 9) else 1
+
+
+def turn(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """Stored pixels ``[h, w, ...]`` as they are meant to be seen."""
+    if orientation >= 5:  # stored with rows and columns exchanged
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return pixels
 
 
 def upright(metadata: Mapping[str, bytes], width: int, height: int) -> dict[str, bytes]:
@@ -197,7 +222,7 @@ class _Exif:
 
 def _upright_exif(data: bytes, width: int, height: int) -> bytes | None:
     """None where it is broken, or nothing that anyone would miss."""
-    values = {0x0112: 1, 0xA001: _SRGB, 0xA002: width, 0xA003: height}
+    values = {_ORIENTATION: 1, 0xA001: _SRGB, 0xA002: width, 0xA003: height}
     try:
         exif = _Exif(bytearray(data))
         own = list(exif.entries(exif.first)) + exif.below(EXIF_TAG)

@@ -37,21 +37,20 @@ from typing import IO, Any
 import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
-from PIL import ExifTags
 
 from slimcodec.errors import ImageError, MissingExtraError
 from slimcodec.images.codepoints import from_primaries
 from slimcodec.images.colour import from_lab, to_srgb
-from slimcodec.images.exif import metadata_of, upright
+from slimcodec.images.exif import metadata_of, orientation_of, turn, upright
 from slimcodec.images.kind import Kind
 from slimcodec.images.looking import look
 from slimcodec.images.opening import check_size, load_picture, open_picture, translated
 from slimcodec.images.samples import Samples
-from slimcodec.images.transparency import fill_hidden
+from slimcodec.images.transparency import composite, fill_hidden
 from slimcodec.showing import line
 from slimcodec.types import Image
 
-__all__ = ["WHITE", "ReadImage", "composite", "convert_picture", "read_image", "read_image_bytes"]
+__all__ = ["WHITE", "ReadImage", "convert_picture", "read_image", "read_image_bytes"]
 
 WHITE = (255, 255, 255)
 
@@ -226,11 +225,11 @@ def _in_srgb(found: _Decoded, kind: Kind, background: tuple[int, int, int] | Non
         notes += on_transparency
     elif found.alpha is not None and found.alpha.min() < 255:
         pixels = fill_hidden(pixels, found.alpha, WHITE)
-        alpha = np.array(_turn(found.alpha, found.orientation), order="C")
+        alpha = np.array(turn(found.alpha, found.orientation), order="C")
     if found.turned or found.orientation != 1:
         notes.append("the EXIF orientation was applied")
     notes += found.last
-    pixels = np.array(_turn(pixels, found.orientation), order="C")
+    pixels = np.array(turn(pixels, found.orientation), order="C")
     height, width, _ = pixels.shape
     return ReadImage(pixels, tuple(notes), upright(found.metadata, width, height), alpha)
 
@@ -317,9 +316,9 @@ def _loaded(picture: PIL.Image.Image, kind: Kind) -> _Decoded:
     rawmode = _rawmode(picture)
     with translated():
         several = bool(getattr(picture, "is_animated", False))
-    turned = picture.format == "TIFF" and _orientation(picture) != 1
+    turned = picture.format == "TIFF" and orientation_of(picture) != 1
     load_picture(picture)
-    left_to_turn = _orientation(picture)
+    left_to_turn = orientation_of(picture)
     bits = _depth(picture, rawmode, kind.bits)
     colours, alpha, notes = _colours(picture, rawmode, bits)
     profile = kind.profile or picture.info.get("icc_profile")
@@ -347,27 +346,6 @@ def _rawmode(picture: PIL.Image.Image) -> str:
     if picture.format == "PPM" and len(arguments) == 2 and arguments[1] > 255:
         rawmode = f"{rawmode};16"  # the PPM decoder says its depth as the largest value instead
     return rawmode
-
-
-def _orientation(picture: PIL.Image.Image) -> int:
-    """The EXIF orientation, 1 to 8; 1 (upright) as well when the EXIF data makes no sense."""
-    try:
-        with translated():
-            value = picture.getexif().get(ExifTags.Base.Orientation, 1)
-    except ImageError:
-        return 1  # broken metadata must not keep anyone from the pixels
-    return value if value in range(1, 9) else 1
-
-
-def _turn(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
-    """Stored pixels ``[h, w, ...]`` as they are meant to be seen."""
-    if orientation >= 5:  # stored with rows and columns exchanged
-        pixels = pixels.swapaxes(0, 1)
-    if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    return pixels
 
 
 def _depth(picture: PIL.Image.Image, rawmode: str, bits: int) -> int:
@@ -412,22 +390,3 @@ def _colours(
     if mode in ("CMYK", "YCbCr", "LAB"):
         notes.append(f"{mode} was converted to RGB")
     return picture, alpha, notes
-
-
-def composite(
-    pixels: Image, alpha: NDArray[np.uint8], background: tuple[int, int, int]
-) -> tuple[Image, tuple[str, ...]]:
-    """Pixels ``[h, w, 3]`` under a cover ``[h, w]`` over a plain background, and what to say of it:
-    nothing where all is covered."""
-    if alpha.min() == 255:
-        return pixels, ()
-    # Rounded; 255 x 255 and the half fit into 16 bits.
-    cover = alpha[:, :, None].astype(np.uint16)
-    mixed = pixels * cover + np.array(background, dtype=np.uint16) * (255 - cover)
-    note = f"transparency was composited on {_colour_name(background)}"
-    return ((mixed + 127) // 255).astype(np.uint8), (note,)
-
-
-def _colour_name(background: tuple[int, int, int]) -> str:
-    names = {(255, 255, 255): "white", (0, 0, 0): "black"}
-    return names.get(background, f"rgb{background}")

@@ -25,7 +25,7 @@ from slimcodec.errors import ImageError, StreamError
 from slimcodec.images.opening import load_picture, open_picture
 from slimcodec.types import Image
 
-__all__ = ["fill_hidden", "plane_bytes", "plane_of"]
+__all__ = ["composite", "fill_hidden", "plane_bytes", "plane_of"]
 
 
 def plane_bytes(alpha: NDArray[np.uint8]) -> bytes:
@@ -91,3 +91,22 @@ def _filled(colours: Image, seen: NDArray[np.bool_]) -> Image:
     size = (2 * smaller.shape[1], 2 * smaller.shape[0])
     larger = PIL.Image.fromarray(smaller).resize(size, PIL.Image.Resampling.BILINEAR)
     return np.where(seen[:, :, None], colours, np.asarray(larger)[:height, :width])
+
+
+def composite(
+    pixels: Image, alpha: NDArray[np.uint8], background: tuple[int, int, int]
+) -> tuple[Image, tuple[str, ...]]:
+    """Pixels ``[h, w, 3]`` under a cover ``[h, w]`` over a plain background, and what to say of it:
+    nothing where all is covered."""
+    if alpha.min() == 255:
+        return pixels, ()
+    # Rounded; 255 x 255 and the half fit into 16 bits.
+    cover = alpha[:, :, None].astype(np.uint16)
+    mixed = pixels * cover + np.array(background, dtype=np.uint16) * (255 - cover)
+    note = f"transparency was composited on {_colour_name(background)}"
+    return ((mixed + 127) // 255).astype(np.uint8), (note,)
+
+
+def _colour_name(background: tuple[int, int, int]) -> str:
+    names = {(255, 255, 255): "white", (0, 0, 0): "black"}
+    return names.get(background, f"rgb{background}")
