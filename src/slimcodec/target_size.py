@@ -32,6 +32,11 @@ _MOST_WEIGHTS = 8
 """Trials inside a step."""
 
 OnTrial = Callable[[int], None]
+Finish = Callable[[bytes], bytes]
+
+
+def _as_it_is(stream: bytes) -> bytes:
+    return stream
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,7 @@ def encode_to_size(
     image: Image,
     target_bytes: int,
     on_trial: OnTrial = lambda length: None,
+    finish: Finish = _as_it_is,
 ) -> Fitted:
     """The largest stream of an image that takes no more than so many bytes.
 
@@ -66,6 +72,8 @@ def encode_to_size(
         image: ``uint8 [h, w, 3]``.
         target_bytes: of the whole stream, header included.
         on_trial: called with the length of each stream that was tried, in bytes.
+        finish: makes of the codec's stream the one that is wanted, with metadata for example; that
+            one has to fit.
 
     Raises:
         UsageError: when even the smallest stream is longer, saying how long it is; or as
@@ -74,13 +82,13 @@ def encode_to_size(
     if target_bytes < 1:
         raise UsageError(f"a stream takes at least one byte, got a target of {target_bytes}")
     if isinstance(codec, Progressive):
-        return _cut_to_size(codec, image, target_bytes, on_trial)
+        return _cut_to_size(codec, image, target_bytes, on_trial, finish)
     if isinstance(codec, Adjustable):
-        return _adjusted(codec, codec.prepare(image), target_bytes, on_trial)
+        return _adjusted(codec, codec.prepare(image), target_bytes, on_trial, finish)
     tried: dict[int, bytes] = {}
 
     def fits(quality: int) -> bool:
-        tried[quality] = codec.encode(image, quality)
+        tried[quality] = finish(codec.encode(image, quality))
         on_trial(len(tried[quality]))
         return len(tried[quality]) <= target_bytes
 
@@ -104,10 +112,12 @@ def largest_that_fits(low: int, high: int, fits: Callable[[int], bool]) -> int |
     return found
 
 
-def _cut_to_size(codec: Progressive, image: Image, target_bytes: int, on_trial: OnTrial) -> Fitted:
+def _cut_to_size(
+    codec: Progressive, image: Image, target_bytes: int, on_trial: OnTrial, finish: Finish
+) -> Fitted:
     whole = codec.encode(image, codec.qualities[-1])
     for quality in reversed(codec.qualities):
-        stream = codec.cut(whole, quality)
+        stream = finish(codec.cut(whole, quality))
         on_trial(len(stream))
         if len(stream) <= target_bytes:
             return Fitted(stream, quality)
@@ -115,7 +125,7 @@ def _cut_to_size(codec: Progressive, image: Image, target_bytes: int, on_trial: 
 
 
 def _adjusted(
-    codec: Adjustable, prepared: Prepared, target_bytes: int, on_trial: OnTrial
+    codec: Adjustable, prepared: Prepared, target_bytes: int, on_trial: OnTrial, finish: Finish
 ) -> Fitted:
     """First the quality, then the weight inside the step above it.
 
@@ -126,7 +136,7 @@ def _adjusted(
     tried: dict[int, Fitted] = {}
 
     def coded(quality: float, weight: float) -> Fitted:
-        stream = prepared.encode(quality, weight)
+        stream = finish(prepared.encode(quality, weight))
         on_trial(len(stream))
         return Fitted(stream, quality, weight)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,11 +13,13 @@ import typer
 from slimcodec.cli.options import Force, Json, Quiet, Recursive, RuntimeName, SkipExisting
 
 if TYPE_CHECKING:
+    from slimcodec.cli.beside import Kept
     from slimcodec.cli.coding import Coded, Memory
     from slimcodec.cli.inputs import Input
     from slimcodec.cli.outputs import Job
+    from slimcodec.cli.target import Target
     from slimcodec.images import ReadImage
-    from slimcodec.types import Codec
+    from slimcodec.types import Codec, Image
 
 
 def encode(
@@ -53,9 +55,39 @@ def encode(
             "from the same stream.",
         ),
     ] = None,
+    target_bytes: Annotated[
+        int | None,
+        typer.Option(
+            "--target-bytes",
+            metavar="N",
+            help="Instead of a quality: the largest stream that takes no more bytes than this.",
+        ),
+    ] = None,
+    target_bpp: Annotated[
+        float | None,
+        typer.Option("--target-bpp", metavar="X", help="The same in bits per pixel."),
+    ] = None,
+    metadata: Annotated[
+        bool,
+        typer.Option(
+            "--metadata",
+            help="EXIF and XMP travel in the stream, put right for pixels that are upright and "
+            "sRGB: orientation 1, no thumbnail, no colour profile. A position travels too.",
+        ),
+    ] = False,
+    alpha: Annotated[
+        bool,
+        typer.Option(
+            "--alpha",
+            help="Transparency travels in the stream, without loss, instead of being composited.",
+        ),
+    ] = False,
     background: Annotated[
-        str, typer.Option(help="What shows through transparency: a colour name or #rrggbb.")
-    ] = "white",
+        str | None,
+        typer.Option(
+            help="What shows through transparency: a colour name or #rrggbb; white when not given."
+        ),
+    ] = None,
     recursive: Recursive = False,
     skip_existing: SkipExisting = False,
     force: Force = False,
@@ -69,28 +101,37 @@ def encode(
     back. A progressive codec refines the picture in iterations: a stream of 5 begins with the
     stream of 3, which `slimcodec cut` and `slimcodec decode --iterations 3` take out of it.
     A picture that cannot be coded does not stop the others; the exit status is 1 then.
+    With --target-bytes or --target-bpp the line says what quality it became.
 
     Example: slimcodec encode photo.png --quality 2
 
     Example: slimcodec encode photos more.jpg -o streams
 
     Example: slimcodec encode photo.png --codec toderici-s --iterations 5
+
+    Example: slimcodec encode photo.jpg --target-bytes 20000 --metadata
     """
     from slimcodec import library
+    from slimcodec.cli.beside import Kept, check_kept
     from slimcodec.cli.coding import Memory, Shown, code_all, refuse_terminal, threads_for
     from slimcodec.cli.console import note, silence
     from slimcodec.cli.inputs import Wanted, find_inputs
+    from slimcodec.cli.options import colour_of
     from slimcodec.cli.outputs import check_jobs, jobs_of
+    from slimcodec.cli.target import target_of
     from slimcodec.errors import UsageError
     from slimcodec.images.folder import image_suffixes
 
     # Everything that can be refused is, before a model is opened or a picture read.
     if iterations is not None and quality is not None:
         raise UsageError("--iterations and --quality both choose the quality; give one of them")
-    colour, wanted = _colour(background), quality if iterations is None else iterations
+    colour, wanted = colour_of(background), quality if iterations is None else iterations
+    target = target_of(target_bytes, target_bpp, quality, iterations)
     say = silence if quiet else note
     inputs = find_inputs(images, Wanted("image", image_suffixes(), recursive), say)
     suffix = library.stream_suffix(codec, runtime)
+    kept = Kept(metadata, alpha)
+    check_kept(kept, suffix, background)
     found = jobs_of(inputs, output, partial(_short, suffix), partial(_long, suffix), say)
     jobs = check_jobs(found, single=inputs.single, force=force, skip_existing=skip_existing)
     refuse_terminal(jobs)
@@ -108,7 +149,8 @@ def encode(
         "encoding", "image", "stream",
         json, quiet, inputs.single, any(job.target is None for job in jobs), force,
     )  # fmt: skip
-    code_all(jobs, partial(_encode, how=_How(open_codec, wanted, colour, Memory())), shown)
+    how = _How(open_codec, wanted, colour, Memory(), target, kept)
+    code_all(jobs, partial(_encode, how=how), shown)
 
 
 @dataclass(frozen=True)
@@ -120,27 +162,36 @@ class _How:
         quality: in the codec's own scale; its usual one when None.
         background: what shows through transparency.
         memory: that pictures share.
+        target: a size instead of a quality; None where there is none.
+        kept: what travels with a picture.
     """
 
     open_codec: Callable[[int], Codec]
     quality: float | None
     background: tuple[int, int, int]
     memory: Memory
+    target: Target | None
+    kept: Kept
 
 
 def _encode(job: Job, how: _How) -> Coded:
     """Read, code and write one picture."""
+    from slimcodec.cli.beside import travelling
     from slimcodec.cli.coding import Coded, write_output
     from slimcodec.metrics import bits_per_pixel
 
-    read, size = _read(job.source, how.background)
+    read, size = _read(job.source, None if how.kept.alpha else how.background)
     height, width, _ = read.pixels.shape
+    beside, about = travelling(read, how.kept, job.source.name)
     codec = how.open_codec(height * width)
     with how.memory.taken(codec, height * width):
-        stream = codec.encode(read.pixels, how.quality)
+        made = _made(codec, read.pixels, beside, how)
+    stream = made.stream
     written = write_output(job.target, stream)
     bpp = bits_per_pixel(len(stream), height, width)
     smaller = 3 * height * width / len(stream)
+    notes = [*read.notes, *about]
+    fit = f", {made.fit}" if made.fit else ""
     return Coded(
         {
             "image": job.source.name,
@@ -150,18 +201,60 @@ def _encode(job: Job, how: _How) -> Coded:
             "height": height,
             "bpp": bpp,
             "codec": codec.name,
-            "quality": codec.default_quality if how.quality is None else how.quality,
-            "notes": list(read.notes),
+            "quality": made.quality,
+            **({"target_bytes": made.target_bytes} if made.target_bytes is not None else {}),
+            **({"beside_bytes": {k: len(v) for k, v in beside.items()}} if beside else {}),
+            "notes": notes,
         },
-        f"{written}: {len(stream):,} bytes, {bpp:.3f} bpp, {smaller:.0f}x smaller than the pixels",
-        tuple(f"{job.source.name}: {sentence}" for sentence in read.notes),
+        f"{written}: {len(stream):,} bytes, {bpp:.3f} bpp, {smaller:.0f}x smaller than the pixels"
+        f"{fit}",
+        tuple(f"{job.source.name}: {sentence}" for sentence in notes),
         size,
         len(stream),
         bpp,
     )
 
 
-def _read(source: Input, background: tuple[int, int, int]) -> tuple[ReadImage, int]:
+@dataclass(frozen=True)
+class _Made:
+    """A stream, and how it was made.
+
+    Attributes:
+        stream: with what travels.
+        quality: in the codec's own scale.
+        target_bytes: that it was to fit into; None where a quality was given.
+        fit: how it does, in words; empty where a quality was given.
+    """
+
+    stream: bytes
+    quality: float
+    target_bytes: int | None = None
+    fit: str = ""
+
+
+def _made(codec: Codec, pixels: Image, beside: Mapping[str, bytes], how: _How) -> _Made:
+    """The stream of a picture, of the quality or the size that was asked for."""
+    from slimcodec.cli.target import fit_sentence
+    from slimcodec.target_size import encode_to_size
+
+    finish = partial(_with, beside)
+    if how.target is None:
+        quality = codec.default_quality if how.quality is None else how.quality
+        return _Made(finish(codec.encode(pixels, how.quality)), quality)
+    height, width, _ = pixels.shape
+    target = how.target.bytes_for(height, width)
+    fitted = encode_to_size(codec, pixels, target, finish=finish)
+    return _Made(fitted.stream, fitted.quality, target, fit_sentence(fitted, target, codec))
+
+
+def _with(beside: Mapping[str, bytes], stream: bytes) -> bytes:
+    """The stream with what travels; as it was where nothing does."""
+    from slimcodec.stream import attach
+
+    return attach(stream, beside) if beside else stream
+
+
+def _read(source: Input, background: tuple[int, int, int] | None) -> tuple[ReadImage, int]:
     """A picture, and the bytes of its file."""
     import sys
 
@@ -216,20 +309,3 @@ def _short(suffix: str, path: Path) -> str:
 def _long(suffix: str, path: Path) -> str:
     """``photo.jpg`` to ``photo.jpg.slc``."""
     return path.name + suffix
-
-
-def _colour(text: str) -> tuple[int, int, int]:
-    """A colour that was given in words.
-
-    Raises:
-        UsageError: when there is none such.
-    """
-    from PIL import ImageColor
-
-    from slimcodec.errors import UsageError
-
-    try:
-        red, green, blue = ImageColor.getrgb(text)[:3]
-    except ValueError:
-        raise UsageError(f"--background takes a colour name or #rrggbb, got {text!r}") from None
-    return red, green, blue
