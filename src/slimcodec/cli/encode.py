@@ -15,6 +15,7 @@ from slimcodec.cli.options import Force, Json, Quiet, Recursive, RuntimeName, Sk
 if TYPE_CHECKING:
     from slimcodec.cli.beside import Kept
     from slimcodec.cli.coding import Coded, Memory
+    from slimcodec.cli.compare import Comparison
     from slimcodec.cli.inputs import Input
     from slimcodec.cli.outputs import Job
     from slimcodec.cli.target import Target
@@ -82,6 +83,14 @@ def encode(
             help="Transparency travels in the stream, without loss, instead of being composited.",
         ),
     ] = False,
+    compare: Annotated[
+        bool,
+        typer.Option(
+            "--compare",
+            help="Afterwards, show what the image formats that are installed make of the picture "
+            "at the same size.",
+        ),
+    ] = False,
     background: Annotated[
         str | None,
         typer.Option(
@@ -135,6 +144,11 @@ def encode(
     found = jobs_of(inputs, output, partial(_short, suffix), partial(_long, suffix), say)
     jobs = check_jobs(found, single=inputs.single, force=force, skip_existing=skip_existing)
     refuse_terminal(jobs)
+    if compare and not (inputs.single and found[0].target is not None):
+        raise UsageError(
+            "--compare takes one picture and prints a table, so the stream goes to a file; "
+            "`slimcodec bench` compares over folders"
+        )
     if wanted is not None:
         library.check_quality(codec, wanted)
     if len(jobs) < len(found):
@@ -149,7 +163,7 @@ def encode(
         "encoding", "image", "stream",
         json, quiet, inputs.single, any(job.target is None for job in jobs), force,
     )  # fmt: skip
-    how = _How(open_codec, wanted, colour, Memory(), target, kept)
+    how = _How(open_codec, wanted, colour, Memory(), target, kept, compare and not quiet)
     code_all(jobs, partial(_encode, how=how), shown)
 
 
@@ -164,6 +178,7 @@ class _How:
         memory: that pictures share.
         target: a size instead of a quality; None where there is none.
         kept: what travels with a picture.
+        compare: whether image formats are shown at the same size.
     """
 
     open_codec: Callable[[int], Codec]
@@ -172,6 +187,7 @@ class _How:
     memory: Memory
     target: Target | None
     kept: Kept
+    compare: bool
 
 
 def _encode(job: Job, how: _How) -> Coded:
@@ -192,6 +208,7 @@ def _encode(job: Job, how: _How) -> Coded:
     smaller = 3 * height * width / len(stream)
     notes = [*read.notes, *about]
     fit = f", {made.fit}" if made.fit else ""
+    compared = _compared(codec, read.pixels, stream, beside) if how.compare else None
     return Coded(
         {
             "image": job.source.name,
@@ -205,6 +222,7 @@ def _encode(job: Job, how: _How) -> Coded:
             **({"target_bytes": made.target_bytes} if made.target_bytes is not None else {}),
             **({"beside_bytes": {k: len(v) for k, v in beside.items()}} if beside else {}),
             "notes": notes,
+            **({"compare": compared.facts()} if compared else {}),
         },
         f"{written}: {len(stream):,} bytes, {bpp:.3f} bpp, {smaller:.0f}x smaller than the pixels"
         f"{fit}",
@@ -212,7 +230,20 @@ def _encode(job: Job, how: _How) -> Coded:
         size,
         len(stream),
         bpp,
+        table=compared.table() if compared else None,
     )
+
+
+def _compared(
+    codec: Codec, pixels: Image, stream: bytes, beside: Mapping[str, bytes]
+) -> Comparison:
+    """Image formats at the size of the picture's own bytes, while a bar says how far it is."""
+    from slimcodec.cli.compare import compare
+    from slimcodec.cli.console import progress_bar
+    from slimcodec.stream import attach
+
+    with progress_bar("comparing") as progress:
+        return compare(codec, pixels, attach(stream, {}) if beside else stream, progress)
 
 
 @dataclass(frozen=True)
