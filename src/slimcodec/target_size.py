@@ -21,7 +21,7 @@ from slimcodec.errors import UsageError
 from slimcodec.showing import line
 from slimcodec.types import Adjustable, Codec, Image, Prepared, Progressive
 
-__all__ = ["Fitted", "encode_to_size", "largest_that_fits"]
+__all__ = ["MOST_TRIALS", "Fitted", "encode_to_size", "largest_that_fits"]
 
 _HEAVIEST = 0.18
 """Added to a codec's own rate weight at most: beyond, the next lower quality is the better picture.
@@ -30,6 +30,8 @@ _CLOSE = 0.005
 """What may be left of the target when the search ends, as a share."""
 _MOST_WEIGHTS = 8
 """Trials inside a step."""
+MOST_TRIALS = 16
+"""Of a search, about: seven halve a hundred qualities, or six and nine weights."""
 
 OnTrial = Callable[[int], None]
 Finish = Callable[[bytes], bytes]

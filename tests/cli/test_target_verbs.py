@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import PIL.Image
 import pytest
 
 from planes import BitPlanes
+from slimcodec.cli import console
 from slimcodec.cli.target import fit_sentence
 from slimcodec.images import read_image, write_image
 from slimcodec.registry import codecs
@@ -61,6 +64,23 @@ def test_of_several_each_has_its_own(outcome_of: Any, photo: Path, tmp_path: Pat
     words = ("encode", photo, small, *PLANES, "--json", "-o", tmp_path / "out")
     found = outcome_of(*words, "--target-bytes", 5000)
     assert [facts["quality"] for facts in json.loads(found.out)] == [2, 8]
+
+
+@pytest.mark.usefixtures("planes")
+def test_a_search_is_shown(outcome_of: Any, photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[int, int, str]] = []
+
+    @contextmanager
+    def listening(title: str) -> Iterator[Callable[[int, int, str], None]]:
+        yield lambda *told: seen.append(told)
+
+    monkeypatch.setattr(console, "progress_bar", listening)
+    words = ("encode", photo, *PLANES, "--target-bytes", 1_000_000, "--force")
+    for quiet in ((), ("-q",)):
+        seen.clear()
+        assert outcome_of(*words, *quiet).status == 0
+        assert [done for done, _, _ in seen] == ([] if quiet else [0, 1])
+        assert all(done <= total for done, total, _ in seen)
 
 
 @pytest.mark.usefixtures("planes")

@@ -163,7 +163,10 @@ def encode(
         "encoding", "image", "stream",
         json, quiet, inputs.single, any(job.target is None for job in jobs), force,
     )  # fmt: skip
-    how = _How(open_codec, wanted, colour, Memory(), target, kept, compare and not quiet)
+    how = _How(
+        open_codec, wanted, colour, Memory(), target, kept, compare and not quiet,
+        inputs.single and not quiet,
+    )  # fmt: skip
     code_all(jobs, partial(_encode, how=how), shown)
 
 
@@ -179,6 +182,7 @@ class _How:
         target: a size instead of a quality; None where there is none.
         kept: what travels with a picture.
         compare: whether image formats are shown at the same size.
+        bar: whether a bar shows the search for a size; several pictures have one of their own.
     """
 
     open_codec: Callable[[int], Codec]
@@ -188,6 +192,7 @@ class _How:
     target: Target | None
     kept: Kept
     compare: bool
+    bar: bool
 
 
 def _encode(job: Job, how: _How) -> Coded:
@@ -265,7 +270,7 @@ class _Made:
 
 def _made(codec: Codec, pixels: Image, beside: Mapping[str, bytes], how: _How) -> _Made:
     """The stream of a picture, of the quality or the size that was asked for."""
-    from slimcodec.cli.target import fit_sentence
+    from slimcodec.cli.target import fit_sentence, trials_shown
     from slimcodec.target_size import encode_to_size
 
     finish = partial(_with, beside)
@@ -274,7 +279,8 @@ def _made(codec: Codec, pixels: Image, beside: Mapping[str, bytes], how: _How) -
         return _Made(finish(codec.encode(pixels, how.quality)), quality)
     height, width, _ = pixels.shape
     target = how.target.bytes_for(height, width)
-    fitted = encode_to_size(codec, pixels, target, finish=finish)
+    with trials_shown(how.bar) as on_trial:
+        fitted = encode_to_size(codec, pixels, target, on_trial, finish)
     return _Made(fitted.stream, fitted.quality, target, fit_sentence(fitted, target, codec))
 
 

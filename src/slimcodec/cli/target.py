@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,7 +11,7 @@ if TYPE_CHECKING:
     from slimcodec.target_size import Fitted
     from slimcodec.types import Codec
 
-__all__ = ["Target", "fit_sentence", "target_of"]
+__all__ = ["Target", "fit_sentence", "target_of", "trials_shown"]
 
 
 @dataclass(frozen=True)
@@ -71,3 +73,28 @@ def fit_sentence(fitted: Fitted, target_bytes: int, codec: Codec) -> str:
     if fitted.quality >= codec.qualities[-1] and fitted.rate_weight == lightest:
         return f"quality {fitted.quality:g}, the codec's largest stream, {below}"
     return f"quality {fitted.quality:g}, {below}"
+
+
+@contextmanager
+def trials_shown(bar: bool) -> Iterator[Callable[[int], None]]:
+    """What a search tells its trials, by the bytes of each: a bar, or nobody."""
+    from slimcodec.cli.console import progress_bar
+    from slimcodec.target_size import MOST_TRIALS
+
+    if not bar:
+        yield _unseen
+        return
+    done = 0
+    with progress_bar("trying sizes") as progress:
+        progress(done, MOST_TRIALS, "")
+
+        def tried(length: int) -> None:
+            nonlocal done
+            done += 1
+            progress(done, max(MOST_TRIALS, done), f"{length:,} bytes")
+
+        yield tried
+
+
+def _unseen(length: int) -> None:
+    """For whoever wants to see nothing."""
