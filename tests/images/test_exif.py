@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -178,3 +179,20 @@ def test_what_a_format_cannot_hold() -> None:
     pixels = np.zeros((4, 3, 3), np.uint8)
     coded = image_bytes(pixels, "a.jpg", metadata=longest)
     assert PIL.Image.open(io.BytesIO(coded)).info["xmp"] == longest["xmp"]
+
+
+def test_of_a_kind_that_another_decoder_reads(tmp_path: Path) -> None:
+    """16-bit colour with a transparent one, whose pixels Pillow would read wrong."""
+    pytest.importorskip("imagecodecs")
+    path = tmp_path / "deep.png"
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        check = struct.pack(">I", zlib.crc32(name + data))
+        return struct.pack(">I", len(data)) + name + data + check
+
+    header = struct.pack(">IIBBBBB", 4, 3, 16, 2, 0, 0, 0)
+    rows = zlib.compress(bytes(3 * (1 + 4 * 6)))
+    chunks = [(b"IHDR", header), (b"eXIf", exif_of()), (b"tRNS", bytes(5) + b"\1")]
+    chunks += [(b"IDAT", rows), (b"IEND", b"")]
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*each) for each in chunks))
+    assert read_back(read_image(path).metadata["exif"])[0][271] == "Maker"
