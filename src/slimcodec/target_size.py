@@ -19,9 +19,9 @@ from dataclasses import dataclass
 
 from slimcodec.errors import UsageError
 from slimcodec.showing import line
-from slimcodec.types import Adjustable, Codec, Image, Prepared, Progressive
+from slimcodec.types import Adjustable, Codec, Image, Prepared, Progressive, Tiled
 
-__all__ = ["Fitted", "encode_to_size", "largest_that_fits"]
+__all__ = ["MOST_TRIALS", "Fitted", "encode_to_size", "largest_that_fits"]
 
 _HEAVIEST = 0.18
 """Added to a codec's own rate weight at most: beyond, the next lower quality is the better picture.
@@ -30,8 +30,15 @@ _CLOSE = 0.005
 """What may be left of the target when the search ends, as a share."""
 _MOST_WEIGHTS = 8
 """Trials inside a step."""
+MOST_TRIALS = 16
+"""Of a search, about: seven halve a hundred qualities, or six and nine weights."""
 
 OnTrial = Callable[[int], None]
+Finish = Callable[[bytes], bytes]
+
+
+def _as_it_is(stream: bytes) -> bytes:
+    return stream
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,8 @@ def encode_to_size(
     image: Image,
     target_bytes: int,
     on_trial: OnTrial = lambda length: None,
+    finish: Finish = _as_it_is,
+    memory: int | None = None,
 ) -> Fitted:
     """The largest stream of an image that takes no more than so many bytes.
 
@@ -66,6 +75,9 @@ def encode_to_size(
         image: ``uint8 [h, w, 3]``.
         target_bytes: of the whole stream, header included.
         on_trial: called with the length of each stream that was tried, in bytes.
+        finish: makes of the codec's stream the one that is wanted, with metadata for example; that
+            one has to fit.
+        memory: bytes that coding may take; see ``types.Tiled``.
 
     Raises:
         UsageError: when even the smallest stream is longer, saying how long it is; or as
@@ -74,13 +86,13 @@ def encode_to_size(
     if target_bytes < 1:
         raise UsageError(f"a stream takes at least one byte, got a target of {target_bytes}")
     if isinstance(codec, Progressive):
-        return _cut_to_size(codec, image, target_bytes, on_trial)
+        return _cut_to_size(codec, _whole(codec, image, memory), target_bytes, on_trial, finish)
     if isinstance(codec, Adjustable):
-        return _adjusted(codec, codec.prepare(image), target_bytes, on_trial)
+        return _adjusted(codec, codec.prepare(image, memory=memory), target_bytes, on_trial, finish)
     tried: dict[int, bytes] = {}
 
     def fits(quality: int) -> bool:
-        tried[quality] = codec.encode(image, quality)
+        tried[quality] = finish(codec.encode(image, quality))
         on_trial(len(tried[quality]))
         return len(tried[quality]) <= target_bytes
 
@@ -104,10 +116,18 @@ def largest_that_fits(low: int, high: int, fits: Callable[[int], bool]) -> int |
     return found
 
 
-def _cut_to_size(codec: Progressive, image: Image, target_bytes: int, on_trial: OnTrial) -> Fitted:
-    whole = codec.encode(image, codec.qualities[-1])
+def _whole(codec: Codec, image: Image, memory: int | None) -> bytes:
+    """The stream of all of a codec's steps."""
+    if isinstance(codec, Tiled):
+        return codec.encode(image, codec.qualities[-1], memory=memory)
+    return codec.encode(image, codec.qualities[-1])
+
+
+def _cut_to_size(
+    codec: Progressive, whole: bytes, target_bytes: int, on_trial: OnTrial, finish: Finish
+) -> Fitted:
     for quality in reversed(codec.qualities):
-        stream = codec.cut(whole, quality)
+        stream = finish(codec.cut(whole, quality))
         on_trial(len(stream))
         if len(stream) <= target_bytes:
             return Fitted(stream, quality)
@@ -115,7 +135,7 @@ def _cut_to_size(codec: Progressive, image: Image, target_bytes: int, on_trial: 
 
 
 def _adjusted(
-    codec: Adjustable, prepared: Prepared, target_bytes: int, on_trial: OnTrial
+    codec: Adjustable, prepared: Prepared, target_bytes: int, on_trial: OnTrial, finish: Finish
 ) -> Fitted:
     """First the quality, then the weight inside the step above it.
 
@@ -126,7 +146,7 @@ def _adjusted(
     tried: dict[int, Fitted] = {}
 
     def coded(quality: float, weight: float) -> Fitted:
-        stream = prepared.encode(quality, weight)
+        stream = finish(prepared.encode(quality, weight))
         on_trial(len(stream))
         return Fitted(stream, quality, weight)
 

@@ -235,7 +235,9 @@ class Adjustable(Codec, Protocol):
     def rate_weight(self) -> float:
         """What ``encode`` rounds with."""
 
-    def prepare(self, image: Image, *, clock: Clock = no_clock) -> Prepared:
+    def prepare(
+        self, image: Image, *, memory: int | None = None, clock: Clock = no_clock
+    ) -> Prepared:
         """The transforms of an image, run once.
 
         Raises:

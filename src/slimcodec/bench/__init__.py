@@ -2,7 +2,7 @@
 
 from slimcodec.bench.measure import Candidate, load_metrics, measure, picture_name, run_grid
 from slimcodec.bench.rows import Row, RowStore, rows_to_tsv
-from slimcodec.bench.same_size import SameSize
+from slimcodec.bench.same_size import SameSize, quality_at
 from slimcodec.bench.study import Study, Variant
 from slimcodec.bench.summary import Point, Summary, summarise
 
@@ -18,6 +18,7 @@ __all__ = [
     "load_metrics",
     "measure",
     "picture_name",
+    "quality_at",
     "rows_to_tsv",
     "run_grid",
     "summarise",

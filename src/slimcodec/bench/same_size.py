@@ -12,7 +12,24 @@ import hashlib
 from slimcodec.target_size import largest_that_fits
 from slimcodec.types import Clock, Codec, Image, codec_line, no_clock
 
-__all__ = ["SameSize"]
+__all__ = ["SameSize", "quality_at"]
+
+
+def quality_at(peer: Codec, image: Image, target_bytes: int) -> float:
+    """The quality of a peer's longest stream within so many bytes, or of its shortest of all.
+
+    Args:
+        peer: a codec with integer qualities, larger meaning longer streams.
+        image: pixels.
+        target_bytes: what the stream may take.
+    """
+    low, high = int(peer.qualities[0]), int(peer.qualities[-1])
+
+    def fits(own: int) -> bool:
+        return len(peer.encode(image, own)) <= target_bytes
+
+    found = largest_that_fits(low, high, fits)
+    return float(low if found is None else found)
 
 
 class SameSize:
@@ -51,11 +68,5 @@ class SameSize:
         key = (hashlib.sha256(image.tobytes()).hexdigest(), quality)
         if key not in self._found:
             target = len(self.reference.encode(image, quality))
-            low, high = int(self.peer.qualities[0]), int(self.peer.qualities[-1])
-
-            def fits(own: int) -> bool:
-                return len(self.peer.encode(image, own)) <= target
-
-            found = largest_that_fits(low, high, fits)
-            self._found[key] = float(low if found is None else found)
+            self._found[key] = quality_at(self.peer, image, target)
         return self._found[key]

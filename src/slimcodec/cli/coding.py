@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from slimcodec.atomic import write_atomically
-from slimcodec.cli.console import note, print_json, progress_bar, readable_bytes
+from slimcodec.cli.console import note, print_json, print_table, progress_bar, readable_bytes
 from slimcodec.cli.interrupting import kept_if_interrupted
 from slimcodec.cli.outputs import Job
 from slimcodec.errors import InterruptionError, SlimcodecError, UsageError
@@ -31,6 +31,8 @@ from slimcodec.types import Codec, Tiled
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
+
+    from slimcodec.report import Table
 
 __all__ = [
     "Coded",
@@ -62,6 +64,7 @@ class Coded:
         bpp: of its stream.
         damage: what was lost of it, in words; empty when it is whole.
         accepted: whether whoever asked is content with what is left.
+        table: for people, below the line of a single one.
     """
 
     facts: dict[str, Any]
@@ -72,6 +75,7 @@ class Coded:
     bpp: float
     damage: str = ""
     accepted: bool = False
+    table: Table | None = None
 
     @property
     def is_whole(self) -> bool:
@@ -222,6 +226,8 @@ def _show_single(coded: Coded, shown: Shown) -> bool:
         print_json(coded.facts, sys.stderr if shown.to_stdout else sys.stdout)
     elif not shown.quiet:
         print(coded.line, file=sys.stderr if shown.to_stdout else sys.stdout)
+        if coded.table is not None:
+            print_table(coded.table)
     _say_damage(coded, shown)
     return coded.is_whole
 

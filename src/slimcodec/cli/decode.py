@@ -22,6 +22,7 @@ from slimcodec.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from slimcodec.cli.beside import Back
     from slimcodec.cli.coding import Coded, Memory
     from slimcodec.cli.outputs import Job
     from slimcodec.types import Codec, Image, Region
@@ -91,6 +92,17 @@ def decode(
             help="Refuse streams that claim more pixels; about 179 million when not given.",
         ),
     ] = None,
+    no_metadata: Annotated[
+        bool,
+        typer.Option("--no-metadata", help="Leave EXIF and XMP out that travel in the stream."),
+    ] = False,
+    background: Annotated[
+        str | None,
+        typer.Option(
+            help="What shows through transparency where the picture's format has none (JPEG, BMP, "
+            "PPM): a colour name or #rrggbb; white when not given."
+        ),
+    ] = None,
     recursive: Recursive = False,
     skip_existing: SkipExisting = False,
     force: Force = False,
@@ -105,7 +117,9 @@ def decode(
     --codec. Of a progressive stream that is damaged or cut short, and of a large picture's, which
     is in tiles, what is whole is decoded and a warning says how much that is; the exit status is 1
     then, or 0 with --partial. A stream that cannot be decoded does not stop the others. Pictures
-    are called after their look: photo.decoded.png, photo.natural.png, photo.fast.png.
+    are called after their look: photo.decoded.png, photo.natural.png, photo.fast.png. EXIF, XMP and
+    transparency that travel in a stream come back into PNG, WebP and TIFF, and into JPEG but for
+    the transparency.
 
     Example: slimcodec decode photo.slc -o photo.png
 
@@ -119,14 +133,16 @@ def decode(
     """
     import PIL.Image
 
+    from slimcodec.cli.beside import Back
     from slimcodec.cli.coding import Memory, Shown, code_all, refuse_terminal
     from slimcodec.cli.console import note, silence
     from slimcodec.cli.inputs import Wanted, find_inputs
-    from slimcodec.cli.options import parse_region, parse_size
+    from slimcodec.cli.options import colour_of, parse_region, parse_size
     from slimcodec.cli.outputs import check_jobs, jobs_of
 
     # Everything that can be refused is, before a model is opened.
     _check_look(look, codec)
+    back = Back(not no_metadata, colour_of(background))
     if max_pixels is not None:
         # The limit of every format, as Pillow counts it: beyond twice this it refuses.
         PIL.Image.MAX_IMAGE_PIXELS = -(-max_pixels // 2)
@@ -148,9 +164,8 @@ def decode(
         "decoding", "stream", "picture",
         json, quiet, inputs.single, any(job.target is None for job in jobs), force,
     )  # fmt: skip
-    code_all(
-        jobs, partial(_decode, how=_How(opener, iterations, partial_, part, Memory(limit))), shown
-    )
+    how = _How(opener, iterations, partial_, part, Memory(limit), back)
+    code_all(jobs, partial(_decode, how=how), shown)
 
 
 @dataclass(frozen=True)
@@ -163,6 +178,7 @@ class _How:
         partial: whether to be content with what is whole.
         region: what of each picture; all when None.
         memory: that pictures share.
+        back: how what travelled with a picture comes back.
     """
 
     open_codec: Callable[[bytes], Codec]
@@ -170,13 +186,14 @@ class _How:
     partial: bool
     region: Region | None
     memory: Memory
+    back: Back
 
 
 def _decode(job: Job, how: _How) -> Coded:
     """Read, decode and write one stream."""
+    from slimcodec.cli.beside import picture_bytes, travelled
     from slimcodec.cli.coding import Coded, write_output
     from slimcodec.cli.options import naming, read_stream
-    from slimcodec.images import image_bytes
     from slimcodec.metrics import bits_per_pixel
     from slimcodec.stream import is_progressive, unpack
 
@@ -189,7 +206,10 @@ def _decode(job: Job, how: _How) -> Coded:
         if how.iterations is not None and not (lost and count and how.iterations > count):
             data, lost, count = _cut(codec, data, how.iterations), None, how.iterations
         image = _picture(codec, data, how, holes=bool(lost))
-    coded = image_bytes(image, job.target or "picture.png")
+        target = job.target or "picture.png"
+        coded, held, notes = picture_bytes(
+            image, travelled(data), target, how.back, _place(data, how)
+        )
     written = write_output(job.target, coded)
     height, width, _ = image.shape
     steps = f", {count} iteration{'s' * (count != 1)}" if count else ""
@@ -204,9 +224,11 @@ def _decode(job: Job, how: _How) -> Coded:
             "codec": codec.name,
             "iterations": count,
             "partial": lost is not None,
+            "beside": held,
+            "notes": list(notes),
         },
         f"{written}: {width}x{height}, decoded by {codec.name}{steps}",
-        (),
+        tuple(f"{job.source.name}: {sentence}" for sentence in notes),
         size,
         len(coded),
         bits_per_pixel(size, height, width),
@@ -231,6 +253,11 @@ def _picture(codec: Codec, data: bytes, how: _How, *, holes: bool) -> Image:
         if isinstance(codec, Tiled):
             return codec.decode(data, region=how.region, memory=allowed, partial=holes)
         return codec.decode(data)
+
+
+def _place(data: bytes, how: _How) -> tuple[Region, tuple[int, int]] | None:
+    """Where the part that is wanted lies in its picture, and how wide and high that is."""
+    return None if how.region is None else (how.region, _size(data))
 
 
 def _cut(codec: Codec, data: bytes, iterations: int) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,11 +21,14 @@ from slimcodec.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from slimcodec.cli.beside import Kept
     from slimcodec.cli.coding import Coded, Memory
+    from slimcodec.cli.compare import Comparison
     from slimcodec.cli.inputs import Input
     from slimcodec.cli.outputs import Job
+    from slimcodec.cli.target import Target
     from slimcodec.images import ReadImage
-    from slimcodec.types import Codec
+    from slimcodec.types import Codec, Image
 
 
 def encode(
@@ -61,9 +64,47 @@ def encode(
             "from the same stream.",
         ),
     ] = None,
+    target_bytes: Annotated[
+        int | None,
+        typer.Option(
+            "--target-bytes",
+            metavar="N",
+            help="Instead of a quality: the largest stream that takes no more bytes than this.",
+        ),
+    ] = None,
+    target_bpp: Annotated[
+        float | None,
+        typer.Option("--target-bpp", metavar="X", help="The same in bits per pixel."),
+    ] = None,
+    metadata: Annotated[
+        bool,
+        typer.Option(
+            "--metadata",
+            help="EXIF and XMP travel in the stream, put right for pixels that are upright and "
+            "sRGB: orientation 1, no thumbnail, no colour profile. A position travels too.",
+        ),
+    ] = False,
+    alpha: Annotated[
+        bool,
+        typer.Option(
+            "--alpha",
+            help="Transparency travels in the stream, without loss, instead of being composited.",
+        ),
+    ] = False,
+    compare: Annotated[
+        bool,
+        typer.Option(
+            "--compare",
+            help="Afterwards, show what the image formats that are installed make of the picture "
+            "at the same size.",
+        ),
+    ] = False,
     background: Annotated[
-        str, typer.Option(help="What shows through transparency: a colour name or #rrggbb.")
-    ] = "white",
+        str | None,
+        typer.Option(
+            help="What shows through transparency: a colour name or #rrggbb; white when not given."
+        ),
+    ] = None,
     recursive: Recursive = False,
     skip_existing: SkipExisting = False,
     force: Force = False,
@@ -78,19 +119,24 @@ def encode(
     back. A progressive codec refines the picture in iterations: a stream of 5 begins with the
     stream of 3, which `slimcodec cut` and `slimcodec decode --iterations 3` take out of it.
     A picture that cannot be coded does not stop the others; the exit status is 1 then.
+    With --target-bytes or --target-bpp the line says what quality it became.
 
     Example: slimcodec encode photo.png --quality 2
 
     Example: slimcodec encode photos more.jpg -o streams
 
     Example: slimcodec encode photo.png --codec toderici-s --iterations 5
+
+    Example: slimcodec encode photo.jpg --target-bytes 20000 --metadata
     """
     from slimcodec import library
+    from slimcodec.cli.beside import Kept, check_kept
     from slimcodec.cli.coding import Memory, Shown, code_all, refuse_terminal, threads_for
     from slimcodec.cli.console import note, silence
     from slimcodec.cli.inputs import Wanted, find_inputs
-    from slimcodec.cli.options import parse_size
+    from slimcodec.cli.options import colour_of, parse_size
     from slimcodec.cli.outputs import check_jobs, jobs_of
+    from slimcodec.cli.target import target_of
     from slimcodec.errors import UsageError
     from slimcodec.images.folder import image_suffixes
 
@@ -98,13 +144,21 @@ def encode(
     if iterations is not None and quality is not None:
         raise UsageError("--iterations and --quality both choose the quality; give one of them")
     limit = parse_size(memory, "--memory")
-    colour, wanted = _colour(background), quality if iterations is None else iterations
+    colour, wanted = colour_of(background), quality if iterations is None else iterations
+    target = target_of(target_bytes, target_bpp, quality, iterations)
     say = silence if quiet else note
     inputs = find_inputs(images, Wanted("image", image_suffixes(), recursive), say)
     suffix = library.stream_suffix(codec, runtime)
+    kept = Kept(metadata, alpha)
+    check_kept(kept, suffix, background)
     found = jobs_of(inputs, output, partial(_short, suffix), partial(_long, suffix), say)
     jobs = check_jobs(found, single=inputs.single, force=force, skip_existing=skip_existing)
     refuse_terminal(jobs)
+    if compare and not (inputs.single and found[0].target is not None):
+        raise UsageError(
+            "--compare takes one picture and prints a table, so the stream goes to a file; "
+            "`slimcodec bench` compares over folders"
+        )
     if wanted is not None:
         library.check_quality(codec, wanted)
     if len(jobs) < len(found):
@@ -121,7 +175,11 @@ def encode(
         "encoding", "image", "stream",
         json, quiet, inputs.single, any(job.target is None for job in jobs), force,
     )  # fmt: skip
-    code_all(jobs, partial(_encode, how=_How(open_codec, wanted, colour, Memory(limit))), shown)
+    how = _How(
+        open_codec, wanted, colour, Memory(limit), target, kept, compare and not quiet,
+        inputs.single and not quiet,
+    )  # fmt: skip
+    code_all(jobs, partial(_encode, how=how), shown)
 
 
 @dataclass(frozen=True)
@@ -133,31 +191,41 @@ class _How:
         quality: in the codec's own scale; its usual one when None.
         background: what shows through transparency.
         memory: that pictures share.
+        target: a size instead of a quality; None where there is none.
+        kept: what travels with a picture.
+        compare: whether image formats are shown at the same size.
+        bar: whether a bar shows the search for a size; several pictures have one of their own.
     """
 
     open_codec: Callable[[int], Codec]
     quality: float | None
     background: tuple[int, int, int]
     memory: Memory
+    target: Target | None
+    kept: Kept
+    compare: bool
+    bar: bool
 
 
 def _encode(job: Job, how: _How) -> Coded:
     """Read, code and write one picture."""
+    from slimcodec.cli.beside import travelling
     from slimcodec.cli.coding import Coded, write_output
     from slimcodec.metrics import bits_per_pixel
-    from slimcodec.types import Tiled
 
-    read, size = _read(job.source, how.background)
+    read, size = _read(job.source, None if how.kept.alpha else how.background)
     height, width, _ = read.pixels.shape
+    beside, about = travelling(read, how.kept, job.source.name)
     codec = how.open_codec(height * width)
     with how.memory.taken(codec, height, width) as allowed:
-        if isinstance(codec, Tiled):
-            stream = codec.encode(read.pixels, how.quality, memory=allowed)
-        else:
-            stream = codec.encode(read.pixels, how.quality)
+        made = _made(codec, read.pixels, beside, how, allowed)
+    stream = made.stream
     written = write_output(job.target, stream)
     bpp = bits_per_pixel(len(stream), height, width)
     smaller = 3 * height * width / len(stream)
+    notes = [*read.notes, *about]
+    fit = f", {made.fit}" if made.fit else ""
+    compared = _compared(codec, read.pixels, stream, beside) if how.compare else None
     return Coded(
         {
             "image": job.source.name,
@@ -167,18 +235,82 @@ def _encode(job: Job, how: _How) -> Coded:
             "height": height,
             "bpp": bpp,
             "codec": codec.name,
-            "quality": codec.default_quality if how.quality is None else how.quality,
-            "notes": list(read.notes),
+            "quality": made.quality,
+            **({"target_bytes": made.target_bytes} if made.target_bytes is not None else {}),
+            **({"beside_bytes": {k: len(v) for k, v in beside.items()}} if beside else {}),
+            "notes": notes,
+            **({"compare": compared.facts()} if compared else {}),
         },
-        f"{written}: {len(stream):,} bytes, {bpp:.3f} bpp, {smaller:.0f}x smaller than the pixels",
-        tuple(f"{job.source.name}: {sentence}" for sentence in read.notes),
+        f"{written}: {len(stream):,} bytes, {bpp:.3f} bpp, {smaller:.0f}x smaller than the pixels"
+        f"{fit}",
+        tuple(f"{job.source.name}: {sentence}" for sentence in notes),
         size,
         len(stream),
         bpp,
+        table=compared.table() if compared else None,
     )
 
 
-def _read(source: Input, background: tuple[int, int, int]) -> tuple[ReadImage, int]:
+def _compared(
+    codec: Codec, pixels: Image, stream: bytes, beside: Mapping[str, bytes]
+) -> Comparison:
+    """Image formats at the size of the picture's own bytes, while a bar says how far it is."""
+    from slimcodec.cli.compare import compare
+    from slimcodec.cli.console import progress_bar
+    from slimcodec.stream import attach
+
+    with progress_bar("comparing") as progress:
+        return compare(codec, pixels, attach(stream, {}) if beside else stream, progress)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A stream, and how it was made.
+
+    Attributes:
+        stream: with what travels.
+        quality: in the codec's own scale.
+        target_bytes: that it was to fit into; None where a quality was given.
+        fit: how it does, in words; empty where a quality was given.
+    """
+
+    stream: bytes
+    quality: float
+    target_bytes: int | None = None
+    fit: str = ""
+
+
+def _made(
+    codec: Codec, pixels: Image, beside: Mapping[str, bytes], how: _How, memory: int | None
+) -> _Made:
+    """The stream of a picture, of the quality or the size that was asked for."""
+    from slimcodec.cli.target import fit_sentence, trials_shown
+    from slimcodec.target_size import encode_to_size
+    from slimcodec.types import Tiled
+
+    finish = partial(_with, beside)
+    if how.target is None:
+        quality = codec.default_quality if how.quality is None else how.quality
+        if isinstance(codec, Tiled):
+            stream = codec.encode(pixels, how.quality, memory=memory)
+        else:
+            stream = codec.encode(pixels, how.quality)
+        return _Made(finish(stream), quality)
+    height, width, _ = pixels.shape
+    target = how.target.bytes_for(height, width)
+    with trials_shown(how.bar) as on_trial:
+        fitted = encode_to_size(codec, pixels, target, on_trial, finish, memory)
+    return _Made(fitted.stream, fitted.quality, target, fit_sentence(fitted, target, codec))
+
+
+def _with(beside: Mapping[str, bytes], stream: bytes) -> bytes:
+    """The stream with what travels; as it was where nothing does."""
+    from slimcodec.stream import attach
+
+    return attach(stream, beside) if beside else stream
+
+
+def _read(source: Input, background: tuple[int, int, int] | None) -> tuple[ReadImage, int]:
     """A picture, and the bytes of its file."""
     import sys
 
@@ -235,20 +367,3 @@ def _short(suffix: str, path: Path) -> str:
 def _long(suffix: str, path: Path) -> str:
     """``photo.jpg`` to ``photo.jpg.slc``."""
     return path.name + suffix
-
-
-def _colour(text: str) -> tuple[int, int, int]:
-    """A colour that was given in words.
-
-    Raises:
-        UsageError: when there is none such.
-    """
-    from PIL import ImageColor
-
-    from slimcodec.errors import UsageError
-
-    try:
-        red, green, blue = ImageColor.getrgb(text)[:3]
-    except ValueError:
-        raise UsageError(f"--background takes a colour name or #rrggbb, got {text!r}") from None
-    return red, green, blue

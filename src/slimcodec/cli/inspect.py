@@ -13,6 +13,7 @@ from slimcodec.cli.options import Json
 if TYPE_CHECKING:
     from slimcodec.model_file import Model, Storage
     from slimcodec.runtime import Operator
+    from slimcodec.stream import Stream
 
 
 def inspect(
@@ -30,7 +31,9 @@ def inspect(
     a bundle: which operators really ran in integers and which fell back, from the runtime's own
     profile of one picture coded there and back. A progressive stream is listed section by section,
     with what the stream up to there costs; one that is damaged or cut short is listed as far as it
-    is whole, and the exit status is 1. Of a recipe or a study: what it does, a line each.
+    is whole, and the exit status is 1. Of tiles it says the bytes of each and which are damaged; of
+    every stream, what travels beside the picture. Of a recipe or a study: what it does, a line
+    each.
 
     Example: slimcodec inspect hific-s
 
@@ -258,11 +261,14 @@ def _stream_facts(path: Path) -> dict[str, Any]:
     from slimcodec import library
     from slimcodec.cli.options import naming, read_stream
     from slimcodec.model_file import FAITHFUL, read_manifest
-    from slimcodec.stream import unpack
+    from slimcodec.stream import salvage, unpack
 
     data, lost = read_stream(path)
     with naming(path):
-        stream = unpack(data)
+        if lost is None:
+            # Of a progressive stream the reader has done this; tiles stand alone, too.
+            data, lost = salvage(data)
+        stream = unpack(data, partial=True)
     stream_id = stream.stream_id.hex()
     looks = library.looks_of(stream_id)
     names = {look: str(read_manifest(path)["name"]) for look, path in looks.items()}
@@ -277,29 +283,53 @@ def _stream_facts(path: Path) -> dict[str, Any]:
         "height": stream.height,
         "quality_step": stream.quality,
     }
-    if not stream.progressive:
-        return facts | {"section_bytes": [len(section) for section in stream.sections]}
-    facts |= {"progressive": True, "sections": _section_facts(data), "whole": lost is None}
+    facts |= _beside_facts(stream) | _tile_facts(stream)
+    if stream.progressive:
+        facts |= {"progressive": True, "sections": _section_facts(data), "whole": lost is None}
+    elif stream.tiles == 1:
+        facts |= {"section_bytes": [len(section) for section in stream.sections]}
     return facts if lost is None else facts | {"damage": lost}
 
 
+def _beside_facts(stream: Stream) -> dict[str, Any]:
+    """What travels with the picture, and what it takes."""
+    beside = {name: len(data) for name, data in stream.beside.items()}
+    return {"beside_bytes": beside} if beside else {}
+
+
+def _tile_facts(stream: Stream) -> dict[str, Any]:
+    """Bytes of each tile, over all steps, and which of them, from 1 on, are not whole."""
+    if stream.tiles == 1:
+        return {}
+    damaged = sorted({number % stream.tiles + 1 for number in stream.missing})
+    return {
+        "tile_positions": stream.tile,
+        "tiles": stream.tiles,
+        "tile_bytes": [
+            sum(len(section) for section in stream.sections[tile :: stream.tiles])
+            for tile in range(stream.tiles)
+        ],
+        **({"damaged_tiles": damaged} if damaged else {}),
+    }
+
+
 def _section_facts(data: bytes) -> list[dict[str, Any]]:
-    """What each section costs, and the stream that ends with it."""
+    """What each step costs, of all tiles, and the stream that ends with it; how long that is cannot
+    be told of one with holes."""
     from slimcodec.metrics import bits_per_pixel
     from slimcodec.stream import step_ends, unpack
 
-    stream = unpack(data)
-    return [
-        {
-            "section": number,
-            "section_bytes": len(section),
-            "bytes_so_far": end,
-            "bpp_so_far": round(bits_per_pixel(end, stream.height, stream.width), 4),
-        }
-        for number, (section, end) in enumerate(
-            zip(stream.sections, step_ends(data), strict=True), 1
-        )
-    ]
+    stream = unpack(data, partial=True)
+    ends = () if stream.missing else step_ends(data)
+    facts = []
+    for step in range(stream.steps):
+        sections = stream.sections[step * stream.tiles : (step + 1) * stream.tiles]
+        fact: dict[str, Any] = {"section": step + 1, "section_bytes": sum(map(len, sections))}
+        if ends:
+            bpp = bits_per_pixel(ends[step], stream.height, stream.width)
+            fact |= {"bytes_so_far": ends[step], "bpp_so_far": round(bpp, 4)}
+        facts.append(fact)
+    return facts
 
 
 def _line(value: Any) -> str:

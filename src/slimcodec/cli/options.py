@@ -25,6 +25,7 @@ __all__ = [
     "Recursive",
     "RuntimeName",
     "SkipExisting",
+    "colour_of",
     "naming",
     "parse_numbers",
     "parse_qualities",
@@ -159,6 +160,23 @@ def parse_qualities(text: str | None) -> tuple[float, ...] | None:
         UsageError: naming the piece that is not a number.
     """
     return None if text is None else parse_numbers(text, "--quality", float)
+
+
+def colour_of(text: str | None) -> tuple[int, int, int]:
+    """A colour that was given in words as a background; white where none was.
+
+    Raises:
+        UsageError: when there is none such.
+    """
+    from PIL import ImageColor
+
+    from slimcodec.errors import UsageError
+
+    try:
+        red, green, blue = ImageColor.getrgb("white" if text is None else text)[:3]
+    except ValueError:
+        raise UsageError(f"--background takes a colour name or #rrggbb, got {text!r}") from None
+    return red, green, blue
 
 
 def read_stream(path: Path | None) -> tuple[bytes, str | None]:

@@ -10,7 +10,8 @@ import PIL.Image
 from numpy.typing import NDArray
 
 from slimcodec.errors import UsageError
-from slimcodec.images.reading import WHITE, ReadImage, composite, convert_picture, read_image
+from slimcodec.images.reading import WHITE, ReadImage, convert_picture, read_image
+from slimcodec.images.transparency import composite
 
 __all__ = ["Given", "as_image"]
 

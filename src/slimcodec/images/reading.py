@@ -13,7 +13,7 @@ floating point         0 is black and 1 is white; what lies outside is clipped
 CMYK, YCbCr, LAB       converted to RGB
 ICC profile            converted to sRGB (`slimcodec.images.colour`)
 code points            converted to sRGB, or refused (`slimcodec.images.codepoints`)
-transparency           composited on ``background``, in sRGB values as browsers do
+transparency           composited on ``background``, in sRGB values as browsers do; or kept beside
 =====================  ============================================================================
 
 What is read is what the file says, within rounding, or the file is refused by the name of its kind;
@@ -28,27 +28,29 @@ from __future__ import annotations
 import io
 import os
 import stat
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any
 
 import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
-from PIL import ExifTags
 
 from slimcodec.errors import ImageError, MissingExtraError
 from slimcodec.images.codepoints import from_primaries
 from slimcodec.images.colour import from_lab, to_srgb
+from slimcodec.images.exif import metadata_of, orientation_of, turn, upright
 from slimcodec.images.kind import Kind
 from slimcodec.images.looking import look
 from slimcodec.images.opening import check_size, load_picture, open_picture, translated
 from slimcodec.images.samples import Samples
+from slimcodec.images.transparency import composite, fill_hidden
 from slimcodec.showing import line
 from slimcodec.types import Image
 
-__all__ = ["WHITE", "ReadImage", "composite", "convert_picture", "read_image", "read_image_bytes"]
+__all__ = ["WHITE", "ReadImage", "convert_picture", "read_image", "read_image_bytes"]
 
 WHITE = (255, 255, 255)
 
@@ -60,10 +62,16 @@ class ReadImage:
     Attributes:
         pixels: ``uint8 [h, w, 3]``, sRGB, h and w at least 1.
         notes: sentences for the user, each about something that the pixels no longer hold.
+        metadata: ``exif`` and ``xmp`` where the file has some, put right for these pixels
+            (`slimcodec.images.exif`).
+        alpha: transparency ``uint8 [h, w]``, 0 where nothing is to be seen, where it was to be
+            kept and the file has some; pixels are not composited then.
     """
 
     pixels: Image
     notes: tuple[str, ...]
+    metadata: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
+    alpha: NDArray[np.uint8] | None = None
 
     def __repr__(self) -> str:
         height, width, _ = self.pixels.shape
@@ -83,6 +91,7 @@ class _Decoded:
         orientation: what is left of it to apply, 1 to 8.
         notes: sentences on what was done so far.
         last: the sentence on other frames or pages, if there are any.
+        metadata: as the file has it.
     """
 
     picture: PIL.Image.Image
@@ -93,16 +102,18 @@ class _Decoded:
     orientation: int
     notes: tuple[str, ...]
     last: tuple[str, ...]
+    metadata: Mapping[str, bytes]
 
 
 def read_image(
-    path: str | os.PathLike[str], *, background: tuple[int, int, int] = WHITE
+    path: str | os.PathLike[str], *, background: tuple[int, int, int] | None = WHITE
 ) -> ReadImage:
     """Read an image file of any kind as 8-bit sRGB.
 
     Args:
         path: PNG, JPEG, WebP, BMP, TIFF, PPM/PGM, GIF, JPEG 2000 or AVIF, told by its content.
-        background: the sRGB colour, 0..255 each, that shows through transparency.
+        background: the sRGB colour, 0..255 each, that shows through transparency; None to keep that
+            (`ReadImage.alpha`).
 
     Raises:
         ImageError: when there is no such file, or it is a folder, empty, not an image, of a kind
@@ -115,7 +126,7 @@ def read_image(
 
 
 def read_image_bytes(
-    data: bytes, name: str, *, background: tuple[int, int, int] = WHITE
+    data: bytes, name: str, *, background: tuple[int, int, int] | None = WHITE
 ) -> ReadImage:
     """The same, of a file's bytes that are here already.
 
@@ -137,7 +148,7 @@ def read_image_bytes(
 
 
 def _read(
-    opened: Callable[[], IO[bytes]], name: str, background: tuple[int, int, int]
+    opened: Callable[[], IO[bytes]], name: str, background: tuple[int, int, int] | None
 ) -> ReadImage:
     """What both ways to read have in common."""
     _check_background(background)
@@ -188,12 +199,14 @@ _STRAIGHT = {"La": "LA", "RGBa": "RGBA"}
 """Modes of premultiplied alpha, and those that hold the same without."""
 
 
-def _check_background(background: tuple[int, int, int]) -> None:
+def _check_background(background: tuple[int, int, int] | None) -> None:
+    if background is None:
+        return
     if len(background) != 3 or not all(0 <= value <= 255 for value in background):
         raise ValueError(f"background must be three numbers from 0 to 255, got {background}")
 
 
-def _in_srgb(found: _Decoded, kind: Kind, background: tuple[int, int, int]) -> ReadImage:
+def _in_srgb(found: _Decoded, kind: Kind, background: tuple[int, int, int] | None) -> ReadImage:
     """Colours converted, then composited, then turned upright.
 
     Raises:
@@ -206,13 +219,19 @@ def _in_srgb(found: _Decoded, kind: Kind, background: tuple[int, int, int]) -> R
     notes = [*kind.notes, *found.notes]
     notes += [] if note_on_colours is None else [note_on_colours]
     pixels: Image = np.asarray(rgb)
-    if found.alpha is not None:
+    alpha = None
+    if found.alpha is not None and background is not None:
         pixels, on_transparency = composite(pixels, found.alpha, background)
         notes += on_transparency
+    elif found.alpha is not None and found.alpha.min() < 255:
+        pixels = fill_hidden(pixels, found.alpha, WHITE)
+        alpha = np.array(turn(found.alpha, found.orientation), order="C")
     if found.turned or found.orientation != 1:
         notes.append("the EXIF orientation was applied")
     notes += found.last
-    return ReadImage(np.array(_turn(pixels, found.orientation), order="C"), tuple(notes))
+    pixels = np.array(turn(pixels, found.orientation), order="C")
+    height, width, _ = pixels.shape
+    return ReadImage(pixels, tuple(notes), upright(found.metadata, width, height), alpha)
 
 
 _SEVERAL_PAGES = "the file holds several pages: the first was taken"
@@ -259,12 +278,24 @@ def _by_decoder(file: IO[bytes], kind: Kind) -> _Decoded:
     check_size(*kind.size)
     with translated():
         samples = kind.decode(file.read())
+    file.seek(0)
+    metadata = _metadata_without_pixels(file)
     colours, alpha, notes = samples.in_8_bits()
     several = (_SEVERAL_PAGES,) if kind.several else ()
     orientation = kind.orientation if kind.orientation in range(1, 9) else 1
     picture = PIL.Image.fromarray(colours)
     deep = samples.white != 255
-    return _Decoded(picture, alpha, deep, kind.profile, False, orientation, tuple(notes), several)
+    return _Decoded(
+        picture, alpha, deep, kind.profile, False, orientation, tuple(notes), several, metadata
+    )
+
+
+def _metadata_without_pixels(file: IO[bytes]) -> dict[str, bytes]:
+    """Of a file whose pixels Pillow would read wrong: its header may be read."""
+    try:
+        return metadata_of(open_picture(file))
+    except ImageError:
+        return {}  # nor must metadata keep anyone from the pixels
 
 
 def _by_pillow(file: IO[bytes], kind: Kind) -> _Decoded:
@@ -285,9 +316,9 @@ def _loaded(picture: PIL.Image.Image, kind: Kind) -> _Decoded:
     rawmode = _rawmode(picture)
     with translated():
         several = bool(getattr(picture, "is_animated", False))
-    turned = picture.format == "TIFF" and _orientation(picture) != 1
+    turned = picture.format == "TIFF" and orientation_of(picture) != 1
     load_picture(picture)
-    left_to_turn = _orientation(picture)
+    left_to_turn = orientation_of(picture)
     bits = _depth(picture, rawmode, kind.bits)
     colours, alpha, notes = _colours(picture, rawmode, bits)
     profile = kind.profile or picture.info.get("icc_profile")
@@ -301,6 +332,7 @@ def _loaded(picture: PIL.Image.Image, kind: Kind) -> _Decoded:
         left_to_turn,
         tuple(notes),
         (words,) if several else (),
+        metadata_of(picture),
     )
 
 
@@ -314,27 +346,6 @@ def _rawmode(picture: PIL.Image.Image) -> str:
     if picture.format == "PPM" and len(arguments) == 2 and arguments[1] > 255:
         rawmode = f"{rawmode};16"  # the PPM decoder says its depth as the largest value instead
     return rawmode
-
-
-def _orientation(picture: PIL.Image.Image) -> int:
-    """The EXIF orientation, 1 to 8; 1 (upright) as well when the EXIF data makes no sense."""
-    try:
-        with translated():
-            value = picture.getexif().get(ExifTags.Base.Orientation, 1)
-    except ImageError:
-        return 1  # broken metadata must not keep anyone from the pixels
-    return value if value in range(1, 9) else 1
-
-
-def _turn(pixels: Image, orientation: int) -> Image:
-    """The stored pixels as they are meant to be seen."""
-    if orientation >= 5:  # stored with rows and columns exchanged
-        pixels = pixels.swapaxes(0, 1)
-    if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    return pixels
 
 
 def _depth(picture: PIL.Image.Image, rawmode: str, bits: int) -> int:
@@ -379,22 +390,3 @@ def _colours(
     if mode in ("CMYK", "YCbCr", "LAB"):
         notes.append(f"{mode} was converted to RGB")
     return picture, alpha, notes
-
-
-def composite(
-    pixels: Image, alpha: NDArray[np.uint8], background: tuple[int, int, int]
-) -> tuple[Image, tuple[str, ...]]:
-    """Pixels ``[h, w, 3]`` under a cover ``[h, w]`` over a plain background, and what to say of it:
-    nothing where all is covered."""
-    if alpha.min() == 255:
-        return pixels, ()
-    # Rounded; 255 x 255 and the half fit into 16 bits.
-    cover = alpha[:, :, None].astype(np.uint16)
-    mixed = pixels * cover + np.array(background, dtype=np.uint16) * (255 - cover)
-    note = f"transparency was composited on {_colour_name(background)}"
-    return ((mixed + 127) // 255).astype(np.uint8), (note,)
-
-
-def _colour_name(background: tuple[int, int, int]) -> str:
-    names = {(255, 255, 255): "white", (0, 0, 0): "black"}
-    return names.get(background, f"rgb{background}")
