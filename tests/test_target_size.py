@@ -77,7 +77,7 @@ def counted(model: Model) -> tuple[Any, dict[str, int]]:
 
         return call
 
-    codec.graphs = {name: counting(name, graph) for name, graph in codec.graphs.items()}
+    codec.graphs.update({name: counting(name, graph) for name, graph in codec.graphs.items()})
     return codec, calls
 
 

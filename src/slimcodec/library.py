@@ -347,8 +347,7 @@ _FORMER = {
 def _known_reader(stream_id: str, look: str) -> Path | None:
     """The built-in model that reads a stream, where it was run before; opens no model file."""
     for path in built_in_models().values():
-        known = known_file(path)
-        if known is not None and (known.stream_id, known.look) == (stream_id, look):
+        if (known := known_file(path)) and (known.stream_id, known.look) == (stream_id, look):
             return path
     return None
 
@@ -388,11 +387,9 @@ def codec_of_id(
         return open_file(path, runtime, threads)
     looks = looks_of(stream_id)
     if not looks:
-        if stream_id in _FORMER:
-            raise WrongModelError(
-                f"the stream was written by {_FORMER[stream_id]}; decode it with that version of "
-                "slimcodec"
-            )
+        if (former := _FORMER.get(stream_id)) is not None:
+            words = f"the stream was written by {former}; decode it with that version of slimcodec"
+            raise WrongModelError(words)
         raise WrongModelError(
             f"no built-in model has the stream id {stream_id}; name the model that wrote the "
             "stream with --codec FILE.slim"

@@ -27,7 +27,7 @@ SOURCE = Path(slimcodec.__file__).parents[1]
         ("de", ["demo", "decode"]),
         ("--ver", ["--version"]),
         ("--install-completion f", ["fish"]),
-        ("encode --q", ["--quality"]),
+        ("encode --qual", ["--quality"]),
         ("encode photo.png --codec to", ["toderici-s"]),
         ("encode photo.png --codec=to", ["--codec=toderici-s"]),
         ("encode photo.png --codec = to", ["toderici-s"]),
