@@ -65,7 +65,8 @@ def test_hostile_input_is_refused_or_taken(
     assert report.counts["refused"]
 
 
-def test_what_a_finding_is() -> None:
+def test_what_a_finding_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    from fuzzing import judging
     from fuzzing.judging import judge
     from fuzzing.parsers import WrongPicture
 
@@ -82,6 +83,10 @@ def test_what_a_finding_is() -> None:
     assert raising(TypeError("x")).kind.startswith("TypeError at test_fuzzing.py")
     assert raising(WrongPicture("x")).is_finding
     assert raising(GeneratorExit()).is_finding  # as panics of Rust are: no Exception
+    assert raising(MemoryError("x")).kind == "more than its memory"
+    assert raising(LackOfMemoryError("x")).kind == "refused"
+    resident = iter((10, judging.MOST_BYTES + 1))
+    monkeypatch.setattr(judging, "_most_resident", lambda: next(resident))
     assert raising(LackOfMemoryError("x")).kind == "more than its memory"
 
 
