@@ -34,6 +34,7 @@ __all__ = [
     "check_region",
     "grid",
     "side_by_side",
+    "tile_count",
     "tile_of",
     "touching",
 ]
@@ -124,8 +125,18 @@ def grid(box: Box, side: int) -> list[Box]:
     ]
 
 
+def tile_count(box: Box, side: int) -> int:
+    """How many tiles ``grid`` gives, which may be more than anyone should make."""
+    down, across = box.size
+    return _parts(down, side) * _parts(across, side) if side else 1
+
+
+def _parts(length: int, side: int) -> int:
+    return max(1, -(-length // side))
+
+
 def _cuts(first: int, last: int, side: int) -> list[int]:
-    count = max(1, -(-(last - first) // side))
+    count = _parts(last - first, side)
     inner = [
         first + number * (last - first) // count // _SNAP * _SNAP for number in range(1, count)
     ]

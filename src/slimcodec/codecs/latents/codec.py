@@ -41,6 +41,7 @@ from slimcodec.codecs.tiles import (
     check_region,
     grid,
     side_by_side,
+    tile_count,
     tile_of,
     touching,
 )
@@ -260,7 +261,10 @@ class MeanScaleCodec:
 
         there = [n for n in touching(around, tiles) if n not in header.missing]
         side_by_side(read, there, clock)
+        wanted = [tiles[number] for number in there]
         for window in self._decoder.windows(canvas.positions, memory):
+            if header.missing and not touching(window, wanted):
+                continue
             seen = self._decoder.grown(window, whole)
             with clock("generator"):
                 own = y_hat[:, *seen.seen_from(around).slices]
@@ -290,13 +294,15 @@ class MeanScaleCodec:
             )
         if header.quality > QUALITY_STEPS * (len(self.qualities) - 1):
             raise StreamError(f"the stream is damaged: quality step {header.quality}")
-        tiles = grid(self._whole(header.height, header.width), header.tile)
-        if len(header.sections) != len(tiles):
+        whole = self._whole(header.height, header.width)
+        count = tile_count(whole, header.tile)
+        if len(header.sections) != count:
             raise StreamError(
-                f"a stream of {self.name} of that size has {len(tiles)} "
-                f"section{'s' * (len(tiles) != 1)}, this has {len(header.sections)}"
+                f"a stream of {self.name} of that size has {count} "
+                f"section{'s' * (count != 1)}, this has {len(header.sections)}"
             )
-        check_payload(header, self._tile.least_bits(tiles))
+        tiles = grid(whole, header.tile)
+        check_payload(header, self._tile.least_bits(tiles[number] for number in header.there))
         return header
 
     @property

@@ -37,6 +37,7 @@ from slimcodec.codecs.tiles import (
     check_region,
     grid,
     side_by_side,
+    tile_count,
     tile_of,
     touching,
 )
@@ -243,7 +244,10 @@ class TodericiCodec:
             for number, tile in enumerate(tiles)
             if (steps := _whole_steps(header, number)) < header.steps
         }
+        there = [tiles[number] for number in header.there]
         for window in self._sight.windows(canvas.positions, memory):
+            if header.missing and not touching(window, there):
+                continue
             seen = self._sight.grown(window, whole)
             own = np.ascontiguousarray(codes[:, :, *seen.seen_from(around).slices])
             picture = self._pictured(own, seen, short, clock)
@@ -335,13 +339,15 @@ class TodericiCodec:
                 f"the stream is damaged: {header.steps} iterations, {self.name} writes at "
                 f"most {self.config.iterations}"
             )
-        tiles = grid(self._whole(header.height, header.width), header.tile)
-        if header.tiles != len(tiles):
+        whole = self._whole(header.height, header.width)
+        count = tile_count(whole, header.tile)
+        if header.tiles != count:
             raise StreamError(
-                f"the stream is damaged: a picture of that size has {len(tiles)} tiles with "
+                f"the stream is damaged: a picture of that size has {count} tiles with "
                 f"{self.name}, this has {header.tiles}"
             )
-        check_payload(header, self._least_bits(tiles))
+        tiles = grid(whole, header.tile)
+        check_payload(header, self._least_bits([tiles[number] for number in header.there]))
         return header
 
     def _least_bits(self, tiles: Sequence[Box]) -> float:
