@@ -39,9 +39,9 @@ from slimcodec.codecs.tiles import (
     Canvas,
     Sight,
     check_region,
+    claimed_tiles,
     grid,
     side_by_side,
-    tile_count,
     tile_of,
     touching,
 )
@@ -294,14 +294,7 @@ class MeanScaleCodec:
             )
         if header.quality > QUALITY_STEPS * (len(self.qualities) - 1):
             raise StreamError(f"the stream is damaged: quality step {header.quality}")
-        whole = self._whole(header.height, header.width)
-        count = tile_count(whole, header.tile)
-        if len(header.sections) != count:
-            raise StreamError(
-                f"a stream of {self.name} of that size has {count} "
-                f"section{'s' * (count != 1)}, this has {len(header.sections)}"
-            )
-        tiles = grid(whole, header.tile)
+        tiles = claimed_tiles(header, self._whole(header.height, header.width), self.name)
         check_payload(header, self._tile.least_bits(tiles[number] for number in header.there))
         return header
 

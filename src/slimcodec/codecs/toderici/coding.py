@@ -35,9 +35,9 @@ from slimcodec.codecs.tiles import (
     Canvas,
     Sight,
     check_region,
+    claimed_tiles,
     grid,
     side_by_side,
-    tile_count,
     tile_of,
     touching,
 )
@@ -339,14 +339,7 @@ class TodericiCodec:
                 f"the stream is damaged: {header.steps} iterations, {self.name} writes at "
                 f"most {self.config.iterations}"
             )
-        whole = self._whole(header.height, header.width)
-        count = tile_count(whole, header.tile)
-        if header.tiles != count:
-            raise StreamError(
-                f"the stream is damaged: a picture of that size has {count} tiles with "
-                f"{self.name}, this has {header.tiles}"
-            )
-        tiles = grid(whole, header.tile)
+        tiles = claimed_tiles(header, self._whole(header.height, header.width), self.name)
         check_payload(header, self._least_bits([tiles[number] for number in header.there]))
         return header
 
