@@ -28,6 +28,8 @@ __all__ = ["BASE", "MODELS", "PICTURE", "ROOT", "make_seeds"]
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "golden"
+SHIPPED = ROOT / "src" / "slimcodec"
+"""Where the recipes and studies are that users name."""
 MODELS = ("tiny.slim", "tiny-rnn.slim", "tiny-rnn-lapped.slim")
 BASE = "tiny.slim"
 """What the model file that holds a generator alone builds on."""
@@ -122,12 +124,11 @@ def _settings(folder: Path, own: Path, sources: list[Path]) -> None:
 
 
 def _recipes(folder: Path, own: Path) -> None:
-    kept = [path for path in (ROOT / "recipes").glob("*.toml") if not path.stem.startswith("train")]
-    _settings(folder, own, kept)
+    _settings(folder, own, list((SHIPPED / "recipes").glob("*.toml")))
 
 
 def _studies(folder: Path, own: Path) -> None:
-    _settings(folder, own, list((ROOT / "studies").glob("*.toml")))
+    _settings(folder, own, list((SHIPPED / "studies").glob("*.toml")))
 
 
 def _trainings(folder: Path, own: Path) -> None:
