@@ -3,17 +3,18 @@
     python benchmarks/kills.py --kills 200
 
 Each of encode, shrink, export, bench, study and train runs on tiny inputs. A kill falls at a random
-moment of what the verb takes left alone. Behind each kill every file under a final name must be
-whole: a model file loads, a bundle opens, a stream unpacks, rows read. Behind every few kills the
-verb runs to its end: its results must be those of a run left alone, no row may be lost, and nothing
-called ``.slimcodec-*`` may be left. Printed: kills, how many fell before the end, and what was
-wrong.
+moment of what the verb takes left alone. Behind each kill every file that was there before must
+still be there, and every file under a final name be whole: a model file loads, a bundle opens, a
+stream unpacks, rows read. Behind every few kills the verb runs to its end: its results must be
+those of a run left alone, no row may be lost, and nothing called ``.slimcodec-*`` may be left.
+Printed: kills, how many fell before the end, and what was wrong.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import math
 import os
 import random
 import subprocess
@@ -37,6 +38,8 @@ from slimcodec.stream import unpack
 
 _KILLS_A_RUN = 4
 """Before the verb runs to its end."""
+_RUNS_ALONE = 3
+"""Of which the shortest says how long it takes: the machine may do other work, too."""
 
 
 @dataclass(frozen=True)
@@ -70,18 +73,19 @@ VERBS = (
     Verb(
         "encode",
         lambda at, out: ["encode", f"{at}/photo.png", "--codec", f"{at}/tiny.slim", "-o",
-                         f"{out}/out.slc"],
+                         f"{out}/out.slc", "--force"],
         lambda out: _digest(out / "out.slc"),
     ),
     Verb(
         "shrink",
         lambda at, out: ["shrink", f"{at}/tiny.slim", "--recipe", f"{at}/recipe.toml", "-o",
-                         f"{out}/out.slim"],
+                         f"{out}/out.slim", "--force"],
         lambda out: load(out / "out.slim").digest,
     ),
     Verb(
         "export",
-        lambda at, out: ["export", f"{at}/tiny.slim", "--runtime", "onnx", "-o", f"{out}/out"],
+        lambda at, out: ["export", f"{at}/tiny.slim", "--runtime", "onnx", "-o", f"{out}/out",
+                         "--force"],
         lambda out: open_bundle(out / "out").digest,
     ),
     Verb(
@@ -146,16 +150,22 @@ def _write_inputs(at: Path) -> None:
 
 def _kill(verb: Verb, at: Path, kills: int, rng: random.Random) -> int:
     """Kill a verb so often, and say what came of it; gives the number of faults."""
-    alone, out = at / f"{verb.name}-alone", at / f"{verb.name}-killed"
-    alone.mkdir()
+    out = at / f"{verb.name}-killed"
     out.mkdir()
-    started = time.monotonic()
-    if _run(verb, at, alone).wait():
-        print(f"{verb.name}: does not even run alone\n{(at / 'log').read_text()}")
-        return 1
-    seconds, wanted = time.monotonic() - started, verb.outcome(alone)
+    seconds = math.inf
+    # What is kept between runs is made by the first.
+    for turn in range(_RUNS_ALONE):
+        alone = at / f"{verb.name}-alone-{turn}"
+        alone.mkdir()
+        started = time.monotonic()
+        if _run(verb, at, alone).wait():
+            print(f"{verb.name}: does not even run alone\n{(at / 'log').read_text()}")
+            return 1
+        seconds = min(seconds, time.monotonic() - started)
+    wanted = verb.outcome(alone)
     faults, before_end = list[str](), 0
     for number in range(1, kills + 1):
+        before = _finals(out)
         run = _run(verb, at, out)
         try:
             run.wait(rng.uniform(0.05, 1.05) * seconds)
@@ -163,6 +173,7 @@ def _kill(verb: Verb, at: Path, kills: int, rng: random.Random) -> int:
             run.kill()
             run.wait()
             before_end += 1
+        faults += [f"kill {number}: {path.name} is lost" for path in before - _finals(out)]
         faults += [f"kill {number}: {fault}" for fault in _broken(out)]
         if number % _KILLS_A_RUN == 0 or number == kills:
             faults += [f"kill {number}: {fault}" for fault in _ended(verb, at, out, wanted)]
@@ -202,16 +213,25 @@ _WHOLE: dict[str, Callable[[Path], object]] = {
 """By suffix, what a whole file can do."""
 
 
+def _finals(out: Path) -> set[Path]:
+    """Files under final names that can be whole."""
+    return {
+        path
+        for path in out.rglob("*")
+        if path.suffix in _WHOLE
+        and path.is_file()
+        and not any(part.startswith(".slimcodec-") for part in path.parts)
+    }
+
+
 def _broken(out: Path) -> list[str]:
     """Files under final names that are not whole."""
     faults = []
-    for path in sorted(out.rglob("*")):
-        hidden = any(part.startswith(".slimcodec-") for part in path.parts)
-        if path.is_file() and not hidden and path.suffix in _WHOLE:
-            try:
-                _WHOLE[path.suffix](path)
-            except (SlimcodecError, OSError, ValueError) as error:
-                faults.append(f"{path.name} is broken: {error}")
+    for path in sorted(_finals(out)):
+        try:
+            _WHOLE[path.suffix](path)
+        except (SlimcodecError, OSError, ValueError) as error:
+            faults.append(f"{path.name} is broken: {error}")
     return faults
 
 

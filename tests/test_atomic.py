@@ -7,11 +7,13 @@ import os
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from slimcodec.atomic import atomic_path, folder_aside, write_atomically
+from slimcodec import atomic
+from slimcodec.atomic import atomic_path, folder_aside, replace_folder, write_atomically
 from slimcodec.errors import SlimcodecError
 
 
@@ -192,3 +194,62 @@ def test_a_folder_aside_is_gone_or_renamed(tmp_path: Path) -> None:
         (folder / "a").write_bytes(b"x")
         raise ZeroDivisionError
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
+@pytest.fixture(params=["exchanged", "in two renames"])
+def two_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[tuple[Path, Path]]:
+    """One made aside, and one that is there, whose name it is to have."""
+    if request.param == "in two renames":
+        monkeypatch.setattr(atomic, "_system_rename", lambda: None)
+    elif not sys.platform.startswith("linux"):
+        pytest.skip("other systems have no such call")
+    else:
+        monkeypatch.setattr(atomic, "_replace_in_two", None)
+    place = tmp_path / "place"
+    place.mkdir()
+    (place / "old").write_bytes(b"x")
+    with folder_aside(tmp_path) as made:
+        (made / "new").write_bytes(b"x")
+        yield made, place
+
+
+def test_a_folder_replaces_another(two_folders: tuple[Path, Path]) -> None:
+    made, place = two_folders
+    (place.parent / "link").symlink_to(place)
+    replace_folder(made, place.parent / "link")
+    assert names(place) == ["new"] and (place.parent / "link").is_symlink()
+    assert not made.exists() or names(made) == ["old"]
+
+
+def test_nothing_is_left_of_a_folder_that_was_replaced(tmp_path: Path) -> None:
+    for number in range(3):
+        with folder_aside(tmp_path) as made:
+            (made / str(number)).write_bytes(b"x")
+            replace_folder(made, tmp_path / "place")
+    assert names(tmp_path) == ["place"] and names(tmp_path / "place") == ["2"]
+
+
+def test_a_folder_that_was_making_way_is_put_back(tmp_path: Path) -> None:
+    """A process was killed between two renames, or behind the second."""
+    alone, replaced = tmp_path / ".slimcodec-kept-alone", tmp_path / ".slimcodec-kept-replaced"
+    for folder in (alone, replaced, tmp_path / "replaced"):
+        folder.mkdir()
+        (folder / folder.name).write_bytes(b"x")
+    with folder_aside(tmp_path):
+        pass
+    assert names(tmp_path) == ["alone", "replaced"]
+    assert names(tmp_path / "alone") == [alone.name]
+    assert names(tmp_path / "replaced") == ["replaced"]
+
+
+def test_a_folder_that_cannot_be_replaced_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(atomic, "_system_rename", lambda: None)
+    (tmp_path / "place").mkdir()
+    (tmp_path / "place" / "old").write_bytes(b"x")
+    with pytest.raises(FileNotFoundError):
+        replace_folder(tmp_path / "nothing", tmp_path / "place")
+    assert names(tmp_path) == ["place"] and names(tmp_path / "place") == ["old"]

@@ -65,7 +65,8 @@ def test_hostile_input_is_refused_or_taken(
     assert report.counts["refused"]
 
 
-def test_what_a_finding_is() -> None:
+def test_what_a_finding_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    from fuzzing import judging
     from fuzzing.judging import judge
     from fuzzing.parsers import WrongPicture
 
@@ -82,6 +83,10 @@ def test_what_a_finding_is() -> None:
     assert raising(TypeError("x")).kind.startswith("TypeError at test_fuzzing.py")
     assert raising(WrongPicture("x")).is_finding
     assert raising(GeneratorExit()).is_finding  # as panics of Rust are: no Exception
+    assert raising(MemoryError("x")).kind == "more than its memory"
+    assert raising(LackOfMemoryError("x")).kind == "refused"
+    resident = iter((10, judging.MOST_BYTES + 1))
+    monkeypatch.setattr(judging, "_most_resident", lambda: next(resident))
     assert raising(LackOfMemoryError("x")).kind == "more than its memory"
 
 
@@ -99,6 +104,27 @@ def test_streams_put_together_again_are_those_that_were_packed(
         frame.numbers[0] += 1
         forged = unpack(frame.to_bytes())  # whose checks are right
         assert forged == replace(unpack(data), height=unpack(data).height + 1)
+    assert {data[3] for data in parser.seeds()} == {1, 2, 3}
+    assert {unpack(data).tiles for data in parser.seeds()} == {1, 2, 4}
+
+
+def test_a_chunk_claims_what_it_is_told_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fuzzing.frames import Frame
+
+    from slimcodec.errors import StreamError
+    from slimcodec.stream import salvage, unpack
+
+    parser = parser_of("streams", tmp_path, monkeypatch)
+    tiled = next(data for data in parser.seeds() if unpack(data).tiles == 4)
+    frame = Frame.of(tiled)
+    assert frame is not None
+    frame.pieces[1].length = 10**9
+    kept, lost = salvage(frame.to_bytes())
+    assert lost is not None and "cut short inside a chunk" in lost
+    assert unpack(kept, partial=True).missing == {1, 2, 3}
+    del frame.pieces[1]
+    with pytest.raises(StreamError, match="tile 2 of 4 are damaged or missing"):
+        unpack(frame.to_bytes())
 
 
 def test_an_input_is_a_function_of_its_numbers(

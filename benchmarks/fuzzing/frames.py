@@ -13,9 +13,30 @@ from typing import Any, ClassVar
 
 from fuzzing.edits import varint
 
-__all__ = ["Frame", "Tensors", "joined", "split"]
+__all__ = ["Frame", "Piece", "Tensors", "joined", "split"]
 
-_ID_BYTES = 8
+_ID_BYTES, _CHECK = 8, 4
+
+
+@dataclass
+class Piece:
+    """A section of a stream, or what is beside its picture: whatever has a check of its own.
+
+    Attributes:
+        payload: bytes.
+        kind, number: of a chunk of version 3; no other has them.
+        length: what is claimed in place of the payload's own, where something is.
+    """
+
+    payload: bytes
+    kind: int = 0
+    number: int = 0
+    length: int | None = None
+
+    def head(self, version: int) -> bytes:
+        """The numbers before the first check."""
+        length = varint(len(self.payload) if self.length is None else self.length)
+        return varint(self.kind) + varint(self.number) + length if version == 3 else length
 
 
 @dataclass
@@ -25,10 +46,10 @@ class Frame:
     version: int
     stream_id: bytes
     numbers: list[int]
-    sections: list[bytes]
+    pieces: list[Piece]
     rest: bytes = b""
 
-    NUMBERS: ClassVar[dict[int, int]] = {1: 4, 2: 3}
+    NUMBERS: ClassVar[dict[int, int]] = {1: 4, 2: 3, 3: 6}
     """Of a header, by version; a version that comes has its line here."""
 
     @classmethod
@@ -36,17 +57,20 @@ class Frame:
         """None of bytes that are no stream at all."""
         if len(data) < 4 + _ID_BYTES or data[:3] != b"SLC" or data[3] not in cls.NUMBERS:
             return None
-        numbers, sections, at = [], [], 4 + _ID_BYTES
-        for _ in range(cls.NUMBERS[data[3]]):
-            value, at = _number(data, at)
-            numbers.append(value)
+        version, at = data[3], 4 + _ID_BYTES
+        numbers, at = _numbers(data, at, cls.NUMBERS[version])
+        chunked = version == 3
+        at += _CHECK * chunked
+        pieces = []
         while at < len(data):
-            length, behind = _number(data, at)
-            if behind + 4 + length > len(data):
+            (*names, length), behind = _numbers(data, at, 3 if chunked else 1)
+            start = behind + _CHECK
+            end = start + length
+            if end + _CHECK * chunked > len(data):
                 break
-            sections.append(data[behind + 4 : behind + 4 + length])
-            at = behind + 4 + length
-        return cls(data[3], data[4 : 4 + _ID_BYTES], numbers, sections, data[at:])
+            pieces.append(Piece(data[start:end], *names))
+            at = end + _CHECK * chunked
+        return cls(version, data[4 : 4 + _ID_BYTES], numbers, pieces, data[at:])
 
     def to_bytes(self) -> bytes:
         """With every check right."""
@@ -54,13 +78,31 @@ class Frame:
         for number in self.numbers:
             out += varint(number)
         running = zlib.crc32(out)
-        for section in self.sections:
-            length = varint(len(section))
-            check = zlib.crc32(section, zlib.crc32(length, running))
-            piece = length + struct.pack("<I", check) + section
-            out += piece
-            running = check if self.version == 2 else zlib.crc32(piece, running)
+        if self.version == 3:
+            out += _stored(running)
+        for piece in self.pieces:
+            head = piece.head(self.version)
+            of_head = zlib.crc32(head, running)
+            check = zlib.crc32(piece.payload, of_head)
+            if self.version == 3:
+                out += head + _stored(of_head) + piece.payload + _stored(check)
+                continue
+            framed = head + _stored(check) + piece.payload
+            out += framed
+            running = check if self.version == 2 else zlib.crc32(framed, running)
         return bytes(out) + self.rest
+
+
+def _stored(check: int) -> bytes:
+    return struct.pack("<I", check)
+
+
+def _numbers(data: bytes, at: int, count: int) -> tuple[list[int], int]:
+    numbers = []
+    for _ in range(count):
+        value, at = _number(data, at)
+        numbers.append(value)
+    return numbers, at
 
 
 def _number(data: bytes, at: int) -> tuple[int, int]:

@@ -1,8 +1,10 @@
 """One input judged, and many of them in processes of their own.
 
 A *finding* is an exception that is no ``SlimcodecError``, a picture of another size than its stream
-says, more than ``MOST_SECONDS`` or ``MOST_BYTES`` for one input, or a process that died. Input i of
-a seed is a function of the two, so whoever has a finding's numbers has its input again.
+says, more than ``MOST_SECONDS`` or ``MOST_BYTES`` for one input, or a process that died. What asks
+for more memory than a process may have and is told so in a clear error took none, and is refused
+like anything else. Input i of a seed is a function of the two, so whoever has a finding's numbers
+has its input again.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ _PATIENCE = 6
 """Times ``MOST_SECONDS`` by the clock, until a process that does not come back hangs."""
 _KEPT_OF_A_KIND = 3
 """Findings of one kind whose files are kept; the others are counted."""
+_TOO_LARGE = "more than its memory"
 _EDITS = (1, 1, 1, 2, 2, 3, 5)
 _FORGED = 0.9
 """Share of inputs whose checks are put right."""
@@ -92,13 +95,14 @@ def judge(use: Callable[[bytes], None], data: bytes) -> Outcome:
     from fuzzing.parsers import WrongPicture
 
     started, worked, words = time.monotonic(), time.process_time(), ""
+    before = _most_resident()
     try:
         use(data)
         kind = "taken"
-    except MemoryError:
-        kind, words = "more than its memory", traceback.format_exc()
     except SlimcodecError:
         kind = "refused"
+    except MemoryError:
+        kind, words = _TOO_LARGE, traceback.format_exc()
     except WrongPicture:
         kind, words = "a picture of another size", traceback.format_exc()
     except (KeyboardInterrupt, SystemExit):
@@ -109,7 +113,10 @@ def judge(use: Callable[[bytes], None], data: bytes) -> Outcome:
     seconds = min(time.monotonic() - started, time.process_time() - worked)
     if kind in ("taken", "refused") and seconds > MOST_SECONDS:
         kind, words = f"{kind} after more than {MOST_SECONDS:.0f} s", f"{seconds:.1f} s"
-    return Outcome(kind, seconds, _most_resident(), words)
+    most = _most_resident()
+    if kind in ("taken", "refused") and most > max(before, MOST_BYTES):
+        kind, words = _TOO_LARGE, f"{most / 1e6:.0f} MB"
+    return Outcome(kind, seconds, most, words)
 
 
 def _called(error: BaseException) -> str:

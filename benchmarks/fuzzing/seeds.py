@@ -10,27 +10,35 @@ import json
 from collections import OrderedDict
 from dataclasses import asdict, replace
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 from PIL import Image
 
 from slimcodec import library, registry
 from slimcodec.bench.rows import Row, RowStore
+from slimcodec.codecs import tiles
 from slimcodec.explore.sensitivity_rows import Row as SensitivityRow
 from slimcodec.explore.sensitivity_rows import Setup, Subject
 from slimcodec.model_file import load, save
 from slimcodec.shrink import Context, Recipe
-from slimcodec.stream import pack, unpack
+from slimcodec.stream import attach, pack, unpack
 
 __all__ = ["BASE", "MODELS", "PICTURE", "ROOT", "make_seeds"]
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "golden"
+SHIPPED = ROOT / "src" / "slimcodec"
+"""Where the recipes and studies are that users name."""
 MODELS = ("tiny.slim", "tiny-rnn.slim", "tiny-rnn-lapped.slim")
 BASE = "tiny.slim"
 """What the model file that holds a generator alone builds on."""
 PICTURE = (24, 40)
 SIZES = ((1, 1), (16, 16), (17, 23), (48, 33), PICTURE)
+TILED = ((40, 200), (150, 140))
+"""Two and four of the smallest tiles that a stream may have, which are these positions a side."""
+TILE = 8
+BESIDE = {"exif": b"Exif\0\0MM\0*", "icc": bytes(40), "xmp": b"<x:xmpmeta/>", "alpha": b"\x89PNG"}
 
 
 def drawn(height: int, width: int) -> np.ndarray:
@@ -61,6 +69,13 @@ def _streams(folder: Path, own: Path) -> None:
             if not number and unpack(stream).progressive:
                 plain = pack(replace(unpack(stream), progressive=False))
                 (own / f"{name}-{number}-plain").write_bytes(plain)
+        (own / f"{name}-beside").write_bytes(attach(codec.encode(drawn(*SIZES[1])), BESIDE))
+        with patch.multiple(tiles, TILE=TILE, WHOLE=0):
+            for number, size in enumerate(TILED):
+                stream = codec.encode(drawn(*size), codec.qualities[0])
+                (own / f"{name}-tiled-{number}").write_bytes(stream)
+            both = attach(stream, {"exif": BESIDE["exif"]})
+            (own / f"{name}-tiled-beside").write_bytes(both)
 
 
 def _models(folder: Path, own: Path) -> None:
@@ -109,12 +124,11 @@ def _settings(folder: Path, own: Path, sources: list[Path]) -> None:
 
 
 def _recipes(folder: Path, own: Path) -> None:
-    kept = [path for path in (ROOT / "recipes").glob("*.toml") if not path.stem.startswith("train")]
-    _settings(folder, own, kept)
+    _settings(folder, own, list((SHIPPED / "recipes").glob("*.toml")))
 
 
 def _studies(folder: Path, own: Path) -> None:
-    _settings(folder, own, list((ROOT / "studies").glob("*.toml")))
+    _settings(folder, own, list((SHIPPED / "studies").glob("*.toml")))
 
 
 def _trainings(folder: Path, own: Path) -> None:

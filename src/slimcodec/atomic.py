@@ -16,16 +16,22 @@ where there are no such locks, nothing is.
 The rename follows what an ordinary write would do where that can be seen: a symbolic link stays a
 link (its target is replaced), and a file that is overwritten keeps its permissions. What cannot be
 renamed over, a folder, a device or a pipe, is refused.
+
+A folder that takes the place of another exchanges names with it in one step (``renameat2``, Linux).
+Elsewhere, and on file systems without that, the old one is called ``.slimcodec-kept-*`` for a
+moment between two renames, and a process that was killed then leaves it so: the next that writes
+beside it gives it its name back.
 """
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import re
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -39,10 +45,20 @@ try:
 except ImportError:  # not a Unix
     fcntl = None
 
-__all__ = ["atomic_path", "check_writable", "folder_aside", "write_atomically"]
+__all__ = [
+    "atomic_path",
+    "check_writable",
+    "folder_aside",
+    "replace_folder",
+    "write_atomically",
+]
 
 _PREFIX = ".slimcodec-"
 _TEMPORARY = re.compile(r"\.slimcodec-[0-9a-f]{12}(\..*)?")
+_KEPT = ".slimcodec-kept-"
+"""Before the name of a folder that makes way for another."""
+_WORKING_FOLDER, _EXCHANGE = -100, 2
+"""``AT_FDCWD`` and ``RENAME_EXCHANGE`` of Linux."""
 
 
 @contextmanager
@@ -152,6 +168,88 @@ def folder_aside(parent: Path) -> Iterator[Path]:
             os.close(lock)
 
 
+def replace_folder(made: Path, place: Path) -> None:
+    """Give a folder of ``folder_aside`` its place. What was there goes, and not before.
+
+    Args:
+        made: the folder.
+        place: a path in the folder that it was made in; a link there stays a link.
+
+    Raises:
+        OSError: when it cannot be; ``place`` is as it was.
+    """
+    place = Path(os.path.realpath(place))
+    if not place.exists():
+        made.rename(place)
+    elif not _exchanged(made, place):
+        _replace_in_two(made, place)
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    """Whether two folders have each other's names now."""
+    rename = _system_rename()
+    names = os.fsencode(one), os.fsencode(other)
+    return (
+        rename is not None
+        and rename(_WORKING_FOLDER, names[0], _WORKING_FOLDER, names[1], _EXCHANGE) == 0
+    )
+
+
+@cache
+def _system_rename() -> Callable[..., int] | None:
+    """The system's ``renameat2``; None where there is none."""
+    try:
+        rename = ctypes.CDLL(None).renameat2
+    except (AttributeError, OSError, TypeError):
+        return None
+    number, name = ctypes.c_int, ctypes.c_char_p
+    rename.argtypes, rename.restype = (number, name, number, name, ctypes.c_uint), number
+    own: Callable[..., int] = rename
+    return own
+
+
+def _replace_in_two(made: Path, place: Path) -> None:
+    kept = place.with_name(_KEPT + place.name)
+    with _held(place):
+        place.rename(kept)
+        try:
+            made.rename(place)
+        except BaseException:
+            kept.rename(place)
+            raise
+        shutil.rmtree(kept, ignore_errors=True)
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """A folder's lock is ours, whatever it comes to be called.
+
+    Raises:
+        BlockingIOError: when it is another's.
+    """
+    if fcntl is None:
+        yield
+        return
+    lock = os.open(folder, os.O_RDONLY)
+    try:
+        if not _holds(lock):
+            raise BlockingIOError(errno.EWOULDBLOCK, os.strerror(errno.EWOULDBLOCK), str(folder))
+        yield
+    finally:
+        os.close(lock)
+
+
+def _put_back(kept: Path) -> None:
+    """Give a folder that made way its name again, or remove it where another has that by now;
+    unless somebody is about to."""
+    place = kept.with_name(kept.name.removeprefix(_KEPT))
+    with suppress(OSError), _held(kept):
+        if place.exists():
+            shutil.rmtree(kept)
+        else:
+            kept.rename(place)
+
+
 def _made_file(target: Path) -> tuple[Path, int]:
     """A temporary file beside a target, and a descriptor that holds its lock."""
     while True:
@@ -192,13 +290,16 @@ def _holds(descriptor: int) -> bool:
 
 @cache
 def _clean_once(folder: Path) -> None:
-    """Remove what killed processes left in a folder; once in a process, as folders may be long."""
-    if fcntl is None:
-        return
+    """Put back or remove what killed processes left in a folder; once in a process, as folders may
+    be long."""
     with suppress(OSError), os.scandir(folder) as entries:
-        left = [entry for entry in entries if _TEMPORARY.fullmatch(entry.name)]
+        left = [entry for entry in entries if entry.name.startswith(_PREFIX)]
         for entry in left:
-            if not entry.is_symlink():
+            if entry.is_symlink():
+                continue
+            if entry.name.startswith(_KEPT):
+                _put_back(Path(entry.path))
+            elif _TEMPORARY.fullmatch(entry.name) and fcntl is not None:
                 _remove_if_left(Path(entry.path), fcntl)
 
 

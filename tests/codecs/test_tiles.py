@@ -4,6 +4,7 @@ sees where they meet."""
 from __future__ import annotations
 
 import threading
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from slimcodec import registry
 from slimcodec.codecs import tiles as room
-from slimcodec.codecs.tiles import Box, Sight, grid, side_by_side, touching
+from slimcodec.codecs.tiles import Box, Canvas, Sight, grid, side_by_side, touching
 from slimcodec.errors import StreamError, UsageError
 from slimcodec.model_file import Model
 from slimcodec.runtime import open_codec
@@ -53,6 +54,7 @@ boxes = st.tuples(sides, sides).map(lambda size: Box(0, 0, *size))
 def test_tiles_cover_a_picture_once(box: Box, side: int) -> None:
     counts = np.zeros(box.size, int)
     tiles = grid(box, side)
+    assert room._parts(box.bottom, side) * room._parts(box.right, side) == len(tiles)
     for tile in tiles:
         counts[tile.slices] += 1
         assert max(tile.size) < side + 4
@@ -293,6 +295,62 @@ def test_a_forged_grid(codecs: dict[str, Any], image: Image, family: str) -> Non
     forged = replace(parts, height=3072, width=3072, sections=(b"",) * count, tiles=count)
     with pytest.raises(StreamError, match="cannot hold the 3072x3072 pixels"):
         codec.decode(pack(forged))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_tiles_that_are_claimed_are_counted_before_they_are_made(
+    codecs: dict[str, Any], image: Image, family: str
+) -> None:
+    parts = unpack(codecs[family].encode(image))
+    forged = pack(replace(parts, height=1, width=1 << 27, tile=8))
+    tracemalloc.start()
+    with pytest.raises(StreamError, match="that size has 1048576"):
+        codecs[family].decode(forged)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1 << 20
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_holes_make_no_room_for_what_is_not_there(
+    codecs: dict[str, Any], image: Image, family: str
+) -> None:
+    """One of two tiles is missing, and the other is megapixels in no bytes."""
+    parts = unpack(codecs[family].encode(image))
+    forged = replace(
+        parts, height=128, width=160_000, sections=(b"", b""), tile=5000, tiles=2,
+        missing=frozenset({1}),
+    )  # fmt: skip
+    with pytest.raises(StreamError, match="cannot hold the 160000x128 pixels"):
+        codecs[family].decode(pack(forged), partial=True)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_nothing_is_made_of_holes(
+    codecs: dict[str, Any], image: Image, family: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows in which no tile is left stay grey, and no network looks at them."""
+    codec = codecs[family]
+    parts = unpack(codec.encode(image))
+    kept = 0
+    sections = tuple(s if n % parts.tiles == kept else b"" for n, s in enumerate(parts.sections))
+    missing = frozenset(n for n in range(len(sections)) if n % parts.tiles != kept)
+    holed = pack(replace(parts, sections=sections, missing=missing))
+    monkeypatch.setattr(room, "_USUAL_BYTES", 1)
+    whole, laid = Box(0, 0, 21, 31), list[Box]()
+    lay = Canvas.lay
+
+    def noting(self: Canvas, planes: Any, window: Box, seen: Box) -> None:
+        laid.append(window)
+        lay(self, planes, window, seen)
+
+    monkeypatch.setattr(Canvas, "lay", noting)
+    found = codec.decode(holed, partial=True)
+    own = grid(whole, TILE)[kept]
+    assert laid and all(touching(window, [own]) for window in laid)
+    away = np.ones(image.shape[:2], bool)
+    away[own.times(16).slices] = False
+    assert (found[away] == 128).all() and not (found[~away] == 128).all()
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import tracemalloc
 import zlib
 from dataclasses import replace
 
@@ -23,6 +24,8 @@ from slimcodec.stream import (
     step_ends,
     unpack,
 )
+from slimcodec.stream.chunks import MAX_CHUNKS
+from slimcodec.stream.varints import to_varint
 
 SAMPLE = Stream(
     b"identity",
@@ -222,3 +225,37 @@ def test_attaching_takes_the_place_of_what_was_there() -> None:
     plain = pack(Stream(b"identity", 3, 3, 0, (b"abc",)))
     assert plain[3] == 1 and attach(plain, {"xmp": b"x"})[3] == 3
     assert attach(attach(plain, {"xmp": b"x"}), {}) == plain
+
+
+def test_a_few_bytes_do_not_claim_millions_of_sections() -> None:
+    tiles, last = 1 << 16, (1 << 24) - 1
+    data = bytearray(b"SLC\3identity" + b"".join(map(to_varint, (16, 16, 0, 8, tiles, 1))))
+    check = zlib.crc32(data)
+    head = b"".join(map(to_varint, (0, last, 0)))
+    own = zlib.crc32(head, check)
+    data += struct.pack("<I", check) + head + struct.pack("<II", own, own)
+    tracemalloc.start()
+    for read in (unpack, salvage, step_ends):
+        with pytest.raises(StreamError, match=f"section {last + 1} .*of at most 262144"):
+            read(bytes(data))
+    assert not is_progressive(bytes(data))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1 << 20
+
+
+def test_no_more_is_written_than_is_read() -> None:
+    sections = (b"",) * (MAX_CHUNKS + 4)
+    with pytest.raises(UsageError, match="of every step, and at most 262,144, got 262148"):
+        pack(replace(PROGRESSIVE, sections=sections))
+
+
+def test_many_faults_are_told_in_few_words() -> None:
+    """Each of a thousand chunks is damaged: the line that says so is no longer than any."""
+    many = replace(SAMPLE, sections=(b"payload",) * 1000, tiles=1000)
+    damaged = pack(many).replace(b"payload", b"Payload", 999)
+    with pytest.raises(
+        StreamError, match=r"; 994 more faults; tiles 1, 2, 3, 4, 5 and 994"
+    ) as told:
+        unpack(damaged)
+    assert len(str(told.value)) < 600

@@ -131,12 +131,13 @@ def check_payload(header: Stream, least_bits: float) -> None:
 
     Args:
         header: of the stream.
-        least_bits: what the most likely symbols of such a picture take, under the model's tables.
+        least_bits: what the most likely symbols of the tiles that are there (``Stream.there``)
+            take, under the model's tables.
 
     Raises:
         StreamError: when it is shorter than that.
     """
-    if not header.missing and _is_too_short(header, least_bits):
+    if _is_too_short(header, least_bits):
         raise StreamError(
             f"the stream is damaged: {_first_step(header)} bytes cannot hold the "
             f"{header.width}x{header.height} pixels that it claims, which take "
@@ -192,7 +193,7 @@ def saying_memory(name: str) -> Iterator[None]:
 def _is_too_short(stream: Stream, least_bits: float) -> bool:
     if stream.height * stream.width <= _PIXELS_FOR_NOTHING:
         return False
-    return 8 * _first_step(stream) + _STATE_BITS * stream.tiles < least_bits
+    return 8 * _first_step(stream) + _STATE_BITS * len(stream.there) < least_bits
 
 
 def _first_step(stream: Stream) -> int:

@@ -21,9 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slimcodec.codecs.checks import Need
-from slimcodec.errors import UsageError
+from slimcodec.errors import StreamError, UsageError
 from slimcodec.images import from_planes
 from slimcodec.machine import available_cores
+from slimcodec.stream import Stream
 from slimcodec.types import Clock, Image, Region, no_clock
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "Canvas",
     "Sight",
     "check_region",
+    "claimed_tiles",
     "grid",
     "side_by_side",
     "tile_of",
@@ -124,8 +126,35 @@ def grid(box: Box, side: int) -> list[Box]:
     ]
 
 
+def claimed_tiles(header: Stream, whole: Box, name: str) -> list[Box]:
+    """Tiles of a stream, which are counted before they are made: a header may claim millions.
+
+    Args:
+        header: of the stream.
+        whole: positions of all of its picture.
+        name: of the model.
+
+    Raises:
+        StreamError: when it has not as many as such a picture has.
+    """
+    count, sides = 1, whole.size
+    if header.tile:
+        count = _parts(sides[0], header.tile) * _parts(sides[1], header.tile)
+    there = header.tiles if header.progressive else len(header.sections)
+    if there != count:
+        raise StreamError(
+            f"the stream is damaged: a picture of that size has {count} "
+            f"tile{'s' * (count != 1)} with {name}, this has {there}"
+        )
+    return grid(whole, header.tile)
+
+
+def _parts(length: int, side: int) -> int:
+    return max(1, -(-length // side))
+
+
 def _cuts(first: int, last: int, side: int) -> list[int]:
-    count = max(1, -(-(last - first) // side))
+    count = _parts(last - first, side)
     inner = [
         first + number * (last - first) // count // _SNAP * _SNAP for number in range(1, count)
     ]

@@ -14,8 +14,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,6 +25,7 @@ from safetensors.numpy import load_file
 from safetensors.numpy import save as to_bytes
 
 from slimcodec import registry
+from slimcodec.atomic import replace_folder
 from slimcodec.errors import BundleError, ModelFileError, SlimcodecError, UsageError
 from slimcodec.model_file import FAITHFUL, Contents, Model
 from slimcodec.model_file.layout import same
@@ -223,7 +222,8 @@ def write_bundle(
     }
     text = json.dumps({**manifest, "digest": digest_of(manifest)}, indent=1)
     (source / MANIFEST).write_text(text, encoding="utf-8")
-    _move(source, folder)
+    check_place(folder)
+    replace_folder(source, folder)
 
 
 def _facts_of(model: Model) -> dict[str, Any]:
@@ -273,17 +273,6 @@ def check_place(folder: Path) -> None:
             f"{folder} cannot be written: there is no folder {folder.resolve().parent}; create it "
             "first"
         )
-
-
-def _move(source: Path, folder: Path) -> None:
-    check_place(folder)
-    if folder.exists():
-        old = folder.with_name(f".slimcodec-{os.urandom(6).hex()}")
-        folder.rename(old)
-        source.rename(folder)
-        shutil.rmtree(old)
-    else:
-        source.rename(folder)
 
 
 def _facts(path: Path) -> dict[str, Any]:

@@ -37,16 +37,19 @@ from slimcodec.errors import StreamError, UsageError
 from slimcodec.stream.parsed import BESIDE, Parsed, Stream
 from slimcodec.stream.varints import from_varint, to_varint
 
-__all__ = ["CHUNKED", "MAX_TILES", "pack_chunks", "parse_chunks"]
+__all__ = ["CHUNKED", "MAX_CHUNKS", "MAX_TILES", "pack_chunks", "parse_chunks"]
 
 CHUNKED = 3
 MAX_TILES = 1 << 16
+MAX_CHUNKS = 1 << 18
+"""Sections of a stream, of all tiles and steps, its holes among them: a few bytes may claim that
+they are the last of as many."""
 _LEAST_TILE = 8
 """Positions: smaller ones cost more than they are worth, and a forger's time."""
 _SECTION = 0
 _CHECK = struct.Struct("<I")
 _NAMED = 5
-"""How many of the damaged tiles are named."""
+"""How many of the damaged tiles are named, and how many faults."""
 
 
 def pack_chunks(stream: Stream, front: bytes, max_steps: int) -> bytes:
@@ -61,11 +64,16 @@ def pack_chunks(stream: Stream, front: bytes, max_steps: int) -> bytes:
         UsageError: when there are no sections, too many, or not as many as there are tiles.
     """
     count = len(stream.sections)
-    most = stream.tiles * (max_steps if stream.progressive else 1)
-    if not 1 <= stream.tiles <= MAX_TILES or not 1 <= count <= most or count % stream.tiles:
+    steps = max_steps if stream.progressive else 1
+    if (
+        not 1 <= stream.tiles <= MAX_TILES
+        or not 1 <= count <= _most_sections(stream.tiles, steps)
+        or count % stream.tiles
+    ):
         raise UsageError(
             f"a stream of {stream.tiles} tiles must have a section for each"
-            f"{', of every step' if stream.progressive else ''}, got {count}"
+            f"{', of every step' if stream.progressive else ''}, and at most {MAX_CHUNKS:,}, got "
+            f"{count}"
         )
     if unknown := set(stream.beside) - set(BESIDE):
         raise UsageError(f"beside a picture travel {', '.join(BESIDE)}, not {min(unknown)}")
@@ -135,7 +143,7 @@ def parse_chunks(
             f"the stream is damaged: it claims {tiles} tiles of up to {tile} positions a side"
         )
     progressive = kind == 1
-    most = tiles * (max_steps if progressive else 1)
+    most = _most_sections(tiles, max_steps if progressive else 1)
     read = _Read({}, {}, {}, [])
     _read_all(data, at, check, most, read)
     if not read.sections:
@@ -157,10 +165,18 @@ def parse_chunks(
         max(read.ends.get(number, 0) for number in range(first, first + tiles))
         for first in range(0, count, tiles)
     )
+    faults = read.faults[:_NAMED]
+    if len(read.faults) > _NAMED:
+        faults.append(f"{len(read.faults) - _NAMED} more faults")
     if missing:
-        read.faults.append(_missing(missing, tiles, count))
+        faults.append(_missing(missing, tiles, count))
     kept = f"{len(read.sections)} of {count} {_things(tiles, progressive)} are whole"
-    return Parsed(stream, ends, "; ".join(read.faults) or None, kept)
+    return Parsed(stream, ends, "; ".join(faults) or None, kept)
+
+
+def _most_sections(tiles: int, steps: int) -> int:
+    """Of whole steps, as many as there may be."""
+    return min(tiles * steps, MAX_CHUNKS // tiles * tiles)
 
 
 def _read_all(data: bytes, at: int, check: int, most: int, read: _Read) -> None:

@@ -44,6 +44,11 @@ class Stream:
     beside: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
+    def there(self) -> list[int]:
+        """Numbers of the tiles that are there at all: their first sections are not missing."""
+        return [number for number in range(self.tiles) if number not in self.missing]
+
+    @property
     def steps(self) -> int:
         """Of a progressive stream; 1 of any other."""
         return -(-len(self.sections) // self.tiles) if self.progressive else 1

@@ -39,6 +39,7 @@ from slimcodec.codecs.tiles import (
     Canvas,
     Sight,
     check_region,
+    claimed_tiles,
     grid,
     side_by_side,
     tile_of,
@@ -264,7 +265,10 @@ class MeanScaleCodec:
 
         there = [n for n in touching(around, tiles) if n not in header.missing]
         side_by_side(read, there, clock)
+        wanted = [tiles[number] for number in there]
         for window in self._decoder.windows(canvas.positions, memory):
+            if header.missing and not touching(window, wanted):
+                continue
             seen = self._decoder.grown(window, whole)
             with clock("generator"):
                 own = y_hat[:, *seen.seen_from(around).slices]
@@ -294,13 +298,8 @@ class MeanScaleCodec:
             )
         if header.quality > QUALITY_STEPS * (len(self.qualities) - 1):
             raise StreamError(f"the stream is damaged: quality step {header.quality}")
-        tiles = grid(self._whole(header.height, header.width), header.tile)
-        if len(header.sections) != len(tiles):
-            raise StreamError(
-                f"a stream of {self.name} of that size has {len(tiles)} "
-                f"section{'s' * (len(tiles) != 1)}, this has {len(header.sections)}"
-            )
-        check_payload(header, self._tile.least_bits(tiles))
+        tiles = claimed_tiles(header, self._whole(header.height, header.width), self.name)
+        check_payload(header, self._tile.least_bits(tiles[number] for number in header.there))
         return header
 
     @property

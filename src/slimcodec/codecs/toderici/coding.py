@@ -35,6 +35,7 @@ from slimcodec.codecs.tiles import (
     Canvas,
     Sight,
     check_region,
+    claimed_tiles,
     grid,
     side_by_side,
     tile_of,
@@ -248,7 +249,10 @@ class TodericiCodec:
             for number, tile in enumerate(tiles)
             if (steps := _whole_steps(header, number)) < header.steps
         }
+        there = [tiles[number] for number in header.there]
         for window in self._sight.windows(canvas.positions, memory):
+            if header.missing and not touching(window, there):
+                continue
             seen = self._sight.grown(window, whole)
             own = np.ascontiguousarray(codes[:, :, *seen.seen_from(around).slices])
             picture = self._pictured(own, seen, short, clock)
@@ -340,13 +344,8 @@ class TodericiCodec:
                 f"the stream is damaged: {header.steps} iterations, {self.name} writes at "
                 f"most {self.config.iterations}"
             )
-        tiles = grid(self._whole(header.height, header.width), header.tile)
-        if header.tiles != len(tiles):
-            raise StreamError(
-                f"the stream is damaged: a picture of that size has {len(tiles)} tiles with "
-                f"{self.name}, this has {header.tiles}"
-            )
-        check_payload(header, self._least_bits(tiles))
+        tiles = claimed_tiles(header, self._whole(header.height, header.width), self.name)
+        check_payload(header, self._least_bits([tiles[number] for number in header.there]))
         return header
 
     def _least_bits(self, tiles: Sequence[Box]) -> float:
