@@ -229,4 +229,4 @@ def test_inspect_lists_tiles(outcome_of: Any, tmp_path: Path, progressive: bool)
     facts = json.loads(found.out)
     assert found.status == 1 and facts["damaged_tiles"] == [3]
     assert facts["tile_bytes"] == [1 + more, 2 + more, more, 4 + more]
-    assert "tile 3 of 4 are damaged" in facts["damage"]
+    assert "tile 3 of 4 is damaged" in facts["damage"]

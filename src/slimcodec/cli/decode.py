@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -139,6 +138,7 @@ def decode(
     from slimcodec.cli.inputs import Wanted, find_inputs
     from slimcodec.cli.options import colour_of, parse_region, parse_size
     from slimcodec.cli.outputs import check_jobs, jobs_of
+    from slimcodec.cli.readers import opener
 
     # Everything that can be refused is, before a model is opened.
     _check_look(look, codec)
@@ -159,12 +159,13 @@ def decode(
     if len(jobs) < len(found):
         say(f"{len(found) - len(jobs)} of {len(found)} skipped, as the output exists")
     ahead = limit is None and part is None
-    opener = _opener(codec, look, runtime, None if inputs.single else len(jobs), ahead)
+    several = None if inputs.single else len(jobs)
+    open_codec = opener(codec, look, runtime, several, ahead)
     shown = Shown(
         "decoding", "stream", "picture",
         json, quiet, inputs.single, any(job.target is None for job in jobs), force,
     )  # fmt: skip
-    how = _How(opener, iterations, partial_, part, Memory(limit), back)
+    how = _How(open_codec, iterations, partial_, part, Memory(limit), back)
     code_all(jobs, partial(_decode, how=how), shown)
 
 
@@ -243,12 +244,13 @@ def _picture(codec: Codec, data: bytes, how: _How, *, holes: bool) -> Image:
     Raises:
         UsageError: when a part is asked of a codec that gives none, or it is not inside.
     """
+    from slimcodec.cli.readers import picture_size
     from slimcodec.errors import UsageError
     from slimcodec.types import Tiled
 
     if how.region is not None and not isinstance(codec, Tiled):
         raise UsageError(f"{codec.name} decodes whole pictures; leave out --region")
-    width, height = _size(data) if how.region is None else how.region[2:]
+    width, height = picture_size(data) if how.region is None else how.region[2:]
     with how.memory.taken(codec, height, width) as allowed:
         if isinstance(codec, Tiled):
             return codec.decode(data, region=how.region, memory=allowed, partial=holes)
@@ -257,7 +259,9 @@ def _picture(codec: Codec, data: bytes, how: _How, *, holes: bool) -> Image:
 
 def _place(data: bytes, how: _How) -> tuple[Region, tuple[int, int]] | None:
     """Where the part that is wanted lies in its picture, and how wide and high that is."""
-    return None if how.region is None else (how.region, _size(data))
+    from slimcodec.cli.readers import picture_size
+
+    return None if how.region is None else (how.region, picture_size(data))
 
 
 def _cut(codec: Codec, data: bytes, iterations: int) -> bytes:
@@ -274,96 +278,6 @@ def _cut(codec: Codec, data: bytes, iterations: int) -> bytes:
             f"{codec.name} has no iterations; decode the whole stream, without --iterations"
         )
     return codec.cut(data, iterations)
-
-
-def _size(data: bytes) -> tuple[int, int]:
-    """Width and height of the picture that a stream of ours says it has; those of image formats say
-    it to their library, which refuses too many."""
-    from slimcodec.errors import StreamError
-    from slimcodec.stream import image_size
-
-    try:
-        return image_size(data)
-    except StreamError:
-        return 0, 0
-
-
-def _opener(
-    codec: str | None,
-    look: str | None,
-    runtime: str | None,
-    several: int | None,
-    ahead: bool,
-) -> Callable[[bytes], Codec]:
-    """What opens the codec of a stream.
-
-    Args:
-        codec, look, runtime: as they were given.
-        several: so many streams; None for a single one, which is read before a model is opened.
-        ahead: whether memory for a single one's picture is had meanwhile.
-    """
-    from slimcodec import library
-    from slimcodec.cli.coding import threads_for
-    from slimcodec.model_file import FAITHFUL
-
-    if codec is None and several is None:
-        return partial(_open_ahead, look or FAITHFUL, runtime, ahead)
-    if codec is None:
-        return _Readers(look or FAITHFUL, runtime, threads_for(several or 0)).of
-    if several is None:
-        return partial(_open_named, codec, runtime)
-    return partial(_open_already, library.load_codec(codec, runtime, threads=threads_for(several)))
-
-
-def _open_ahead(look: str, runtime: str | None, ahead: bool, data: bytes) -> Codec:
-    """The built-in model that a stream names, while memory for its picture is had ahead, if so."""
-    from slimcodec import library
-    from slimcodec.machine import touch_ahead
-
-    if ahead:
-        width, height = _size(data)
-        touch_ahead(width * height)
-    return library.codec_of_stream(data, runtime, look)
-
-
-def _open_named(codec: str, runtime: str | None, data: bytes) -> Codec:
-    """A codec that was named."""
-    from slimcodec import library
-
-    return library.load_codec(codec, runtime)
-
-
-def _open_already(codec: Codec, data: bytes) -> Codec:
-    """One that is open."""
-    return codec
-
-
-class _Readers:
-    """The built-in models that read streams, each opened once, from any number of threads.
-
-    Args:
-        look: of all pictures.
-        runtime: what executes the models.
-        threads: of each graph.
-    """
-
-    def __init__(self, look: str, runtime: str | None, threads: int | None) -> None:
-        self._look, self._runtime, self._threads = look, runtime, threads
-        self._opened: dict[bytes, Codec] = {}
-        self._opening = threading.Lock()
-
-    def of(self, data: bytes) -> Codec:
-        """What reads a stream."""
-        from slimcodec import library
-        from slimcodec.stream import unpack
-
-        stream_id = unpack(data, partial=True).stream_id
-        with self._opening:
-            if stream_id not in self._opened:
-                self._opened[stream_id] = library.codec_of_stream(
-                    data, self._runtime, self._look, threads=self._threads
-                )
-            return self._opened[stream_id]
 
 
 def _check_look(look: str | None, codec: str | None) -> None:
