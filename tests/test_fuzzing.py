@@ -123,7 +123,7 @@ def test_a_chunk_claims_what_it_is_told_to(tmp_path: Path, monkeypatch: pytest.M
     assert lost is not None and "cut short inside a chunk" in lost
     assert unpack(kept, partial=True).missing == {1, 2, 3}
     del frame.pieces[1]
-    with pytest.raises(StreamError, match="tile 2 of 4 are damaged or missing"):
+    with pytest.raises(StreamError, match="tile 2 of 4 is damaged or missing"):
         unpack(frame.to_bytes())
 
 

@@ -119,7 +119,11 @@ def test_studies_that_ship_are_read(path: Path) -> None:
 
 
 def test_table_1_holds_what_the_paper_printed(shared: Path) -> None:
-    lines = (shared / "references" / "paper_table1_rnn.csv").read_text().splitlines()[1:]
+    lines = (
+        (shared / "references" / "paper_table1_rnn.csv")
+        .read_text(encoding="utf-8")
+        .splitlines()[1:]
+    )
     study = Study.read(studies.find("paper_table1"))
     ours = {
         (v.settings.get("encoder", 0), v.settings.get("decoder", 0)): v.published

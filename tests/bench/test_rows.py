@@ -168,7 +168,7 @@ def test_tsv(tmp_path: Path, make_row: MakeRow) -> None:
 
 def test_tsv_of_nothing(tmp_path: Path) -> None:
     rows_to_tsv([], tmp_path / "rows.tsv")
-    assert (tmp_path / "rows.tsv").read_text().startswith("variant\tcodec\tquality")
+    assert (tmp_path / "rows.tsv").read_text(encoding="utf-8").startswith("variant\tcodec\tquality")
 
 
 def test_a_row_can_be_changed_only_by_making_another(make_row: MakeRow) -> None:

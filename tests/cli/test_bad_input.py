@@ -231,7 +231,7 @@ def test_a_folder_that_is_a_file(run, photo, tmp_path, verb):
     outcome = run(*verb, "--images", photo, "--out", taken)
     assert outcome.status != 0
     assert outcome.err.strip().splitlines()[-1].startswith("slimcodec: ")
-    assert taken.read_text() == "mine"
+    assert taken.read_text(encoding="utf-8") == "mine"
 
 
 def test_a_folder_that_holds_another_study(run, photo, tmp_path):

@@ -79,7 +79,7 @@ def test_the_script_is_printed_or_installed(outcome_of, tmp_path, monkeypatch) -
     }.items():
         outcome = outcome_of("--install-completion", shell)
         assert str(tmp_path / place) in outcome.out
-        assert (tmp_path / place).read_text() == script(shell)
+        assert (tmp_path / place).read_text(encoding="utf-8") == script(shell)
 
 
 BASH = shutil.which("bash")

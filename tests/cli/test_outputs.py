@@ -132,7 +132,7 @@ def test_results_are_gone_on_with(outcome_of: Any, place: Path) -> None:
     words = (*words, "--metrics", "psnr", "--quality")
     for quality in (20, 40):
         assert outcome_of(*words, quality).status == 0
-    assert (place / "out" / "rows.tsv").read_text().count("jpeg") >= 4
+    assert (place / "out" / "rows.tsv").read_text(encoding="utf-8").count("jpeg") >= 4
 
 
 def test_looks_do_not_write_over_each_other(outcome_of: Any, place: Path) -> None:

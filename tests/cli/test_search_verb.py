@@ -37,10 +37,10 @@ def test_a_front_a_page_and_a_recipe(found, tmp_path, outcome_of, monkeypatch):
     assert "BD-rate PSNR (%)" in said.out
     assert "winner: trial 1" in said.out
     page = tmp_path / "out" / "report" / "index.html"
-    text = page.read_text()
+    text = page.read_text(encoding="utf-8")
     page.unlink()
     assert outcome_of("report", tmp_path / "out").status == 0
-    assert page.read_text() == text
+    assert page.read_text(encoding="utf-8") == text
     # Done already; another budget weighs the same rows.
     monkeypatch.delattr(searching, "_trial")
     again = found("--trials", 1, "--steps", 0, "--budget", "bytes<=100", "--json")

@@ -29,9 +29,9 @@ def test_rows_page_recipe_and_bargains(ask, tmp_path):
     assert "Cheapest per byte" in found.out and "Cheapest per multiplication" in found.out
     assert "mixed bits: " in found.out
     out = tmp_path / "out"
-    assert len((out / "rows.jsonl").read_text().splitlines()) == 2 + 2 * 2 + 1
-    assert "<!doctype html>" in (out / "index.html").read_text()
-    layers = tomllib.loads((out / "bits.toml").read_text())["pass"][0]["layers"]
+    assert len((out / "rows.jsonl").read_text(encoding="utf-8").splitlines()) == 2 + 2 * 2 + 1
+    assert "<!doctype html>" in (out / "index.html").read_text(encoding="utf-8")
+    layers = tomllib.loads((out / "bits.toml").read_text(encoding="utf-8"))["pass"][0]["layers"]
     assert set(layers) == {"generator.out", "generator.stages.0.conv"}
     # What is there is not measured again, and other settings come beside it.
     facts = json.loads(ask(*words[:2], "--bits", "none", "--ratios", "50", "--json").out)

@@ -105,7 +105,7 @@ def test_bench_writes_rows_summary_and_report(run, photo, tmp_path):
         "--metrics", "psnr")  # fmt: skip
     for name in ("rows.sqlite", "rows.tsv", "summary.json", "report/index.html"):
         assert (out / name).stat().st_size > 0
-    points = json.loads((out / "summary.json").read_text())["points"]
+    points = json.loads((out / "summary.json").read_text(encoding="utf-8"))["points"]
     assert [(p["variant"], p["quality"]) for p in points] == [
         ("hific-s", 2), ("hific-s", 5), ("jpeg", 2), ("jpeg", 5),
     ]  # fmt: skip
@@ -122,7 +122,7 @@ def test_study_prints_the_columns(run, photo, tmp_path):
     )
     printed = run("study", study, "--images", photo, "--out", tmp_path / "out")
     assert "generator" in printed and "report:" in printed
-    points = json.loads((tmp_path / "out" / "summary.json").read_text())["points"]
+    points = json.loads((tmp_path / "out" / "summary.json").read_text(encoding="utf-8"))["points"]
     baseline, pruned, jpeg = points
     assert pruned["stream_bytes"] == baseline["stream_bytes"]
     assert pruned["metrics"]["psnr"] < baseline["metrics"]["psnr"]

@@ -36,7 +36,7 @@ def out(once: Path, tmp_path: Path) -> Path:
 
 
 def state_of(out: Path) -> dict[str, Any]:
-    return json.loads((out / FILE).read_text())
+    return json.loads((out / FILE).read_text(encoding="utf-8"))
 
 
 def test_rows_are_whole(once: Path) -> None:

@@ -247,8 +247,8 @@ def test_it_goes_on_where_it_was_stopped(
     )
     assert begun[0] == 4
     assert costs == straight
-    assert len(path.read_text().splitlines()) == len(
-        (tmp_path / "straight.jsonl").read_text().splitlines()
+    assert len(path.read_text(encoding="utf-8").splitlines()) == len(
+        (tmp_path / "straight.jsonl").read_text(encoding="utf-8").splitlines()
     )
     # All there: nothing is coded again.
     begun.clear()

@@ -413,13 +413,13 @@ def test_a_dry_run(
         env={**os.environ, "SLIMCODEC_LPIPS_WEIGHTS": str(lpips_weights)},
     )
     assert result.returncode == 0, result.stderr
-    summary = (out / "summary.md").read_text()
+    summary = (out / "summary.md").read_text(encoding="utf-8")
     assert summary.strip() == result.stdout.strip()
     assert "BD-rate in PSNR (dB): " in summary
     assert "BD-rate in MS-SSIM (dB): " in summary
     last = summary.splitlines()[-1]
     assert re.match(r"(ship: bits at equal quality|do not ship: (worse in|no difference)) ", last)
-    rows = (out / "curve.tsv").read_text().splitlines()
+    rows = (out / "curve.tsv").read_text(encoding="utf-8").splitlines()
     assert len(rows) >= 2
     assert {len(row.split("\t")) for row in rows} == {8}
     codec, image = load_codec(out / f"{name}.slim"), picture(70, 50)

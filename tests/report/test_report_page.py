@@ -167,7 +167,7 @@ def test_pictures_no_longer_shown_are_removed_and_nothing_else(study_folder: Pat
     assert not (pictures / "gone").exists()
     assert not (pictures / "alps" / "old@1.crop.png").exists()
     assert (pictures / "alps" / "original.png").exists()
-    assert note.read_text() == "mine"
+    assert note.read_text(encoding="utf-8") == "mine"
 
 
 def test_names_are_escaped_everywhere(tmp_path: Path, fill, make_row) -> None:

@@ -66,7 +66,7 @@ def folder(tmp_path: Path) -> Path:
 
 def changed(folder: Path, **values: Any) -> Path:
     path = folder / "search.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+    path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **values}))
     return folder
 
 
@@ -87,14 +87,14 @@ def test_the_table_of_the_front(folder: Path) -> None:
 
 def test_the_page(folder: Path) -> None:
     page = build_search_page(folder)
-    text = page.read_text()
+    text = page.read_text(encoding="utf-8")
     assert page == folder / "report" / "index.html"
     assert "<b>" not in text.split("<style>")[0] + text.split("</style>")[1]
     assert "Trial 1 of 5 decodes in 70\u00a0% of" in text
     assert "2 more trials cost more bits" in text
     assert "winner.toml" not in text
     (folder / "winner.toml").write_text("")
-    assert "../winner.toml" in build_search_page(folder).read_text()
+    assert "../winner.toml" in build_search_page(folder).read_text(encoding="utf-8")
     first = page.read_bytes()
     assert build_search_page(folder).read_bytes() == first
 
@@ -111,12 +111,14 @@ def test_up_and_left_is_better(folder: Path) -> None:
 
 
 def test_no_winner_is_said(folder: Path) -> None:
-    text = build_search_page(changed(folder, front=[], winner=None)).read_text()
+    text = build_search_page(changed(folder, front=[], winner=None)).read_text(encoding="utf-8")
     assert "None of 5 trials is within bd-rate&lt;=20%." in text
 
 
 def test_no_curve_to_compare(folder: Path) -> None:
-    text = build_search_page(changed(folder, trials=[ROWS[3]], front=[], winner=None)).read_text()
+    text = build_search_page(changed(folder, trials=[ROWS[3]], front=[], winner=None)).read_text(
+        encoding="utf-8"
+    )
     assert "There is no BD-rate" in text
 
 

@@ -207,7 +207,7 @@ def test_wrong_requests(
     (tmp_path / "full" / "keep.txt").write_text("mine")
     with pytest.raises(UsageError, match="is no bundle"):
         library.export_model(tiny_models["hific"], tmp_path / "full", "onnx")
-    assert (tmp_path / "full" / "keep.txt").read_text() == "mine"
+    assert (tmp_path / "full" / "keep.txt").read_text(encoding="utf-8") == "mine"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["full"]
 
 

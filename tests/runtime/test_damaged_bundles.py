@@ -84,7 +84,7 @@ def use(bundle: Path, image: Image) -> None:
 
 
 def test_every_kind_of_nonsense_in_a_manifest(bundle: Path, picture: Picture) -> None:
-    manifest = json.loads((bundle / "bundle.json").read_text())
+    manifest = json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))
     image, every = picture(32, 32), list(places(manifest))
     # Short ways all, of the many alike in long lists some.
     chosen = [place for place in every if len(place) <= 2]
@@ -107,7 +107,7 @@ def test_a_manifest_that_is_none(bundle: Path, text: str) -> None:
 
 
 def test_nothing_outside_is_loaded(bundle: Path, tmp_path: Path) -> None:
-    manifest = json.loads((bundle / "bundle.json").read_text())
+    manifest = json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))
     facts = manifest["files"]["encoder-1.onnx"]
     outside = tmp_path / "encoder-1.onnx"
     outside.write_bytes((bundle / "encoder-1.onnx").read_bytes())
@@ -120,7 +120,7 @@ def test_nothing_outside_is_loaded(bundle: Path, tmp_path: Path) -> None:
 
 
 def test_a_graph_without_a_digest(bundle: Path) -> None:
-    manifest = json.loads((bundle / "bundle.json").read_text())
+    manifest = json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))
     del manifest["files"]["generator-1.onnx"]
     rewrite(bundle, manifest)
     with pytest.raises(BundleError, match=r"no digest of 'generator-1\.onnx'"):
@@ -139,7 +139,7 @@ def forge(bundle: Path, name: str, data: bytes) -> None:
     """Another file of that name, with size and digest put right."""
     (bundle / name).unlink()
     (bundle / name).write_bytes(data)
-    manifest = json.loads((bundle / "bundle.json").read_text())
+    manifest = json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))
     manifest["files"][name] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
     rewrite(bundle, manifest)
 
@@ -184,7 +184,7 @@ def test_whoever_may_read_files_may_read_a_bundle(sound: Path) -> None:
 
 def test_a_manifest_that_was_altered_is_told_from_a_whole_one(bundle: Path) -> None:
     """Every value is of its type: only the digest can tell."""
-    text = (bundle / "bundle.json").read_text()
+    text = (bundle / "bundle.json").read_text(encoding="utf-8")
     manifest = json.loads(text)
     for changed in (
         put(manifest, ("model", "name"), "another"),
@@ -220,13 +220,13 @@ def test_a_kept_bundle_that_is_of_another_model_is_made_again(
     model = tiny_models["hific"]
     open_codec(model)
     (kept,) = (tmp_path / "bundles").iterdir()
-    whole = (kept / "bundle.json").read_text()
+    whole = (kept / "bundle.json").read_text(encoding="utf-8")
     rewrite(kept, put(json.loads(whole), place, {} if place[0] == "grids" else "other"))
     assert kept_bundle(model.digest, "onnx") is not None
     assert kept_bundle(model.digest, "onnx", model) is None
     use_codec = open_codec(model)
     assert use_codec.decode(use_codec.encode(picture(32, 32))).shape == (32, 32, 3)
-    assert (kept / "bundle.json").read_text() == whole
+    assert (kept / "bundle.json").read_text(encoding="utf-8") == whole
 
 
 def test_what_a_killed_export_left_the_next_one_removes(
@@ -251,7 +251,7 @@ def test_a_graph_that_makes_more_than_its_manifest_says(
     """What a recurrent decoder remembers is counted by the graph, not by the manifest."""
     folder = tmp_path / "bundle"
     library.export_model(tiny_models["toderici"], folder, "onnx")
-    manifest = json.loads((folder / "bundle.json").read_text())
+    manifest = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
     first = folder / manifest["graphs"]["decoder"][0]["file"]
     model = onnx.load(first, load_external_data=False)
     model.graph.output.append(model.graph.output[-1])

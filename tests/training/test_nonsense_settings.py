@@ -60,7 +60,9 @@ def test_passes_that_learn(kind: Any) -> None:
             kind.from_settings({field: junk}).check(family)
 
         lists = ("parts", "holdout")
-        sound = (field in lists and isinstance(junk, list)) or (field == "loss" and junk == {})
+        sound = (field in lists and isinstance(junk, list)) or (
+            field in ("loss", "fade") and junk == {}
+        )
         number = type(junk) in (int, float) and 0 <= junk <= 1
         assert refused(checked, field, junk) or sound or number, (field, junk)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from slimcodec import registry
-from slimcodec.errors import ConfigError, TrainingError, UsageError
+from slimcodec.errors import ConfigError, SlimcodecError, TrainingError, UsageError
 from slimcodec.training import Schedule, TrainingConfig
 from slimcodec.training.objectives import PerceptionSettings, ProgressiveSettings
 
@@ -99,7 +99,7 @@ def test_a_schedule_is_checked_when_it_is_made() -> None:
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"absent\.toml: cannot be read"):
+    with pytest.raises(SlimcodecError, match=r"absent\.toml cannot be read"):
         TrainingConfig.read(tmp_path / "absent.toml")
 
 

@@ -55,7 +55,7 @@ def test_what_lies_there_afterwards(
     (record,) = written.model.history
     assert (record["train"], record["steps"], record["photographs"]) == ("made", 2, 2)
     assert record["objective"] == written.trained.objective
-    assert "made, to step 2" in written.card.read_text()
+    assert "made, to step 2" in written.card.read_text(encoding="utf-8")
     with pytest.raises(UsageError, match="holds a run already; go on with --resume or name"):
         train_model(tiny_run, photos, out)
     longer = replace(tiny_run, steps=3)

@@ -66,7 +66,7 @@ class Schedule:
     tf32: bool = False
     record_steps: bool = True
     checkpoint_minutes: float = within(3.0, 0, _MINUTES, above=True)
-    validate_minutes: float = within(15.0, 0, _MINUTES, above=True)
+    validate_minutes: float = within(15.0, 0, _MINUTES)
 
     def __post_init__(self) -> None:
         check_settings(self)

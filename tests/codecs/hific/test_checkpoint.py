@@ -20,7 +20,11 @@ Shape = tuple[int, ...]
 
 @pytest.fixture(scope="module")
 def published(shared: Path) -> dict[str, Shape]:
-    lines = (shared / "references/golden/hific_state_dict.tsv").read_text().splitlines()[1:]
+    lines = (
+        (shared / "references/golden/hific_state_dict.tsv")
+        .read_text(encoding="utf-8")
+        .splitlines()[1:]
+    )
     return {
         name: tuple(int(side) for side in shape.split("x"))
         for name, shape in (line.split("\t") for line in lines)

@@ -206,7 +206,11 @@ def kodak_05(shared: Path) -> Image:
 
 @pytest.fixture(scope="module")
 def full_network(shared: Path) -> Iterator[HificNetwork]:
-    lines = (shared / "references/golden/hific_state_dict.tsv").read_text().splitlines()[1:]
+    lines = (
+        (shared / "references/golden/hific_state_dict.tsv")
+        .read_text(encoding="utf-8")
+        .splitlines()[1:]
+    )
     state = {}
     for number, line in enumerate(sorted(lines, key=lambda line: line.split("\t")[0])):
         name, shape = line.split("\t")

@@ -764,7 +764,11 @@ def relative_error(ours: np.ndarray, golden: np.ndarray) -> float:
 
 def formula_files(shared: Path) -> dict[str, dict[str, np.ndarray]]:
     """DESIGN.md, section 10: weights by formula, so that nobody needs to ship 140 MB."""
-    lines = (shared / "references/golden/toderici_state_dict.tsv").read_text().splitlines()[1:]
+    lines = (
+        (shared / "references/golden/toderici_state_dict.tsv")
+        .read_text(encoding="utf-8")
+        .splitlines()[1:]
+    )
     rows = [line.split("\t") for line in lines]
     files = {}
     for role, seed, gain in zip(ROLES, (1000, 1100, 1200), (3, 3, 2), strict=True):
@@ -778,7 +782,11 @@ def formula_files(shared: Path) -> dict[str, dict[str, np.ndarray]]:
 
 
 def test_every_published_tensor_of_the_three_has_its_place(shared: Path) -> None:
-    lines = (shared / "references/golden/toderici_state_dict.tsv").read_text().splitlines()[1:]
+    lines = (
+        (shared / "references/golden/toderici_state_dict.tsv")
+        .read_text(encoding="utf-8")
+        .splitlines()[1:]
+    )
     rows = [line.split("\t") for line in lines]
     with torch.device("meta"):
         ours = {n: tuple(t.shape) for n, t in TodericiNetwork(toderici()).state_dict().items()}
