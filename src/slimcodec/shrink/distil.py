@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Distil"]
 
-_MOST_CACHED = 10**6
+_MOST_CACHED, _HEAVIEST = 10**6, 1000
 _VIEWS = 2
 """How often a lesson may be seen; more often, it is learned by heart."""
 
@@ -77,8 +77,10 @@ class Distil(Learning):
             raise UsageError(
                 f"cached must be a whole number from 0 to {_MOST_CACHED}, got {self.cached!r}"
             )
-        if not is_of(self.feature_weight, float) or not self.feature_weight >= 0:
-            raise UsageError(f"feature_weight must be 0 or above, got {self.feature_weight!r}")
+        if not is_of(self.feature_weight, float) or not 0 <= self.feature_weight <= _HEAVIEST:
+            raise UsageError(
+                f"feature_weight must be 0 to {_HEAVIEST}, got {self.feature_weight!r}"
+            )
         smallest = objective_settings(self._objective()).smallest_crop
         if self.crop < smallest:
             raise UsageError(f"ms_ssim_weight needs a crop of {smallest} or more, got {self.crop}")
