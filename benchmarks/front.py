@@ -125,7 +125,7 @@ def draw(models: Sequence[Model], baseline: str, most: float, out: Path) -> None
                 panel.text(0.98, 0.985, words, transform=panel.transAxes, fontsize=8,
                            horizontalalignment="right", verticalalignment="top")  # fmt: skip
             panel.set(xlabel=cost_words, ylabel=f"bits at equal {metric_words} to {baseline}, %")
-    panels[0][0].legend(fontsize=8, loc="center right")
+    panels[1][0].legend(fontsize=8, loc="center right")
     figure.tight_layout()
     figure.savefig(out)
 
@@ -140,12 +140,12 @@ def _panel(panel: Axes, models: Sequence[Model], cost: str, metric: str) -> None
         if own:
             panel.scatter(*zip(*own, strict=True), facecolors=face, edgecolors="#1f77b4",
                           label=words)  # fmt: skip
-    # Names lie inside: those of the right half before their marks, and those of marks that are
-    # close to each other above and below.
-    middle = (min(x for x, _ in places) + max(x for x, _ in places)) / 2
-    for turn, ((x, y), model) in enumerate(sorted(zip(places, models, strict=True), key=str)):
-        right = x > middle
-        place = (-6 if right else 6, 4 if turn % 2 else -10)
+    # Names lie inside the panel: those at its right end before their marks. Hollow marks lie near
+    # filled ones, and theirs are higher.
+    least, most = min(x for x, _ in places), max(x for x, _ in places)
+    for (x, y), model in zip(places, models, strict=True):
+        right = x > least + 0.8 * (most - least)
+        place = (-6 if right else 6, 12 if model.unstructured else 4)
         side = "right" if right else "left"
         panel.annotate(
             model.name, (x, y), textcoords="offset points", xytext=place, ha=side, fontsize=8
