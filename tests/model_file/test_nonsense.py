@@ -133,6 +133,17 @@ def test_a_tensor_that_is_missing_or_of_another_shape(
             load(written(replace(model, weights=weights), tmp_path / "bad.slim"))
 
 
+@pytest.mark.parametrize("end", ["bias", "gamma", "beta"])
+def test_a_tensor_with_one_axis_more(
+    tiny_models: dict[str, Model], end: str, tmp_path: Path
+) -> None:
+    model = tiny_models["hific"]
+    name = next(n for n in model.weights if n.endswith(f".{end}") and n.startswith("generator."))
+    weights = {**model.weights, name: model.weights[name][..., None]}
+    with pytest.raises(ModelFileError, match=f"{name} has the shape .* one number for each"):
+        load(written(replace(model, weights=weights), tmp_path / "bad.slim"))
+
+
 @pytest.mark.parametrize(
     "key", ["name", "family", "config", "history", "stream_id", "digest", "quantization"]
 )

@@ -38,6 +38,8 @@ def check_fitting(model: Model) -> None:
             for axis in (2, 3):
                 name = f"{layer.module}.weight"
                 _expect_length(weights[name], axis, layer.kernel, name)
+    for name in {carrier.tensor for carrier in carriers(layers)}:
+        _expect_axes(weights[name], name)
     for name, array in weights.items():
         if not np.isfinite(array).all():
             raise ModelFileError(f"the tensor {name} holds values that are no numbers")
@@ -45,6 +47,19 @@ def check_fitting(model: Model) -> None:
     # Grids of weights have their tensors, or the file was not read so far.
     if unknown := sorted(set(model.quantization.activations) - known):
         raise ModelFileError(f"it has a grid of {unknown[0]!r:.80}, which is no layer")
+
+
+_PLAIN = {"bias": 1, "gamma": 4, "beta": 4}
+"""Axes of tensors that have one number for a channel, by the end of their names."""
+
+
+def _expect_axes(array: np.ndarray[Any, Any], name: str) -> None:
+    axes = _PLAIN.get(name.rpartition(".")[2])
+    if axes is not None and (array.ndim != axes or array.size != max(array.shape)):
+        raise ModelFileError(
+            f"the tensor {name} has the shape {array.shape}; it must have {axes} axes, and one "
+            "number for each channel"
+        )
 
 
 def _expect_length(array: np.ndarray[Any, Any], axis: int, length: int, name: str) -> None:
