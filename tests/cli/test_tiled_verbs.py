@@ -106,3 +106,28 @@ def test_a_part_of_what_is_damaged(stream: Path) -> None:
     codec: Any = library.codec_of_stream(stream.read_bytes())
     with pytest.raises(slimcodec.errors.StreamError):
         codec.decode(stream.read_bytes()[:-1], region=Region(0, 0, 8, 8))
+
+
+def test_iterations_of_what_is_damaged(outcome_of: Any, picture: Any, tmp_path: Path) -> None:
+    """The first is whole; of two, one tile has the first alone."""
+    codec: Any = library.load_codec("toderici-s")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tiles, "TILE", 8)
+        patch.setattr(tiles, "WHOLE", 20_000)
+        data = codec.encode(picture(200, 300), 2)
+    section = unpack(data).sections[8]
+    at = data.index(section) + len(section) // 2
+    bad, out, cut = tmp_path / "bad.slc", tmp_path / "out.png", tmp_path / "cut.slc"
+    bad.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+    for words, status in (((), 1), (("--partial",), 0)):
+        found = outcome_of("decode", bad, "-o", out, "--force", "--iterations", 2, *words)
+        assert found.status == status and "tile 3 of 6 is damaged" in found.err
+        assert found.out.endswith("decoded by toderici-s, 2 iterations\n")
+    found = outcome_of("decode", bad, "-o", out, "--force", "--iterations", 1)
+    assert (found.status, found.err) == (0, "")
+    assert np.array_equal(read_image(out).pixels, codec.decode(codec.cut(data, 1)))
+    assert outcome_of("cut", bad, "--iterations", 1, "-o", cut).status == 0
+    assert cut.read_bytes() == codec.cut(data, 1)
+    found = outcome_of("cut", bad, "--iterations", 2, "-o", cut, "--force")
+    assert found.status == 0 and "tile 3 of 6 is damaged" in found.err
+    assert unpack(cut.read_bytes(), partial=True).missing == {8}

@@ -47,7 +47,8 @@ def cut(
     check_new(target, force, stream)
     try:
         with naming(stream):
-            coarser, header = container.cut(whole, iterations), container.unpack(whole)
+            coarser = container.cut(whole, iterations)
+            header = container.unpack(whole, partial=True)
     except UsageError as error:
         raise UsageError(f"{stream}: {error}{f' ({lost})' if lost else ''}") from error
     write_atomically(target, coarser)

@@ -205,7 +205,8 @@ def _decode(job: Job, how: _How) -> Coded:
         codec = how.open_codec(data)
         # More than the damage left: then all that is left.
         if how.iterations is not None and not (lost and count and how.iterations > count):
-            data, lost, count = _cut(codec, data, how.iterations), None, how.iterations
+            data, lost = _cut(codec, data, lost, how.iterations)
+            count = how.iterations
         image = _picture(codec, data, how, holes=bool(lost))
         target = job.target or "picture.png"
         coded, held, notes = picture_bytes(
@@ -264,20 +265,27 @@ def _place(data: bytes, how: _How) -> tuple[Region, tuple[int, int]] | None:
     return None if how.region is None else (how.region, picture_size(data))
 
 
-def _cut(codec: Codec, data: bytes, iterations: int) -> bytes:
-    """So many iterations of a stream.
+def _cut(codec: Codec, data: bytes, lost: str | None, iterations: int) -> tuple[bytes, str | None]:
+    """So many iterations of a stream, and what is lost of these.
 
     Raises:
         UsageError: when its codec has none.
     """
     from slimcodec.errors import UsageError
+    from slimcodec.stream import unpack
     from slimcodec.types import Progressive
 
     if not isinstance(codec, Progressive):
         raise UsageError(
             f"{codec.name} has no iterations; decode the whole stream, without --iterations"
         )
-    return codec.cut(data, iterations)
+    fewer = codec.cut(data, iterations)
+    if lost is None:
+        return fewer, None
+    before, after = (unpack(each, partial=True) for each in (data, fewer))
+    # Damage without a hole is behind all steps, or, beside tiles, of what travels with the picture.
+    untouched = not after.missing and (bool(before.missing) or before.tiles == 1)
+    return fewer, None if untouched else lost
 
 
 def _check_look(look: str | None, codec: str | None) -> None:

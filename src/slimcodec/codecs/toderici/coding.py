@@ -297,8 +297,8 @@ class TodericiCodec:
         return picture
 
     def cut(self, stream: bytes, quality: float) -> bytes:
-        """The stream of fewer iterations; see ``types.Progressive``."""
-        self._header(stream)
+        """The stream of fewer iterations; see ``types.Progressive``. One with holes keeps those."""
+        self._header(stream, partial=True)
         return cut(stream, self._iterations(quality))
 
     def read(self, stream: bytes) -> NDArray[np.int8]:
