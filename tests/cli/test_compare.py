@@ -13,7 +13,7 @@ import pytest
 
 from planes import BitPlanes
 from slimcodec import registry
-from slimcodec.cli.compare import Candidate, Comparison, compare
+from slimcodec.cli.compare import Compared, Comparison, compare
 from slimcodec.errors import MissingExtraError
 from slimcodec.images import read_image, write_image
 from slimcodec.metrics import MsSsim, Psnr
@@ -104,7 +104,7 @@ def test_a_size_that_is_too_small_is_said(picture: Any) -> None:
 
 def test_only_sizes_that_are_apart_are_named() -> None:
     rows = [("ours", 0.0), ("near", 0.9), ("less", -1.1), ("more", 12.0)]
-    candidates = tuple(Candidate(name, 100, percent, math.inf, 0.9) for name, percent in rows)
+    candidates = tuple(Compared(name, 100, percent, math.inf, 0.9) for name, percent in rows)
     comparison = Comparison(candidates, {})
     note = comparison.table().note
     assert note == "Not at the same size: less is 1.1 % smaller, more is 12.0 % larger."

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from slimcodec.report import Table
     from slimcodec.types import Codec, Image
 
-__all__ = ["Candidate", "Comparison", "compare"]
+__all__ = ["Compared", "Comparison", "compare"]
 
 _APART = 1.0
 """Percent of a size that need not be said."""
 
 
 @dataclass(frozen=True)
-class Candidate:
+class Compared:
     """One codec's stream of the picture.
 
     Attributes:
@@ -50,7 +50,7 @@ class Comparison:
         missing: image formats that could not, and why.
     """
 
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[Compared, ...]
     missing: Mapping[str, str]
 
     def facts(self) -> dict[str, Any]:
@@ -69,7 +69,7 @@ class Comparison:
         from slimcodec.report.columns import Field, fill, number_field, text_field
         from slimcodec.report.text import number, signed
 
-        fields: list[Field[Candidate]] = [
+        fields: list[Field[Compared]] = [
             text_field("Codec", lambda one: one.codec),
             number_field("Size (bytes)", lambda one: number(one.bytes)),
             number_field("Size (%)", lambda one: signed(one.bytes_percent, 1)),
@@ -121,10 +121,10 @@ def compare(
     return Comparison(tuple(candidates), missing)
 
 
-def _measured(codec: Codec, image: Image, stream: bytes, reference: int) -> Candidate:
+def _measured(codec: Codec, image: Image, stream: bytes, reference: int) -> Compared:
     from slimcodec.metrics import MsSsim, Psnr
 
     decoded = codec.decode(stream)
     percent = 100 * (len(stream) / reference - 1)
     psnr, ms_ssim = Psnr()(image, decoded), MsSsim()(image, decoded)
-    return Candidate(codec.name, len(stream), percent, psnr, ms_ssim)
+    return Compared(codec.name, len(stream), percent, psnr, ms_ssim)
