@@ -97,7 +97,7 @@ def read(folder: Path, baseline: str, unstructured: Sequence[str]) -> list[Model
                 name.removeprefix(f"{baseline}+"),
                 median(row.decode_ms for row in own),
                 own[0].model_bytes / 1e6,
-                dict(summary.bd_rate_percent.get(name, {}))
+                {m: rate.value for m, rate in summary.bd_rates.get(name, {}).items()}
                 if name != baseline
                 else dict.fromkeys(dict(METRICS), 0.0),
                 name in unstructured,

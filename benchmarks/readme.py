@@ -93,7 +93,7 @@ def _model_table(rows: list[Row]) -> list[str]:
     lines = []
     for variant in learned:
         points = [p for p in summary.points if p.variant == variant]
-        rates = summary.bd_rate_percent.get(variant, {})
+        rates = {m: rate.value for m, rate in summary.bd_rates.get(variant, {}).items()}
         steps = any(p.steps_ms for p in points)
         lines += [
             *([""] if lines else []),

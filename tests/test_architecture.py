@@ -49,7 +49,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "explore": BOTTOM
     | {"images", "metrics", "codecs", "quantization", "training", "shrink", "model_file"}
     | {"runtime", "library", "bench"},
-    "report": BOTTOM | {"bench", "explore"},
+    "report": BOTTOM | {"bench", "explore", "metrics"},
     "workflows": BOTTOM
     | {"images", "codecs", "quantization", "training", "model_file", "library", "report"},
     "models": set(),

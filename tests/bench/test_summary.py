@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -69,10 +70,10 @@ def test_half_the_bytes_is_minus_fifty_percent(make_row: MakeRow) -> None:
     rows = curve(make_row, "jpeg", 1) + curve(make_row, "half", 0.5) + curve(make_row, "more", 1.25)
     summary = rates(rows)
     assert summary.reference == "jpeg"
-    assert set(summary.bd_rate_percent) == {"half", "more"}
+    assert set(summary.bd_rates) == {"half", "more"}
     for metric in ("psnr", "ms-ssim", "lpips"):
-        assert summary.bd_rate_percent["half"][metric] == pytest.approx(-50, abs=0.1)
-        assert summary.bd_rate_percent["more"][metric] == pytest.approx(25, abs=0.1)
+        assert summary.bd_rates["half"][metric].value == pytest.approx(-50, abs=0.1)
+        assert summary.bd_rates["more"][metric].value == pytest.approx(25, abs=0.1)
 
 
 def test_a_better_picture_at_the_same_bytes_is_negative_for_every_metric(
@@ -80,29 +81,29 @@ def test_a_better_picture_at_the_same_bytes_is_negative_for_every_metric(
 ) -> None:
     """Also for those where less is better, and for MS-SSIM, which is compared in decibels."""
     summary = rates(curve(make_row, "jpeg", 1) + curve(make_row, "better", 1, shift_db=1))
-    better = summary.bd_rate_percent["better"]
-    assert better["psnr"] == pytest.approx(100 * (2**-0.5 - 1), abs=0.5)
-    assert better["ms-ssim"] == pytest.approx(100 * (2 ** -(1 / 3) - 1), abs=0.5)
-    assert better["lpips"] == pytest.approx(100 * (2 ** -(1 / 8) - 1), abs=0.5)
+    better = summary.bd_rates["better"]
+    assert better["psnr"].value == pytest.approx(100 * (2**-0.5 - 1), abs=0.5)
+    assert better["ms-ssim"].value == pytest.approx(100 * (2 ** -(1 / 3) - 1), abs=0.5)
+    assert better["lpips"].value == pytest.approx(100 * (2 ** -(1 / 8) - 1), abs=0.5)
 
 
 def test_the_reference(make_row: MakeRow) -> None:
     half, whole = curve(make_row, "half", 0.5), curve(make_row, "whole", 1)
     assert rates(half + whole).reference == "half"
-    assert rates(half + whole).bd_rate_percent["whole"]["psnr"] == pytest.approx(100, abs=0.5)
+    assert rates(half + whole).bd_rates["whole"]["psnr"].value == pytest.approx(100, abs=0.5)
     assert rates(half + whole + curve(make_row, "jpeg", 1)).reference == "jpeg"
     named = rates(half + whole, "whole")
-    assert named.bd_rate_percent["half"]["psnr"] == pytest.approx(-50, abs=0.1)
-    assert "whole" not in named.bd_rate_percent
+    assert named.bd_rates["half"]["psnr"].value == pytest.approx(-50, abs=0.1)
+    assert "whole" not in named.bd_rates
 
 
 def test_no_number_where_there_is_none(make_row: MakeRow) -> None:
     three_points = curve(make_row, "short", 1)[:3]
     elsewhere = curve(make_row, "elsewhere", 1, shift_db=1000)
     summary = rates(curve(make_row, "jpeg", 1) + three_points + elsewhere)
-    assert summary.bd_rate_percent == {}
+    assert summary.bd_rates == {}
     empty = rates([])
-    assert (list(empty.points), empty.reference, dict(empty.bd_rate_percent)) == ([], "", {})
+    assert (list(empty.points), empty.reference, dict(empty.bd_rates)) == ([], "", {})
 
 
 def test_plain_values(make_row: MakeRow) -> None:
@@ -111,4 +112,21 @@ def test_plain_values(make_row: MakeRow) -> None:
     assert len(plain["points"]) == 10
     assert plain["points"][0]["bpp"] == summary.points[0].bpp
     assert plain["reference"] == "jpeg"
-    assert math.isclose(plain["bd_rate_percent"]["half"]["psnr"], -50, abs_tol=0.1)
+    assert math.isclose(plain["bd_rates"]["half"]["psnr"]["value"], -50, abs_tol=0.1)
+
+
+def test_rates_of_several_images_have_intervals(make_row: MakeRow) -> None:
+    """Images that save 40 to 60 % give an interval inside that; the same seed, the same ends."""
+    rows = []
+    for number, share in enumerate([0.4, 0.45, 0.5, 0.55, 0.6, 0.5]):
+        for variant, factor in (("jpeg", 1.0), ("half", share)):
+            rows += [
+                replace(row, image=f"{number}.png", image_digest=str(number))
+                for row in curve(make_row, variant, factor)
+            ]
+    rate = summarise(rows).bd_rates["half"]["psnr"]
+    assert rate.low is not None and rate.high is not None
+    assert -60 < rate.low < rate.value < rate.high < -40
+    assert rate == summarise(rows).bd_rates["half"]["psnr"]
+    few = summarise([row for row in rows if row.image_digest in "012"])
+    assert few.bd_rates["half"]["psnr"].low is None

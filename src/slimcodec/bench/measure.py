@@ -125,7 +125,8 @@ def measure_curve(
             read_ms=read_ms,
             parts_ms=_both_ways(encoding.parts_ms, decoding.parts_ms),
             steps_ms=_both_ways(encoding.steps_ms, decoding.steps_ms),
-            spread=(max(both) - min(both)) / statistics.median(both),
+            spread=(max(both) - min(both)) / statistics.median(both) if repeats > 1 else None,
+            repeats=repeats,
             metrics={metric.name: float(metric(image, decoded)) for metric in metrics},
             settings=candidate.settings,
             machine=_machine(),
@@ -231,7 +232,7 @@ def _is_missing(
 ) -> bool:
     """Whether the row is not there, or the picture in the folder where pictures are kept."""
     codec = candidate.codec
-    key = row_key(candidate.variant, codec.digest, candidate.runtime, quality, digest)
+    key = row_key(candidate.variant, codec.digest, candidate.runtime, quality, digest, {})
     if key not in store:
         return True
     return kept is not None and not _picture(kept, candidate, quality).exists()

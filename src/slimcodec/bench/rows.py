@@ -46,7 +46,8 @@ class Row:
         encode_ms, decode_ms: medians over the repeats, without reading and writing files.
         read_ms: decoding the source image file.
         parts_ms: medians per part, named ``encode.encoder`` and so on.
-        spread: (largest - smallest) / median of encode + decode over the repeats.
+        spread: (largest - smallest) / median of encode + decode over the repeats; None of one
+            repeat, which has none.
         metrics: by registry name; a metric that was not to be had is absent.
         settings: what the variant changed, for tables: for example ``{"generator": 0.3}``.
         machine: where it was measured.
@@ -54,6 +55,16 @@ class Row:
             a codec without steps.
         base: digest of the codec that the variant was made from, its own where it was made from
             none; empty in rows of old.
+        environment: what decides bytes and pixels besides the model: ``runtime`` and ``engine``
+            with their versions, a peer's library and its effort. Part of the key; empty in rows of
+            old.
+        repeats: timed runs of each encode and decode.
+        beside: what else had the machine's cores while this was timed, in words, so that nobody
+            takes the times for those of a quiet machine; empty where nothing had.
+        peak_mb: largest resident memory of the process while it coded, in 10^6 bytes; None where
+            the system does not tell.
+        energy_j: of the processor's package, per encode and decode together; None where the
+            machine does not tell.
     """
 
     codec: str
@@ -71,12 +82,17 @@ class Row:
     decode_ms: float
     read_ms: float
     parts_ms: Mapping[str, float]
-    spread: float
+    spread: float | None
     metrics: Mapping[str, float]
     settings: Mapping[str, Any] = field(default_factory=dict)
     machine: Mapping[str, Any] = field(default_factory=dict)
     steps_ms: Mapping[str, Sequence[float]] = field(default_factory=dict)
     base: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    repeats: int = 1
+    beside: str = ""
+    peak_mb: float | None = None
+    energy_j: float | None = None
 
     @classmethod
     def from_dict(cls, values: Any) -> Row:
@@ -114,12 +130,23 @@ class Row:
     @property
     def key(self) -> str:
         """Identity of the measurement."""
-        return row_key(self.variant, self.digest, self.runtime, self.quality, self.image_digest)
+        return row_key(
+            self.variant, self.digest, self.runtime, self.quality, self.image_digest,
+            self.environment,
+        )  # fmt: skip
 
 
-def row_key(variant: str, digest: str, runtime: str, quality: float, image_digest: str) -> str:
+def row_key(
+    variant: str,
+    digest: str,
+    runtime: str,
+    quality: float,
+    image_digest: str,
+    environment: Mapping[str, str],
+) -> str:
     """The key that a row of these will have."""
     text = "|".join([variant, digest, runtime, repr(float(quality)), image_digest])
+    text += "".join(f"|{name}={environment[name]}" for name in sorted(environment))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 

@@ -1,20 +1,23 @@
 """Aggregates: always computed from rows, never stored beside them.
 
 A point is the mean over images at one quality of one variant. A curve's BD-rate is computed from
-those points; MS-SSIM enters it in dB, metrics where less is better enter negated.
+those points; MS-SSIM enters it in dB, metrics where less is better enter negated. Its interval is
+over the choice of images.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from statistics import fmean
 from typing import Any
+
+import numpy as np
 
 from slimcodec import registry
 from slimcodec.bench.rows import Row
 from slimcodec.errors import UsageError
-from slimcodec.metrics import bd_rate, to_db
+from slimcodec.metrics import Interval, bd_rate, bd_rate_interval, to_db
 from slimcodec.showing import html_table, line
 
 __all__ = ["Point", "Summary", "summarise"]
@@ -52,13 +55,13 @@ class Point:
 class Summary:
     """Points in the order of the rows, and BD-rates against a reference variant.
 
-    ``bd_rate_percent`` is variant -> metric -> percent of bytes against ``reference`` at equal
-    quality; pairs without four points or without overlap are absent.
+    ``bd_rates`` is variant -> metric -> percent of bytes against ``reference`` at equal quality;
+    pairs without four points or without overlap are absent.
     """
 
     points: Sequence[Point]
     reference: str
-    bd_rate_percent: Mapping[str, Mapping[str, float]]
+    bd_rates: Mapping[str, Mapping[str, Interval]]
 
     def __repr__(self) -> str:
         variants = list(dict.fromkeys(point.variant for point in self.points))
@@ -81,7 +84,10 @@ class Summary:
                 for point in self.points
             ],
             "reference": self.reference,
-            "bd_rate_percent": {k: dict(v) for k, v in self.bd_rate_percent.items()},
+            "bd_rates": {
+                variant: {metric: asdict(rate) for metric, rate in rates.items()}
+                for variant, rates in self.bd_rates.items()
+            },
         }
 
 
@@ -99,10 +105,10 @@ def summarise(rows: Sequence[Row], reference: str | None = None) -> Summary:
     variants = list(dict.fromkeys(point.variant for point in points))
     if reference is None:
         reference = "jpeg" if "jpeg" in variants else (variants[0] if variants else "")
-    curves = {v: [p for p in points if p.variant == v] for v in variants}
+    own = {variant: [row for row in rows if row.variant == variant] for variant in variants}
     rates = {
-        variant: _bd_rates(curves.get(reference, []), curve)
-        for variant, curve in curves.items()
+        variant: _bd_rates(own.get(reference, []), own[variant])
+        for variant in variants
         if variant != reference
     }
     return Summary(points, reference, {v: r for v, r in rates.items() if r})
@@ -142,26 +148,69 @@ def _mean_steps(group: Sequence[Row]) -> dict[str, list[float]]:
     return means
 
 
-def _bd_rates(reference: Sequence[Point], curve: Sequence[Point]) -> dict[str, float]:
-    rates: dict[str, float] = {}
-    if len(reference) < 4 or len(curve) < 4:
+def _bd_rates(reference: Sequence[Row], variant: Sequence[Row]) -> dict[str, Interval]:
+    """Of every metric that all rows of both have."""
+    rates: dict[str, Interval] = {}
+    curves = _by_quality(reference), _by_quality(variant)
+    if min(map(len, curves)) < 4:
         return rates
     for name in reference[0].metrics:
-        if not all(name in p.metrics for p in (*reference, *curve)):
+        if not all(name in row.metrics for row in (*reference, *variant)):
             continue
+        quality = _quality(name)
         try:
-            rates[name] = bd_rate(_curve(reference, name), _curve(curve, name))
+            first, second = (_mean_curve(curve, name, quality) for curve in curves)
+            value = bd_rate(first, second)
         except UsageError:  # no overlap: there is no such number
             continue
+        common = _on_all(*curves)
+        ours, theirs = (_image_curves(curve, common, name) for curve in curves)
+        rates[name] = bd_rate_interval(ours, theirs, quality, value)
     return rates
 
 
-def _curve(points: Sequence[Point], metric: str) -> list[tuple[float, float]]:
-    kind = registry.metrics.get(metric)
+def _by_quality(rows: Sequence[Row]) -> dict[float, dict[str, Row]]:
+    """Quality to the rows of its images, by the images' digests."""
+    found: dict[float, dict[str, Row]] = {}
+    for row in rows:
+        found.setdefault(row.quality, {})[row.image_digest + row.image] = row
+    return found
 
-    def value(p: Point) -> float:
-        if metric in ("ssim", "ms-ssim"):
-            return to_db(p.metrics[metric])
-        return -p.metrics[metric] if kind.better == "lower" else p.metrics[metric]
 
-    return [(p.bpp, value(p)) for p in points]
+def _on_all(*curves: Mapping[float, Mapping[str, Row]]) -> list[str]:
+    """Images that every curve has at all of its qualities."""
+    first, *others = [rows for curve in curves for rows in curve.values()]
+    return [image for image in first if all(image in rows for rows in others)]
+
+
+def _image_curves(
+    curve: Mapping[float, Mapping[str, Row]], images: Sequence[str], metric: str
+) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """``[images, points, 2]``: bits per pixel and the metric."""
+    return np.array(
+        [
+            [(rows[image].bpp, rows[image].metrics[metric]) for rows in curve.values()]
+            for image in images
+        ]
+    )
+
+
+def _mean_curve(
+    curve: Mapping[float, Mapping[str, Row]], metric: str, quality: Callable[[float], float]
+) -> list[tuple[float, float]]:
+    return [
+        (
+            fmean(row.bpp for row in rows.values()),
+            quality(fmean(row.metrics[metric] for row in rows.values())),
+        )
+        for rows in curve.values()
+    ]
+
+
+def _quality(metric: str) -> Callable[[float], float]:
+    """What of a metric's mean enters a BD-rate."""
+    if metric in ("ssim", "ms-ssim"):
+        return to_db
+    if registry.metrics.get(metric).better == "lower":
+        return lambda value: -value
+    return lambda value: value

@@ -18,6 +18,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 from slimcodec.metrics.bd_rate import Curve, bd_rate
 from slimcodec.metrics.delta_e import DeltaE, delta_e_2000, srgb_to_lab
+from slimcodec.metrics.intervals import Interval, bd_rate_interval
 from slimcodec.metrics.lpips import Lpips
 from slimcodec.metrics.psnr import Psnr
 from slimcodec.metrics.rate import bits_per_pixel, bytes_at
@@ -27,12 +28,14 @@ from slimcodec.types import Image
 __all__ = [
     "Curve",
     "DeltaE",
+    "Interval",
     "Lpips",
     "Metric",
     "MsSsim",
     "Psnr",
     "Ssim",
     "bd_rate",
+    "bd_rate_interval",
     "bits_per_pixel",
     "bytes_at",
     "delta_e_2000",

@@ -134,7 +134,7 @@ def figures_section(name: str, variant: str, summary: Summary) -> str:
         cells = [plain(p.quality), f"{p.bpp:.3f}"]
         cells += [metric_text(m, p.metrics[m]) for m in metrics]
         lines.append("| " + " | ".join(cells) + " |")
-    shown = [m for m in metrics if any(m in rates for rates in summary.bd_rate_percent.values())]
+    shown = [m for m in metrics if any(m in rates for rates in summary.bd_rates.values())]
     if not shown:
         return "\n".join(lines)
     lines += [
@@ -144,8 +144,8 @@ def figures_section(name: str, variant: str, summary: Summary) -> str:
         "| codec | " + " | ".join(map(metric_label, shown)) + " |",
         "|---|" + "---:|" * len(shown),
     ]
-    for codec, rates in summary.bd_rate_percent.items():
-        cells = [percent(signed(rates[m])) if m in rates else NOTHING for m in shown]
+    for codec, rates in summary.bd_rates.items():
+        cells = [percent(signed(rates[m].value)) if m in rates else NOTHING for m in shown]
         lines.append(f"| {codec} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from slimcodec.bench.rows import Row
 from slimcodec.bench.summary import Point, Summary
+from slimcodec.metrics import Interval
 from slimcodec.report.selection import by_variant, changed_points, leader
 from slimcodec.report.text import (
     USUAL_METRICS,
@@ -41,7 +42,7 @@ def headline(summary: Summary, *, is_study: bool) -> str:
             whose = "its" if len(changed) > 1 else "the"
             return " ".join(_changes(first, others, whose) for first, others in changed.values())
     subject = leader(summary).variant
-    rates = summary.bd_rate_percent
+    rates = summary.bd_rates
     if rates:
         subject = subject if subject in rates else next(iter(rates))
         return _equal_quality(subject, summary.reference, rates[subject])
@@ -126,19 +127,18 @@ def _between(texts: Sequence[str]) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _equal_quality(subject: str, reference: str, rates: Mapping[str, float]) -> str:
+def _equal_quality(subject: str, reference: str, rates: Mapping[str, Interval]) -> str:
     clauses: list[str] = []
     for metric in (m for m in _TELLING[:3] if m in rates):
-        rate = rates[metric]
+        rate = rates[metric].value
         amount = f"{percent(number(abs(rate), 1))} {'fewer' if rate < 0 else 'more'}"
         # Said in full once: "1 % fewer bytes than jpeg at equal PSNR and 2 % fewer at equal LPIPS".
         than = "" if clauses else f" bytes than {reference}"
         clauses.append(f"{amount}{than} at equal {metric_label(metric)}")
     if not clauses:
-        metric, rate = next(iter(rates.items()))
-        clauses = [
-            f"{percent(signed(rate))} bytes against {reference} at equal {metric_label(metric)}"
-        ]
+        metric, first = next(iter(rates.items()))
+        amount = percent(signed(first.value))
+        clauses = [f"{amount} bytes against {reference} at equal {metric_label(metric)}"]
     return f"{subject} needs {join_words(clauses)}."
 
 

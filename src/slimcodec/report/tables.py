@@ -16,6 +16,7 @@ from slimcodec.report.columns import Column, Field, Table, fill, number_field, t
 from slimcodec.report.selection import akin, by_variant, has_several_qualities
 from slimcodec.report.text import (
     NOTHING,
+    interval_text,
     join_words,
     metric_heading,
     metric_label,
@@ -24,7 +25,6 @@ from slimcodec.report.text import (
     number,
     plain,
     plural,
-    signed,
 )
 
 __all__ = ["bd_rate_table", "part_order", "points_table", "rows_table", "study_table"]
@@ -81,19 +81,22 @@ def study_table(summary: Summary, study: Mapping[str, Any], rows: Sequence[Row] 
 
 def bd_rate_table(summary: Summary) -> Table:
     """BD-rates against the reference; no rows where no pair of curves has one."""
-    rates = summary.bd_rate_percent
+    rates = summary.bd_rates
     found = {metric for each in rates.values() for metric in each}
     metrics = [metric for metric in metrics_of(summary.points) if metric in found]
 
     def rate(metric: str) -> Field[str]:
         head = f"{metric_label(metric)} (%)"
-        return number_field(head, lambda variant: signed(rates[variant].get(metric)), "At equal")
+        return number_field(
+            head, lambda variant: interval_text(rates[variant].get(metric)), "At equal"
+        )
 
     fields: list[Field[str]] = [text_field("Variant", lambda variant: variant), *map(rate, metrics)]
     note = (
         f"Average difference in bytes against {summary.reference} at equal quality, over the range "
-        "of quality that both reach. Negative means fewer bytes for the same quality. SSIM and "
-        f"MS-SSIM enter in dB; {NOTHING} where two curves share no range."
+        "of quality that both reach. Negative means fewer bytes for the same quality. In brackets "
+        "the 95 % interval over the choice of images. SSIM and MS-SSIM enter in dB; "
+        f"{NOTHING} where two curves share no range."
     )
     return fill(f"BD-rate against {summary.reference}", fields, rates, note)
 
@@ -111,7 +114,7 @@ def rows_table(rows: Sequence[Row]) -> Table:
         *_metric_fields(metrics_of(rows)),
         number_field("Encode (ms)", lambda r: number(r.encode_ms, 1)),
         number_field("Decode (ms)", lambda r: number(r.decode_ms, 1)),
-        number_field("Spread (%)", lambda r: number(100 * r.spread, 1)),
+        number_field("Spread (%)", lambda r: _spread(r.spread)),
     ]
     order = {name: n for n, name in enumerate(dict.fromkeys(row.variant for row in rows))}
     ordered = sorted(rows, key=lambda r: (r.image, order[r.variant], r.quality))
@@ -176,13 +179,18 @@ def _spread_field(rows: Sequence[Row]) -> list[Field[Point]]:
         return []
     spreads: dict[tuple[str, float], list[float]] = {}
     for row in rows:
-        spreads.setdefault((row.variant, row.quality), []).append(row.spread)
+        if row.spread is not None:
+            spreads.setdefault((row.variant, row.quality), []).append(row.spread)
 
     def cell(point: Point) -> str:
         found = spreads.get((point.variant, point.quality))
-        return number(100 * median(found), 1) if found else NOTHING
+        return _spread(median(found) if found else None)
 
     return [number_field("Spread (%)", cell, "Time per part")]
+
+
+def _spread(share: float | None) -> str:
+    return NOTHING if share is None else number(100 * share, 1)
 
 
 def _coverage(points: Sequence[Point]) -> str:

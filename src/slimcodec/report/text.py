@@ -11,10 +11,12 @@ from typing import Protocol
 
 from slimcodec import registry
 from slimcodec.errors import SlimcodecError
+from slimcodec.metrics import Interval
 
 __all__ = [
     "NOTHING",
     "USUAL_METRICS",
+    "interval_text",
     "join_words",
     "metric_heading",
     "metric_label",
@@ -62,6 +64,15 @@ def signed(value: float | None, digits: int = 1) -> str:
     text = number(value, digits)
     positive = value is not None and value > 0 and text.strip("0.,") != ""
     return f"+{text}" if positive and text != NOTHING else text
+
+
+def interval_text(rate: Interval | None) -> str:
+    """A change and the ends of its interval: ``−12.3 [−14.0, −9.8]``."""
+    if rate is None:
+        return NOTHING
+    if rate.low is None or rate.high is None:
+        return signed(rate.value)
+    return f"{signed(rate.value)} [{signed(rate.low)}, {signed(rate.high)}]"
 
 
 def percent(text: str) -> str:
