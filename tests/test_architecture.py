@@ -45,13 +45,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "pillow": BOTTOM | {"images", "pictures", "stream"},
     # It knows codecs by their contract (types) and opens them by name (library).
     "bench": BOTTOM
-    | {"images", "metrics", "runtime", "library", "model_file", "shrink", "target_size", ""},
+    | {"images", "metrics", "runtime", "library", "model_file", "shrink", "target_size", ""}
+    | {"integers", "catalogue"},
     "explore": BOTTOM
     | {"images", "metrics", "codecs", "quantization", "training", "shrink", "model_file"}
     | {"runtime", "library", "bench"},
     "report": BOTTOM | {"bench", "explore", "metrics"},
     "workflows": BOTTOM
-    | {"images", "codecs", "quantization", "training", "model_file", "library", "report"},
+    | {"images", "codecs", "quantization", "training", "model_file", "library", "report"}
+    | {"bench", "shrink", "catalogue"},
     "models": set(),
     "catalogue": {"errors"},
     "recipes": set(),

@@ -13,7 +13,15 @@ import pytest
 
 import slimcodec
 from slimcodec import registry
-from slimcodec.bench import Candidate, Row, RowStore, SameSize, Study, summarise
+from slimcodec.bench import (
+    Candidate,
+    CodecReference,
+    Row,
+    RowStore,
+    SameSize,
+    Study,
+    summarise,
+)
 from slimcodec.bench.study import Variant
 from slimcodec.codecs.peers.jpeg import Jpeg
 from slimcodec.images import ReadImage
@@ -52,7 +60,9 @@ def things(
     folder = tmp_path_factory.mktemp("shown")
     store = RowStore(folder / "rows.sqlite")
     yield {
-        "Candidate": Candidate(tiny_codec, (1.0, 2.0), LONG, "onnx"),
+        "BenchResults": slimcodec.BenchResults(folder, rows, summary, None),
+        "Candidate": Candidate(CodecReference(LONG, "onnx"), (1.0, 2.0), LONG),
+        "CodecReference": CodecReference(LONG, "onnx", CodecReference(LONG)),
         "Codec": tiny_codec,
         "recurrent codec": open_codec(tiny_models["toderici"]),
         "peer": Jpeg(),

@@ -18,7 +18,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from slimcodec.bench import Candidate, Row, RowStore, Study, run_grid, summarise
+    from slimcodec.bench import (
+        Candidate,
+        CodecReference,
+        Row,
+        RowStore,
+        Study,
+        run_grid,
+        summarise,
+    )
     from slimcodec.errors import SlimcodecError
     from slimcodec.images import read_image, write_image
     from slimcodec.library import load_codec as load
@@ -32,12 +40,17 @@ if TYPE_CHECKING:
     from slimcodec.shrink import Prune, Recipe
     from slimcodec.target_size import Fitted, encode_to_size
     from slimcodec.types import Codec
+    from slimcodec.workflows.bench import BenchResults, run_bench
+    from slimcodec.workflows.study import read_study, run_study
+    from slimcodec.workflows.training import train_model
 
 __version__ = "0.2.0"
 
 __all__ = [
+    "BenchResults",
     "Candidate",
     "Codec",
+    "CodecReference",
     "ConversionWarning",
     "Fitted",
     "Model",
@@ -57,17 +70,23 @@ __all__ = [
     "load_model",
     "open_codec",
     "read_image",
+    "read_study",
+    "run_bench",
     "run_grid",
+    "run_study",
     "save_model",
     "shrink_model",
     "stream_change",
     "summarise",
+    "train_model",
     "write_image",
 ]
 
 _HOMES = {
+    "BenchResults": "workflows.bench:BenchResults",
     "Candidate": "bench:Candidate",
     "Codec": "types:Codec",
+    "CodecReference": "bench:CodecReference",
     "ConversionWarning": "pictures:ConversionWarning",
     "Fitted": "target_size:Fitted",
     "Model": "model_file:Model",
@@ -87,11 +106,15 @@ _HOMES = {
     "load_model": "library:load_model",
     "open_codec": "runtime:open_codec",
     "read_image": "images:read_image",
+    "read_study": "workflows.study:read_study",
+    "run_bench": "workflows.bench:run_bench",
     "run_grid": "bench:run_grid",
+    "run_study": "workflows.study:run_study",
     "save_model": "model_file:save",
     "shrink_model": "library:shrink_model",
     "stream_change": "library:stream_change",
     "summarise": "bench:summarise",
+    "train_model": "workflows.training:train_model",
     "write_image": "images:write_image",
 }
 

@@ -45,7 +45,6 @@ __all__ = [
     "codec_of_id",
     "codec_of_stream",
     "export_model",
-    "is_outcome",
     "load_codec",
     "load_model",
     "looks_of",
@@ -221,19 +220,6 @@ def _claim(state: Path, model: Model, recipe: Recipe, photographs: Path | None) 
         )
     state.mkdir(parents=True, exist_ok=True)
     write_atomically(path, text.encode())
-
-
-def is_outcome(path: Path, model: Model, recipe: Recipe) -> bool:
-    """Whether a file holds what a recipe made of a model before: so it says in its history."""
-    if not path.is_file():
-        return False
-    try:
-        history = read_manifest(path)["history"]
-    except ModelFileError:
-        return False
-    before = [dict(entry) for entry in model.history]
-    made = [{"pass": e.get("pass"), **e.get("settings", {})} for e in history[len(before) :]]
-    return bool(history[: len(before)] == before and made == recipe.to_dict()["pass"])
 
 
 def export_model(

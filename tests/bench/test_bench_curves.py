@@ -11,10 +11,20 @@ import numpy as np
 import pytest
 
 from planes import BitPlanes
-from slimcodec.bench import Candidate, Row, RowStore, load_metrics, measure, run_grid
-from slimcodec.bench.measure import measure_curve
+from slimcodec import registry
+from slimcodec.bench import (
+    Candidate,
+    CodecReference,
+    Job,
+    Measurement,
+    Row,
+    RowStore,
+    measure,
+    opening,
+    run_grid,
+)
 from slimcodec.errors import SlimcodecError
-from slimcodec.images import read_image
+from slimcodec.images import read_image, write_image
 from slimcodec.types import Clock, Image, Progressive, no_clock
 
 Picture = Callable[..., Image]
@@ -22,36 +32,67 @@ Picture = Callable[..., Image]
 LADDER = (1.0, 2.0, 5.0, 8.0)
 
 
+PLANES = CodecReference("planes")
+_codec = BitPlanes()
+
+
+def current() -> BitPlanes:
+    """What is opened under the name ``planes``."""
+    return _codec
+
+
+@pytest.fixture(autouse=True)
+def known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(registry.codecs._entries, "planes", f"{__name__}:current")
+
+
+def use(codec: BitPlanes) -> None:
+    """Have a codec opened under the name from now on."""
+    globals()["_codec"] = codec
+    opening.forget()
+
+
 def curve_of(
-    codec: BitPlanes, image: Image, qualities: Sequence[float], repeats: int = 2
-) -> list[tuple[Row, Image]]:
-    candidate = Candidate(codec, tuple(qualities), "planes", "torch")
-    return list(measure_curve(candidate, qualities, Path("a.png"), image, [], repeats, 0.0))
+    codec: BitPlanes, path: Path, qualities: Sequence[float], repeats: int = 2
+) -> list[Measurement]:
+    use(codec)
+    candidate = Candidate(PLANES, tuple(qualities), "planes")
+    known = opening.environment(PLANES)
+    job = Job(candidate, path, opening.picture(path).digest, known, (), repeats, True)
+    return list(measure(job))
 
 
-def test_one_encode_gives_the_whole_curve(picture: Picture) -> None:
-    codec, image = BitPlanes(), picture(40, 56)
+@pytest.fixture()
+def photo(picture: Picture, tmp_path: Path) -> Path:
+    write_image(tmp_path / "a.png", picture(40, 56))
+    return tmp_path / "a.png"
+
+
+def test_one_encode_gives_the_whole_curve(photo: Path) -> None:
+    codec = BitPlanes()
     assert isinstance(codec, Progressive)
-    curve = curve_of(codec, image, LADDER)
+    curve = curve_of(codec, photo, LADDER)
     # One encode to warm up and two timed; the highest quality is the stream as it is.
     assert codec.calls == {"encode": 3, "cut": 3, "decode": 1 + 2 * len(LADDER)}
-    assert [row.quality for row, _ in curve] == list(LADDER)
-    for row, decoded in curve:
-        alone, pixels = measure(
-            Candidate(codec, LADDER, "planes", "torch"), row.quality, Path("a.png"), image, [], 1, 0
-        )
-        assert without_times(row) == without_times(alone)
-        np.testing.assert_array_equal(decoded, pixels)
+    assert [measured.row.quality for measured in curve] == list(LADDER)
+    for measured in curve:
+        (alone,) = curve_of(BitPlanes(), photo, (measured.row.quality,), 2)
+        assert without_reading(measured.row) == without_reading(alone.row)
+        np.testing.assert_array_equal(measured.decoded, alone.decoded)
 
 
 def without_times(row: Row) -> Row:
     parts = dict.fromkeys(row.parts_ms, 0.0)
     steps = {part: [0.0] * len(steps) for part, steps in row.steps_ms.items()}
-    return replace(row, encode_ms=0.0, decode_ms=0.0, spread=0.0, parts_ms=parts, steps_ms=steps)
+    return replace(
+        row, encode_ms=0.0, decode_ms=0.0, spread=0.0, parts_ms=parts, steps_ms=steps, beside="",
+        peak_mb=None, energy_j=None,
+    )  # fmt: skip
 
 
-def test_a_lower_quality_takes_the_steps_up_to_it(picture: Picture) -> None:
-    rows = {row.quality: row for row, _ in curve_of(BitPlanes(), picture(40, 56), LADDER, 1)}
+def test_a_lower_quality_takes_the_steps_up_to_it(photo: Path) -> None:
+    curve = curve_of(BitPlanes(), photo, LADDER, 1)
+    rows = {measured.row.quality: measured.row for measured in curve}
     whole = rows[8.0]
     names = ["encode.encoder", "encode.entropy", "decode.entropy", "decode.decoder"]
     for quality, row in rows.items():
@@ -87,10 +128,10 @@ class Lost(BitPlanes):
     ("codec", "words"), [(Restless(), "other bytes the second time"), (Lost(), r"to \(3, 3, 3\)")]
 )
 def test_a_progressive_codec_that_breaks_the_contract(
-    codec: BitPlanes, words: str, picture: Picture
+    codec: BitPlanes, words: str, photo: Path
 ) -> None:
     with pytest.raises(SlimcodecError, match=words):
-        curve_of(codec, picture(20, 20), LADDER)
+        curve_of(codec, photo, LADDER)
 
 
 class Stop(Exception):
@@ -102,6 +143,7 @@ def grid(
 ) -> tuple[list[Row], list[str]]:
     """Rows, and what was announced; stopped before the n-th measurement is begun."""
     folder.mkdir(exist_ok=True)
+    use(codec)
     said: list[str] = []
 
     def progress(done: int, total: int, what: str) -> None:
@@ -113,7 +155,7 @@ def grid(
     store = RowStore(folder / "rows.sqlite")
     with contextlib.suppress(Stop):
         run_grid(
-            [Candidate(codec, LADDER, "planes", "torch")], photos, load_metrics(["psnr"])[0], store,
+            [Candidate(PLANES, LADDER, "planes")], photos, ["psnr"], store,
             repeats=1, pictures=1, on_progress=progress,
         )  # fmt: skip
     rows = list(store)
@@ -124,7 +166,8 @@ def grid(
 def test_a_stopped_curve_resumes_where_it_was(photos: list[Path], tmp_path: Path) -> None:
     whole, said = grid(BitPlanes(), photos, tmp_path / "whole")
     assert [what for what in said if "photo1" in what] == [
-        f"photo1.png · planes · {quality:g}" for quality in LADDER
+        "photo1.png · planes",
+        *(f"photo1.png · planes · {quality:g}" for quality in LADDER),
     ]
     codec, folder = BitPlanes(), tmp_path / "stopped"
     before, _ = grid(codec, photos, folder, die_at=6)
@@ -155,7 +198,7 @@ def test_pictures_of_a_curve_are_of_its_qualities(photos: list[Path], tmp_path: 
 
 def test_a_named_image_keeps_its_pictures(photos: list[Path], tmp_path: Path) -> None:
     store = RowStore(tmp_path / "rows.sqlite")
-    candidates = [Candidate(BitPlanes(), (2.0,), "planes")]
+    candidates = [Candidate(PLANES, (2.0,), "planes")]
     run_grid(candidates, photos, [], store, repeats=1, pictures=1, always=("photo2.png",))
     store.close()
     kept = sorted(path.name for path in (tmp_path / "pictures").iterdir())

@@ -47,7 +47,7 @@ def test_only_a_demo_makes_way_for_a_demo(tmp_path: Path, monkeypatch: pytest.Mo
     def interrupted(*args: object, **more: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(study, "run_study", interrupted)
+    monkeypatch.setattr(study, "shown", interrupted)
     for _ in range(2):
         with pytest.raises(InterruptionError, match="the same command begins again"):
             verb.demo(tmp_path / "out")

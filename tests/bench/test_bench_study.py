@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from slimcodec import library
-from slimcodec.bench import SameSize, Study
+from slimcodec.bench import SameSize, Study, opening
+from slimcodec.bench.making import candidates_of
 from slimcodec.catalogue import studies
 from slimcodec.errors import ConfigError, UnknownNameError
 from slimcodec.model_file import freeze_network, save
@@ -55,27 +56,28 @@ def test_a_study_of_two_learned_codecs(models: tuple[str, str], tmp_path: Path) 
         },
         "here",
     )
-    made = {candidate.variant: candidate for candidate in study.candidates(tmp_path / "models")}
+    made = {c.variant: c for c in candidates_of(study, tmp_path / "models")}
+    codecs = {name: opening.opened(candidate.codec) for name, candidate in made.items()}
     digests = [library.load_model(path).digest for path in models]
-    assert [made[name].codec.digest for name in ("one", "two")] == digests
+    assert [codecs[name].digest for name in ("one", "two")] == digests
     assert [made[name].base for name in ("one, pruned", "two, pruned")] == digests
     assert [made[name].base for name in ("one", "two", "jpeg")] == ["", "", ""]
-    assert len({candidate.codec.digest for candidate in made.values()}) == len(made)
+    assert len({codec.digest for codec in codecs.values()}) == len(made)
     assert made["two, pruned"].settings == {"generator": 0.5}
     assert {name: candidate.qualities for name, candidate in made.items()} == {
         "one": (2,), "one, pruned": (2,), "two": (1, 4), "two, pruned": (2,),
         "jpeg like two": (1, 4), "jpeg": (40,),
     }  # fmt: skip
-    assert isinstance(made["jpeg like two"].codec, SameSize)
-    assert made["jpeg like two"].codec.reference is made["two"].codec
-    assert [made[name].runtime for name in ("two, pruned", "jpeg")] == ["onnx", ""]
+    assert isinstance(codecs["jpeg like two"], SameSize)
+    assert codecs["jpeg like two"].reference is codecs["two"]
+    assert [made[name].codec.executed_by for name in ("two, pruned", "jpeg")] == ["onnx", ""]
 
 
 def test_without_a_quality_each_codec_has_its_own(models: tuple[str, str], tmp_path: Path) -> None:
     variants = [{"name": "one"}, {"name": "jpeg", "codec": "jpeg"}]
     study = Study.from_dict({"codec": models[0], "variant": variants}, "here")
-    for candidate in study.candidates(tmp_path):
-        assert candidate.qualities == (candidate.codec.default_quality,)
+    for candidate in candidates_of(study, tmp_path):
+        assert candidate.qualities == (opening.opened(candidate.codec).default_quality,)
 
 
 def test_every_recipe_is_checked_before_the_first_is_applied(
@@ -84,7 +86,7 @@ def test_every_recipe_is_checked_before_the_first_is_applied(
     wrong = {"name": "wrong", "codec": models[1], "pass": [{"pass": "prune", "binarizer": 0.3}]}
     study = Study.from_dict({"codec": models[0], "variant": [pruned("x"), wrong]}, "here")
     with pytest.raises(UnknownNameError, match="binarizer"):
-        study.candidates(tmp_path / "models")
+        candidates_of(study, tmp_path / "models")
     assert not (tmp_path / "models").exists()
 
 

@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
+import pickle
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
+import onnxruntime
 import pytest
 
+import slimcodec
 from slimcodec import registry
-from slimcodec.bench import Candidate, Row, RowStore, load_metrics, measure, picture_name, run_grid
-from slimcodec.errors import SlimcodecError, UnknownNameError
+from slimcodec.bench import (
+    Candidate,
+    CodecReference,
+    Job,
+    Row,
+    RowStore,
+    load_metrics,
+    measure,
+    opening,
+    picture_name,
+    run_grid,
+)
+from slimcodec.errors import SlimcodecError, UnknownNameError, UsageError
 from slimcodec.images import read_image
-from slimcodec.metrics import Metric
+from slimcodec.integers.engines import trusted
+from slimcodec.model_file import Model, save
 from slimcodec.types import Codec, Image
-
-Picture = Callable[..., Image]
 
 GRID = """
 import os, signal, sys
 from pathlib import Path
-from slimcodec import registry
-from slimcodec.bench import Candidate, RowStore, load_metrics, run_grid
+from slimcodec.bench import Candidate, CodecReference, RowStore, run_grid
 
 photos, out, die_at, die_writing = Path(sys.argv[1]), Path(sys.argv[2]), *map(int, sys.argv[3:])
 
@@ -43,14 +55,13 @@ class Store(RowStore):
             die()
         super().add(row)
 
-codec = registry.codecs.get("jpeg")()
+codec = CodecReference("jpeg")
 candidates = [
     Candidate(codec, (10, 40, 80), "jpeg"),
     Candidate(codec, (30,), "jpeg again", settings={"quality": 30}),
 ]
-metrics, absent = load_metrics(["psnr", "ssim"])
 store = Store(out / "rows.sqlite")
-run_grid(candidates, sorted(photos.iterdir()), metrics, store, repeats=2, pictures=2,
+run_grid(candidates, sorted(photos.iterdir()), ["psnr", "ssim"], store, repeats=2, pictures=2,
          on_progress=progress)
 store.close()
 """
@@ -72,6 +83,9 @@ def without_times(rows: list[Row]) -> list[Row]:
             decode_ms=0.0,
             read_ms=0.0,
             spread=0.0,
+            beside="",
+            peak_mb=None,
+            energy_j=None,
             parts_ms=dict.fromkeys(row.parts_ms, 0.0),
         )
         for row in rows
@@ -112,25 +126,45 @@ def pictures_in(out: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def metrics() -> list[Metric]:
-    return load_metrics(["psnr", "ssim"])[0]
+def tiny(tiny_model: Model, tmp_path_factory: pytest.TempPathFactory) -> CodecReference:
+    """The tiny model, by its file."""
+    path = tmp_path_factory.mktemp("tiny") / "tiny.slim"
+    save(tiny_model, path)
+    return CodecReference(str(path))
 
 
-def test_a_row_says_what_was_measured(
-    tiny_codec: Codec, picture: Picture, metrics: list[Metric]
-) -> None:
-    image = picture(40, 56)
-    candidate = Candidate(tiny_codec, (3,), "tiny at 3", "torch", {"generator": 0.5})
-    row, decoded = measure(candidate, 3, Path("folder/a.png"), image, metrics, 3, 1.5)
+MakeJob = Callable[..., Job]
+
+
+@pytest.fixture()
+def make_job(tiny: CodecReference, photos: list[Path]) -> MakeJob:
+    """A job of the tiny codec at quality 3, changed as told."""
+
+    def make(candidate: Candidate | None = None, **changes: Any) -> Job:
+        candidate = candidate or Candidate(tiny, (3,), "tiny at 3", {"generator": 0.5})
+        path = changes.get("image", photos[0])
+        known = opening.environment(candidate.codec)
+        job = Job(candidate, path, opening.picture(path).digest, known, ("psnr", "ssim"))
+        return replace(job, **changes)
+
+    return make
+
+
+def test_a_row_says_what_was_measured(tiny_codec: Codec, make_job: MakeJob) -> None:
+    job = make_job(repeats=3, keeps_pictures=True, beside="a test")
+    (measured,) = measure(job)
+    row, image = measured.row, read_image(job.image).pixels
     stream = tiny_codec.encode(image, 3)
-    np.testing.assert_array_equal(decoded, tiny_codec.decode(stream))
-    assert (row.codec, row.variant, row.runtime) == ("tiny", "tiny at 3", "torch")
-    assert (row.image, row.height, row.width) == ("a.png", 40, 56)
+    decoded = tiny_codec.decode(stream)
+    np.testing.assert_array_equal(measured.decoded, decoded)
+    assert (row.codec, row.variant, row.runtime) == ("tiny", "tiny at 3", "onnx")
+    assert (row.image, row.height, row.width) == (job.image.name, *image.shape[:2])
     assert row.digest == tiny_codec.digest
     assert row.stream_bytes == len(stream)
-    assert row.bpp == 8 * len(stream) / (40 * 56)
+    assert row.bpp == 8 * len(stream) / (image.shape[0] * image.shape[1])
     assert row.settings == {"generator": 0.5}
-    assert row.read_ms == 1.5
+    assert row.read_ms > 0
+    metrics, _ = load_metrics(["psnr", "ssim"])
     assert row.metrics == {m.name: pytest.approx(m(image, decoded)) for m in metrics}
     assert set(row.parts_ms) == {
         "encode.encoder",
@@ -144,21 +178,36 @@ def test_a_row_says_what_was_measured(
     assert sum(ms for part, ms in row.parts_ms.items() if part.startswith("encode.")) > 0
     assert row.encode_ms > 0
     assert row.decode_ms > 0
-    assert row.spread >= 0
-    assert {"cpu", "cores", "flags", "slimcodec"} <= set(row.machine)
+    assert row.spread is not None and row.spread >= 0
+    assert (row.repeats, row.beside.startswith("a test")) == (3, True)
+    assert {"cpu", "cores", "flags", "slimcodec", "threads"} <= set(row.machine)
+    assert set(row.environment) == {"slimcodec", "runtime", "engine"}
+    (once,) = measure(make_job())
+    assert (once.row.spread, once.decoded) == (None, None)
 
 
 def test_the_same_pixels_have_the_same_key_under_any_name(
-    tiny_codec: Codec, picture: Picture, metrics: list[Metric]
+    make_job: MakeJob, photos: list[Path], tmp_path: Path
 ) -> None:
-    candidate = Candidate(tiny_codec, (3,), "tiny")
-    image = picture(20, 20)
+    other = tmp_path / "other.png"
+    other.write_bytes(photos[0].read_bytes())
+    keys = [next(measure(make_job(image=path))).row.key for path in (photos[0], other, photos[1])]
+    assert keys[0] == keys[1] != keys[2]
 
-    def key(path: str, image: Image) -> str:
-        return measure(candidate, 3, Path(path), image, [], 1, 0)[0].key
 
-    assert key("a.png", image) == key("b.png", image)
-    assert key("a.png", image) != key("a.png", image[::-1].copy())
+def test_a_job_goes_to_another_process_whole(make_job: MakeJob) -> None:
+    job = make_job()
+    assert pickle.loads(pickle.dumps(job)) == job
+    assert len(pickle.dumps(job)) < 2000
+
+
+def test_a_worker_with_other_files_or_versions_measures_nothing(make_job: MakeJob) -> None:
+    with pytest.raises(SlimcodecError, match=r"photo0.png holds other pixels here"):
+        next(measure(make_job(image_digest="0" * 16)))
+    other = {**make_job().environment, "runtime": "onnxruntime 0.1"}
+    words = "with runtime: onnxruntime 1.*it is runtime: onnxruntime 0.1"
+    with pytest.raises(SlimcodecError, match=words):
+        next(measure(make_job(environment=other)))
 
 
 class Cropping:
@@ -174,20 +223,111 @@ class Cropping:
         return np.zeros((1, 1, 3), np.uint8)
 
 
-def test_a_codec_that_returns_another_shape(picture: Picture) -> None:
-    with pytest.raises(SlimcodecError, match=r"cropping decoded a.png to \(1, 1, 3\), not \(8, 9"):
-        measure(Candidate(Cropping(), (1,), "x"), 1, Path("a.png"), picture(8, 9), [], 1, 0)
+class Numbering:
+    """A codec that counts its calls, and that says what decides its bytes."""
+
+    name, digest, model_bytes = "numbering", "1", 0
+    qualities, default_quality = (1.0,), 1.0
+    environment: ClassVar = {"library": "libnumber 3, effort 2"}
+    calls: ClassVar[list[str]] = []
+
+    def encode(self, image: Image, quality: float | None = None, **_: Any) -> bytes:
+        self.calls.append("encode")
+        return pickle.dumps(image)
+
+    def decode(self, stream: bytes, **_: Any) -> Image:
+        self.calls.append("decode")
+        return pickle.loads(stream)
+
+
+@pytest.fixture(autouse=True)
+def known(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Both by name, while a test runs."""
+    for kind in (Cropping, Numbering):
+        monkeypatch.setitem(registry.codecs._entries, kind.name, f"{__name__}:{kind.__name__}")
+    Numbering.calls.clear()
+    yield
+    opening.forget()
+
+
+def test_a_codec_that_returns_another_shape(make_job: MakeJob) -> None:
+    job = make_job(Candidate(CodecReference("cropping"), (1,), "x"))
+    words = r"cropping decoded photo0.png to \(1, 1, 3\), not \(40, 56"
+    with pytest.raises(SlimcodecError, match=words):
+        next(measure(job))
+
+
+def test_each_size_of_picture_is_coded_once_untimed(make_job: MakeJob, photos: list[Path]) -> None:
+    candidate = Candidate(CodecReference("numbering"), (1, 2), "x")
+    list(measure(make_job(candidate)))
+    assert Numbering.calls == ["encode", "decode"] + ["encode", "decode"] * 2
+    list(measure(make_job(candidate)))
+    assert Numbering.calls == ["encode", "decode"] * 5
+    list(measure(make_job(candidate, image=photos[1])))
+    assert Numbering.calls == ["encode", "decode"] * 8
+
+
+# What decides bytes
+
+
+def test_an_environment_says_what_decides_bytes(tiny: CodecReference) -> None:
+    learned = opening.environment(tiny)
+    assert learned["runtime"] == f"onnxruntime {onnxruntime.__version__}"
+    assert learned["engine"].split() == [trusted().name, trusted().version]
+    assert learned["slimcodec"] == slimcodec.__version__
+    assert "threads" not in " ".join([*learned, *learned.values()])
+    own = opening.environment(CodecReference("numbering"))
+    assert own == {"slimcodec": slimcodec.__version__, "library": "libnumber 3, effort 2"}
+    matched = opening.environment(CodecReference("numbering", same_size_as=tiny))
+    assert matched == {**own, **{f"size, {n}": learned[n] for n in ("runtime", "engine")}}
+
+
+def test_every_runtime_says_its_version() -> None:
+    for name in registry.runtimes:
+        described = registry.runtimes.get(name)().describe()
+        assert described and all(version[0].isdigit() for version in described.values())
+
+
+def test_rows_of_other_versions_do_not_count_as_done(
+    photos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = RowStore(tmp_path / "rows.sqlite")
+    candidate = Candidate(CodecReference("numbering"), (1,), "mine")
+
+    def run(into: RowStore) -> None:
+        run_grid([candidate], photos[:1], [], into, repeats=1, pictures=0)
+
+    run(store)
+    (row,) = store
+    Numbering.calls.clear()
+    monkeypatch.setattr(Numbering, "environment", {"library": "libnumber 4, effort 2"})
+    with pytest.raises(UsageError) as refusal:
+        run(store)
+    words = str(refusal.value)
+    assert "'mine' made with library: libnumber 3, effort 2; here it is library: libn" in words
+    assert "\n" not in words and str(store.path) in words and "--out" in words
+    assert not Numbering.calls and list(store) == [row]
+    # Neither do rows of old, which say nothing of versions.
+    old = RowStore(tmp_path / "old.sqlite")
+    old.add(replace(row, environment={}))
+    with pytest.raises(UsageError, match="from before rows said which versions"):
+        run(old)
+    store.close()
+    old.close()
+    assert row.key != replace(row, environment={}).key
 
 
 # Grids
 
 
-def test_a_grid(tiny_codec: Codec, photos: list[Path], tmp_path: Path) -> None:
-    jpeg = registry.codecs.get("jpeg")()
-    candidates = [Candidate(jpeg, (20, 60), "jpeg"), Candidate(tiny_codec, (1, 5), "tiny/1 a")]
+def test_a_grid(
+    tiny: CodecReference, tiny_codec: Codec, photos: list[Path], tmp_path: Path
+) -> None:
+    jpeg = CodecReference("jpeg")
+    candidates = [Candidate(jpeg, (20, 60), "jpeg"), Candidate(tiny, (1, 5), "tiny/1 a")]
     store = RowStore(tmp_path / "rows.sqlite")
     calls: list[tuple[int, int, str]] = []
-    metrics, _ = load_metrics(["psnr"])
+    metrics = ["psnr"]
     run_grid(
         candidates,
         photos,
@@ -204,9 +344,10 @@ def test_a_grid(tiny_codec: Codec, photos: list[Path], tmp_path: Path) -> None:
         for quality in candidate.qualities
         for path in photos
     ]
-    assert [call[0] for call in calls] == list(range(13))
+    assert [call[0] for call in calls] == sorted(call[0] for call in calls)
+    assert {call[0] for call in calls} == set(range(13))
     assert {call[1] for call in calls} == {12}
-    assert calls[0][2] == "photo0.png · jpeg · 20"
+    assert [call[2] for call in calls[:2]] == ["photo0.png · jpeg", "photo0.png · jpeg · 20"]
     assert calls[-1][2] == "done"
 
     kept = tmp_path / "pictures" / "photo0"

@@ -19,26 +19,28 @@
     codec = "jpeg"
     same_size_as = "baseline"
 
-A variant may name another codec, a learned one also with passes, and its own ``quality``. Changes
-are counted from the first variant of the same codec at the same quality, never across codecs.
+    [[variant]]
+    name = "eight bits"
+    recipe = "int8"                                       # that ships, or a file beside the study
+
+A variant may name another codec, a learned one also with passes or a recipe, and its own
+``quality``; ``bench.making`` makes it. Changes are counted from the first variant of the same codec
+at the same quality, never across codecs.
 ``published`` holds figures printed elsewhere, to stand beside ours as shapes of change.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from slimcodec import library, registry
-from slimcodec.bench.measure import Candidate
-from slimcodec.bench.same_size import SameSize
+from slimcodec import catalogue, registry
 from slimcodec.errors import ConfigError, SlimcodecError
-from slimcodec.model_file import Model, save
 from slimcodec.settings import is_of, read_toml, refuse_unknown
 from slimcodec.showing import line
-from slimcodec.shrink import Context, Recipe
+from slimcodec.shrink import Recipe
 
 __all__ = ["Study", "Variant"]
 
@@ -48,7 +50,9 @@ _KEYS = {
     "name", "title", "codec", "quality", "metrics", "repeats", "columns", "notes", "variant",
     "published_source", "figure",
 }  # fmt: skip
-_VARIANT_KEYS = {"name", "codec", "quality", "runtime", "pass", "published", "same_size_as"}
+_VARIANT_KEYS = {
+    "name", "codec", "quality", "runtime", "pass", "recipe", "published", "same_size_as",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,12 @@ class Variant:
     def __repr__(self) -> str:
         passes = " → ".join(step.name for step in self.recipe.passes) or "no passes"
         return line(self, self.name, self.codec or "", passes)
+
+    @property
+    def file_name(self) -> str:
+        """Of its model file, without suffix."""
+        words = "".join(c if c.isalnum() else " " for c in self.name.lower()).split()
+        return "-".join(words)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -113,11 +123,17 @@ class Study:
         Raises:
             ConfigError: naming the file and the line or key.
         """
-        return cls.from_dict({"name": path.stem, **read_toml(path)}, str(path))
+        return cls.from_dict({"name": path.stem, **read_toml(path)}, str(path), path.parent)
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any], where: str) -> Study:
-        """From TOML's values; ``where`` names the source in errors."""
+    def from_dict(cls, values: Mapping[str, Any], where: str, folder: Path = Path()) -> Study:
+        """From TOML's values.
+
+        Args:
+            values: of the file.
+            where: names the source in errors.
+            folder: that recipes which are files are looked for in.
+        """
         refuse_unknown(values, _KEYS, where)
         if not isinstance(values.get("codec"), str):
             raise ConfigError(where, 'says no codec = "NAME"')
@@ -125,13 +141,16 @@ class Study:
         if not isinstance(tables, list) or not tables:
             raise ConfigError(where, "needs at least one [[variant]]")
         variants = tuple(
-            _variant(table, f"{where}, variant {n}") for n, table in enumerate(tables, 1)
+            _variant(table, f"{where}, variant {n}", folder) for n, table in enumerate(tables, 1)
         )
         names = [variant.name for variant in variants]
+        files = [variant.file_name for variant in variants if variant.recipe.passes]
         for number, variant in enumerate(variants, 1):
             place = f"{where}, variant {number}"
             if names.index(variant.name) != number - 1:
                 raise ConfigError(place, f"there is another variant named {variant.name!r}")
+            if files.count(variant.file_name) > 1:
+                raise ConfigError(place, f"two models would be called {variant.file_name}.slim")
             if variant.same_size_as is not None and variant.same_size_as not in names[: number - 1]:
                 raise ConfigError(
                     place, f"same_size_as = {variant.same_size_as!r} names no variant before it"
@@ -168,73 +187,12 @@ class Study:
             "figure": dict(self.figure),
         }
 
-    def candidates(
-        self,
-        models: Path,
-        runtime: str | None = None,
-        context: Context | None = None,
-    ) -> Sequence[Candidate]:
-        """Shrink every variant, save it as a model file, and open it.
 
-        A model file of an earlier run of the same variant is taken as it is.
-
-        Args:
-            models: folder for the model files; made when missing.
-            runtime: what executes those whose variant names no runtime; the default when not given.
-            context: photographs to calibrate on; progress is (done, total, variant).
-        """
-        context = context or Context()
-        bases = self._bases(context.photographs)
-        models.mkdir(parents=True, exist_ok=True)
-        made: dict[str, Candidate] = {}
-        for number, variant in enumerate(self.variants):
-            context.on_progress(number, len(self.variants), variant.name)
-            name = variant.codec or self.codec
-            base = ""
-            matched = made.get(variant.same_size_as or "")
-            if variant.recipe.passes:
-                base = bases[name].digest
-                path = models / f"{_file_name(variant.name)}.slim"
-                if not library.is_outcome(path, bases[name], variant.recipe):
-                    own = Context(context.photographs)
-                    save(library.shrink_model(bases[name], variant.recipe, own), path)
-                codec = library.load_codec(path, variant.runtime or runtime)
-            else:
-                codec = library.load_codec(name, variant.runtime or runtime)
-            if matched is not None:
-                codec = SameSize(codec, matched.codec)
-            made[variant.name] = Candidate(
-                codec,
-                variant.quality
-                or (matched.qualities if matched else self.quality)
-                or (codec.default_quality,),
-                variant.name,
-                library.runtime_of(name, variant.runtime or runtime),
-                variant.settings,
-                base,
-            )
-        context.on_progress(len(self.variants), len(self.variants), "ready")
-        return list(made.values())
-
-    def _bases(self, photographs: Path | None) -> dict[str, Model]:
-        """Every model that is to be shrunk, by name; each recipe is checked before the first."""
-        bases: dict[str, Model] = {}
-        for variant in self.variants:
-            if variant.recipe.passes:
-                name = variant.codec or self.codec
-                if name not in bases:
-                    bases[name] = library.load_model(name)
-                variant.recipe.check(registry.families.get(bases[name].family))
-                variant.recipe.check_photographs(photographs)
-        return bases
-
-
-def _variant(table: Any, place: str) -> Variant:
+def _variant(table: Any, place: str, folder: Path) -> Variant:
     if not isinstance(table, dict) or not isinstance(table.get("name"), str):
         raise ConfigError(place, 'says no name = "LABEL"')
     refuse_unknown(table, _VARIANT_KEYS, place)
-    passes = {"pass": table["pass"]} if "pass" in table else {}
-    recipe = Recipe.from_dict({"name": _file_name(table["name"]), **passes}, place)
+    recipe = _recipe(table, place, folder)
     codec = table.get("codec")
     if not isinstance(codec, str | None):
         raise ConfigError(place, f"codec must be a name or a path, got {codec!r}")
@@ -263,6 +221,23 @@ def _variant(table: Any, place: str) -> Variant:
     )
 
 
+def _recipe(table: Mapping[str, Any], place: str, folder: Path) -> Recipe:
+    """The one that is named, or the passes that are written out; without either, none."""
+    name = table.get("recipe")
+    if name is None:
+        passes = {"pass": table["pass"]} if "pass" in table else {}
+        return Recipe.from_dict(
+            {"name": Variant(table["name"], Recipe([])).file_name, **passes}, place
+        )
+    if not isinstance(name, str) or "pass" in table:
+        raise ConfigError(place, "recipe is a name or a path, in the place of [[variant.pass]]")
+    try:
+        found = catalogue.recipes.find(name)
+        return Recipe.read(found if found.is_absolute() else folder / found)
+    except SlimcodecError as error:
+        raise ConfigError(f"{place}, recipe", str(error)) from error
+
+
 def _qualities(values: Mapping[str, Any], where: str) -> tuple[float, ...]:
     """``quality = 3`` or ``quality = [1, 2, 3]``; empty where nothing is said."""
     quality = values.get("quality", [])
@@ -282,8 +257,3 @@ def _check_types(values: Mapping[str, Any], where: str) -> None:
         listed = values.get(key, [])
         if not isinstance(listed, list) or not all(isinstance(item, str) for item in listed):
             raise ConfigError(where, f"{key} must be a list of texts, got {listed!r}")
-
-
-def _file_name(label: str) -> str:
-    words = "".join(c if c.isalnum() else " " for c in label.lower()).split()
-    return "-".join(words)

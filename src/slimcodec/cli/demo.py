@@ -27,13 +27,14 @@ def demo(
     import shutil
 
     from slimcodec import library
-    from slimcodec.bench import Study
+    from slimcodec.cli.bench import show
     from slimcodec.cli.interrupting import kept_if_interrupted
     from slimcodec.cli.outputs import check_folder
-    from slimcodec.cli.study import run_study
+    from slimcodec.cli.study import shown
     from slimcodec.errors import UsageError
     from slimcodec.images import find_images
     from slimcodec.types import Progressive
+    from slimcodec.workflows.study import read_study
 
     here = Path(__file__).parent.parent / "demo"
     photos = find_images(here)
@@ -51,8 +52,8 @@ def demo(
                 print(line)
             if isinstance(codec, Progressive):
                 print(cut_short(codec, photos[0], out))
-        study = Study.read(here / "demo.toml")
-        run_study(study, here, out, pictures=len(photos), json=False)
+        results = shown(read_study(here / "demo.toml"), here, out, pictures=len(photos))
+    show(results, json=False)
 
 
 def there_and_back(codec: Codec, photo: Path, out: Path) -> str:

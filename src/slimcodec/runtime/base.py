@@ -95,8 +95,9 @@ class Runtime(Protocol):
             BundleError: when the runtime cannot run a graph, naming it and the operator.
         """
 
-    def describe(self) -> dict[str, Any]:
-        """Versions and settings that a measurement should record."""
+    def describe(self) -> dict[str, str]:
+        """Libraries to their versions: what decides bytes and pixels besides the model, so that a
+        measurement must record it. Threads are no part of it: they decide times alone."""
 
     def operators(self, source: Source, use: Callable[[Codec], object]) -> list[Operator]:
         """Every operator that ran while a codec was put to use, from the runtime's own profile."""

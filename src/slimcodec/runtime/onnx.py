@@ -70,8 +70,8 @@ class OnnxRuntime(BundleRuntime):
             return _Graph(self, bundle.folder / way.file, way, profiled)
         return self._kept(bundle, way)
 
-    def describe(self) -> dict[str, Any]:
-        return {"onnxruntime": self.library.__version__, "threads": self.threads}
+    def describe(self) -> dict[str, str]:
+        return {"onnxruntime": self.library.__version__}
 
     def _kept(self, bundle: Bundle, way: GraphFile) -> _Graph:
         """From what was made of the graph before; made now where that is not there or not whole."""

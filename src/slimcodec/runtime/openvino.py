@@ -76,8 +76,8 @@ class OpenVinoRuntime(BundleRuntime):
         compiled = kept_work("openvino", (*facts, *digests), compiled_in, compiled_in)
         return _Graph(compiled, len(way.outputs), self.library)
 
-    def describe(self) -> dict[str, Any]:
-        return {"openvino": self.library.__version__, "threads": self.threads}
+    def describe(self) -> dict[str, str]:
+        return {"openvino": self.library.__version__}
 
 
 def _imported() -> Any:

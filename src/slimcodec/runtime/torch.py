@@ -43,8 +43,8 @@ class TorchRuntime:
         graphs = on_arrays(_graphs(_model(source)))
         return {name: _told(name, graph) for name, graph in graphs.items()}
 
-    def describe(self) -> dict[str, Any]:
-        return {"torch": torch.__version__, "threads": torch.get_num_threads()}
+    def describe(self) -> dict[str, str]:
+        return {"torch": str(torch.__version__)}
 
     def operators(self, source: Source, use: Callable[[Codec], object]) -> list[Operator]:
         model = _model(source)

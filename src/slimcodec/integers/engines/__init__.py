@@ -52,6 +52,8 @@ class Engine(Protocol):
     """Something that multiplies."""
 
     name: str
+    version: str
+    """Of the library that does the work."""
 
     def product(self, weights: NDArray[np.int8]) -> Product:
         """Bytes [n, k] times these weights [k, c], ready to be called."""

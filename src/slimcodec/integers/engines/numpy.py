@@ -17,7 +17,7 @@ class NumpyEngine:
     """Float32 products. Inputs are cut into pieces whose sums stay below 2^24 whatever the bytes
     are; within one nothing rounds, in any order, and pieces are added as integers."""
 
-    name = "numpy"
+    name, version = "numpy", np.__version__
 
     def product(self, weights: NDArray[np.int8]) -> Product:
         pieces = [(piece, weights[piece].astype(np.float32)) for piece in _pieces(weights)]

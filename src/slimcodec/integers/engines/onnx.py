@@ -21,7 +21,7 @@ class OnnxEngine:
     """One session multiplies for all layers: weights come in as an input, which costs a tenth of a
     millisecond where they are largest, and a session of its own for each would cost one to make."""
 
-    name = "onnx"
+    name, version = "onnx", onnxruntime.__version__
 
     def __init__(self) -> None:
         options = onnxruntime.SessionOptions()

@@ -21,7 +21,7 @@ _LIFT = 128
 class TorchEngine:
     """``torch._int_mm`` knows signed bytes only, so inputs are moved down and the sums back up."""
 
-    name = "torch"
+    name, version = "torch", str(torch.__version__)
 
     def product(self, weights: NDArray[np.int8]) -> Product:
         own = torch.from_numpy(np.ascontiguousarray(weights))

@@ -1,0 +1,156 @@
+"""Codecs over a folder of images: measured, summed up, written down, and the page made."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from slimcodec import library, registry
+from slimcodec.atomic import write_atomically
+from slimcodec.bench import (
+    Candidate,
+    CodecReference,
+    Executor,
+    InProcess,
+    Row,
+    RowStore,
+    Summary,
+    load_metrics,
+    rows_to_tsv,
+    run_grid,
+    summarise,
+)
+from slimcodec.errors import MissingExtraError
+from slimcodec.images import find_images, skipped
+from slimcodec.report import build_report
+from slimcodec.showing import line
+
+__all__ = ["METRICS", "BenchResults", "measure_into", "run_bench"]
+
+METRICS = ("psnr", "ssim", "ms-ssim", "lpips", "delta-e")
+"""What is measured where nobody says what."""
+
+Progressed = Callable[[int, int, str], None]
+Noted = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class BenchResults:
+    """What came of a bench or a study.
+
+    Attributes:
+        folder: that holds it.
+        rows: every measurement.
+        summary: means over the images and BD-rates.
+        page: the report; None where Jinja2 is not installed.
+    """
+
+    folder: Path
+    rows: Sequence[Row]
+    summary: Summary
+    page: Path | None
+
+    def __repr__(self) -> str:
+        return line(self, str(self.folder), f"{len(self.rows)} rows")
+
+
+def run_bench(
+    codecs: Sequence[str | Path],
+    images: Path,
+    out: Path,
+    *,
+    qualities: Sequence[float] | None = None,
+    metrics: Sequence[str] = METRICS,
+    repeats: int = 1,
+    pictures: int = 3,
+    runtime: str | None = None,
+    executor: Executor | None = None,
+    on_progress: Progressed = lambda done, total, what: None,
+    on_note: Noted = lambda sentence: None,
+) -> BenchResults:
+    """Measure codecs on a folder of images, each under its own name.
+
+    Killed at any moment, the same call goes on where it was.
+
+    Args:
+        codecs: names, or paths of model files and bundles.
+        images: a folder, or one image.
+        out: folder for rows, pictures, tables and the page; made when missing.
+        qualities: for every codec; each one's own ladder when not given.
+        metrics: by registry name; one that cannot be had here is left out with a note.
+        repeats: timed runs of each encode and decode.
+        pictures: of so many first images, the decoded pictures are kept.
+        runtime: what executes learned codecs; a bundle's own, or the default, when not given.
+        executor: who measures; this process when not given.
+        on_progress: called with (done, total, what is worked on).
+        on_note: told what is left out, and why.
+
+    Raises:
+        UsageError: when a name or a quality is none, or ``out`` holds rows of the same names that
+            another model or other versions made.
+        ImageError: when there is no image.
+    """
+    find_images(images)
+    for name in metrics:
+        registry.metrics.target(name)
+    for codec in codecs:
+        for quality in qualities or ():
+            library.check_quality(codec, quality)
+    candidates = []
+    for codec in codecs:
+        own = library.load_codec(codec, runtime)
+        ladder = tuple(qualities or own.qualities)
+        candidates.append(Candidate(CodecReference(str(codec), runtime), ladder, own.name))
+    return measure_into(
+        out, candidates, images, metrics,
+        repeats=repeats, pictures=pictures, executor=executor, on_progress=on_progress,
+        on_note=on_note,
+    )  # fmt: skip
+
+
+def measure_into(
+    out: Path,
+    candidates: Sequence[Candidate],
+    images: Path,
+    metrics: Sequence[str],
+    *,
+    repeats: int,
+    pictures: int,
+    always: Collection[str] = (),
+    executor: Executor | None = None,
+    on_progress: Progressed = lambda done, total, what: None,
+    on_note: Noted = lambda sentence: None,
+) -> BenchResults:
+    """Measure, sum up, write everything: what a bench and a study have in common.
+
+    Args:
+        out, candidates, images, metrics, repeats, pictures, executor, on_progress, on_note: see
+            ``run_bench``.
+        always: names of images whose pictures are kept whatever ``pictures`` says.
+    """
+    found, passed_over = find_images(images), skipped(images)
+    loaded, absent = load_metrics(metrics)
+    for sentence in (*([passed_over] if passed_over else []), *absent):
+        on_note(sentence)
+    out.mkdir(parents=True, exist_ok=True)
+    store = RowStore(out / "rows.sqlite")
+    try:
+        run_grid(
+            candidates, found, [metric.name for metric in loaded], store,
+            repeats=repeats, pictures=pictures, always=always,
+            executor=executor or InProcess(), on_progress=on_progress,
+        )  # fmt: skip
+        rows = list(store)
+    finally:
+        store.close()
+    summary = summarise(rows)
+    rows_to_tsv(rows, out / "rows.tsv")
+    write_atomically(out / "summary.json", json.dumps(summary.to_dict(), indent=2).encode())
+    try:
+        page = build_report(out)
+    except MissingExtraError as error:
+        on_note(f"the page is not written: {error}")
+        page = None
+    return BenchResults(out, rows, summary, page)
