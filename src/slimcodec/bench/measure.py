@@ -8,8 +8,10 @@ that every encode and decode is timed, so that a bench costs what its rows tell 
 
 from __future__ import annotations
 
+import operator
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, TypeVar
 
@@ -20,6 +22,7 @@ from slimcodec.bench.jobs import Job, Measurement
 from slimcodec.bench.opening import Picture
 from slimcodec.bench.rows import Row
 from slimcodec.bench.same_size import SameSize
+from slimcodec.bench.surroundings import beside, watched
 from slimcodec.bench.timing import Timing, timed
 from slimcodec.errors import MissingExtraError, MissingWeightsError, SlimcodecError
 from slimcodec.machine import available_cores, cpu_flags, cpu_name
@@ -58,15 +61,20 @@ def measure(job: Job) -> Iterator[Measurement]:
     picture = opening.picture(job.image)
     _check_the_same(job, picture)
     metrics = [opening.metric(name) for name in job.metrics]
-    for quality, stream, encoding in _streams(codec, job, picture.pixels):
-        decoded, decoding = _decode(codec, stream, job.repeats)
+    streams = _streams(codec, job, picture.pixels)
+    for _ in job.candidate.qualities:
+        # What else had the cores is counted by ticks of 10 ms, so over as much as there is.
+        with watched() as around:
+            quality, stream, encoding = next(streams)
+            decoded, decoding = _decode(codec, stream, job.repeats)
         if decoded.shape != picture.pixels.shape:
             raise SlimcodecError(
                 f"{codec.name} decoded {job.image.name} to {decoded.shape}, "
                 f"not {picture.pixels.shape}"
             )
         compared = {each.name: float(each(picture.pixels, decoded)) for each in metrics}
-        row = _row(job, codec, picture, quality, len(stream), encoding, decoding, compared)
+        row = _row(job, codec, picture, quality, len(stream), encoding, decoding)
+        row = replace(row, metrics=compared, beside=_said([job.beside, beside(around.others)]))
         yield Measurement(row, decoded if job.keeps_pictures else None)
 
 
@@ -91,12 +99,12 @@ def _row(
     picture: Picture,
     quality: float,
     length: int,
-    encoding: Timing,
-    decoding: Timing,
-    metrics: Mapping[str, float],
+    encoding: _Coding,
+    decoding: _Coding,
 ) -> Row:
-    candidate = job.candidate
-    both = [a + b for a, b in zip(encoding.totals_ms, decoding.totals_ms, strict=True)]
+    """All but what the metrics and the surroundings say."""
+    candidate, encode, decode = job.candidate, encoding.timing, decoding.timing
+    both = [a + b for a, b in zip(encode.totals_ms, decode.totals_ms, strict=True)]
     return Row(
         codec=codec.name,
         variant=candidate.variant,
@@ -110,32 +118,66 @@ def _row(
         width=picture.pixels.shape[1],
         stream_bytes=length,
         model_bytes=codec.model_bytes,
-        encode_ms=encoding.median_ms,
-        decode_ms=decoding.median_ms,
+        encode_ms=encode.median_ms,
+        decode_ms=decode.median_ms,
         read_ms=picture.read_ms,
-        parts_ms=_both_ways(encoding.parts_ms, decoding.parts_ms),
-        steps_ms=_both_ways(encoding.steps_ms, decoding.steps_ms),
+        parts_ms=_both_ways(encode.parts_ms, decode.parts_ms),
+        steps_ms=_both_ways(encode.steps_ms, decode.steps_ms),
         spread=(max(both) - min(both)) / statistics.median(both) if job.repeats > 1 else None,
         repeats=job.repeats,
-        metrics=metrics,
+        metrics={},
         settings=candidate.settings,
         machine={**_machine(), "threads": job.threads or available_cores()},
         environment=job.environment,
-        beside=job.beside,
+        peak_mb=_together(max, encode.peak_mb, decode.peak_mb),
+        energy_j=_together(operator.add, encoding.energy_j, decoding.energy_j),
     )
 
 
-def _streams(codec: Codec, job: Job, image: Image) -> Iterator[tuple[float, bytes, Timing]]:
+def _together(
+    how: Callable[[float, float], float], a: float | None, b: float | None
+) -> float | None:
+    """Of two numbers; None where either is not known."""
+    return None if a is None or b is None else how(a, b)
+
+
+def _said(words: Sequence[str]) -> str:
+    return "; ".join(filter(None, words))
+
+
+@dataclass(frozen=True)
+class _Coding:
+    """One way of a codec, there or back.
+
+    Attributes:
+        timing: of its repeats.
+        energy_j: of each of them; None where the machine does not tell.
+    """
+
+    timing: Timing
+    energy_j: float | None
+
+
+def _timed(work: Callable[[Clock], T], repeats: int) -> tuple[T, _Coding]:
+    with watched() as watch:
+        result, timing = timed(work, repeats)
+    joules = watch.energy_j
+    return result, _Coding(timing, None if joules is None else joules / repeats)
+
+
+def _streams(codec: Codec, job: Job, image: Image) -> Iterator[tuple[float, bytes, _Coding]]:
     """Each quality with its stream and what encoding to it takes."""
     qualities, name = job.candidate.qualities, job.image.name
     if isinstance(codec, Progressive) and len(qualities) > 1:
         highest = max(qualities)
-        whole, timing = _encode(codec, highest, name, image, job.repeats)
+        whole, encoding = _encode(codec, highest, name, image, job.repeats)
         for quality in qualities:
             if quality == highest:
-                yield quality, whole, timing
+                yield quality, whole, encoding
             else:
-                yield quality, codec.cut(whole, quality), timing.up_to(int(quality))
+                early = encoding.timing.up_to(int(quality))
+                # Nobody knows which joules went into which step.
+                yield quality, codec.cut(whole, quality), _Coding(early, None)
     else:
         for quality in qualities:
             yield quality, *_encode(codec, quality, name, image, job.repeats)
@@ -143,7 +185,7 @@ def _streams(codec: Codec, job: Job, image: Image) -> Iterator[tuple[float, byte
 
 def _encode(
     codec: Codec, quality: float, name: str, image: Image, repeats: int
-) -> tuple[bytes, Timing]:
+) -> tuple[bytes, _Coding]:
     streams: set[bytes] = set()
     if isinstance(codec, SameSize):
         codec.quality_for(image, quality)  # the search is no part of what a peer takes
@@ -157,14 +199,14 @@ def _encode(
         streams.add(stream)
         return stream
 
-    stream, timing = timed(encode, repeats)
+    stream, encoding = _timed(encode, repeats)
     if len(streams) > 1:
         raise SlimcodecError(f"{codec.name} encoded {name} to other bytes the second time")
-    return stream, timing
+    return stream, encoding
 
 
-def _decode(codec: Codec, stream: bytes, repeats: int) -> tuple[Image, Timing]:
-    return timed(lambda clock: codec.decode(stream, clock=clock), repeats)
+def _decode(codec: Codec, stream: bytes, repeats: int) -> tuple[Image, _Coding]:
+    return _timed(lambda clock: codec.decode(stream, clock=clock), repeats)
 
 
 def _both_ways(encode: Mapping[str, T], decode: Mapping[str, T]) -> dict[str, T]:
