@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 from typing import Any
 
@@ -51,6 +52,19 @@ def test_exit_statuses() -> None:
     assert usage == {"UsageError", "UnknownNameError", "ConfigError"}
     assert {c.__name__ for c in ALL if c.exit_status == 130} == {"InterruptionError"}
     assert {c.exit_status for c in ALL} == {1, 2, 130}
+
+
+def test_errors_travel_between_processes() -> None:
+    made = [
+        UnknownNameError("codec", "jpgg", ["jpeg"]),
+        ConfigError("here", "is wrong"),
+        MissingExtraError("training", "train"),
+        UsageError("no"),
+    ]
+    for error in made:
+        error.add_note("where it was")
+        other = pickle.loads(pickle.dumps(error))
+        assert (type(other), str(other), vars(other)) == (type(error), str(error), vars(error))
 
 
 def test_unknown_names() -> None:

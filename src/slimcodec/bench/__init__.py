@@ -7,7 +7,7 @@ grid          jobs of what is missing; the one writer of rows and pictures
 study         a grid of recipes, as TOML
 """
 
-from slimcodec.bench.executors import Executor, InProcess
+from slimcodec.bench.executors import Executor, InProcess, Processes
 from slimcodec.bench.grid import picture_name, run_grid
 from slimcodec.bench.jobs import Candidate, CodecReference, Job, Measurement
 from slimcodec.bench.measure import load_metrics, measure
@@ -24,6 +24,7 @@ __all__ = [
     "Job",
     "Measurement",
     "Point",
+    "Processes",
     "Row",
     "RowStore",
     "SameSize",

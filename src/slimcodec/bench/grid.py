@@ -7,6 +7,7 @@ the only one to write what comes back: first the picture, where it is kept, then
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -61,8 +62,9 @@ def run_grid(
         grid = _Grid(known, images, store, pictures, always, on_progress)
         plain = Job(candidates[0], images[0], "", {}, tuple(metrics), repeats)
         plain = replace(plain, threads=executor.threads, beside=executor.beside)
-        for measurement in executor.run(grid.jobs(plain)):
-            grid.keep(measurement)
+        with closing(executor.run(grid.jobs(plain))) as measurements:
+            for measurement in measurements:
+                grid.keep(measurement)
         on_progress(grid.total, grid.total, "done")
     finally:
         opening.forget()

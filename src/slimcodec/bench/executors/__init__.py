@@ -7,13 +7,14 @@ cluster       a Ray cluster
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Protocol
 
 from slimcodec.bench.executors.in_process import InProcess
+from slimcodec.bench.executors.processes import Processes
 from slimcodec.bench.jobs import Job, Measurement
 
-__all__ = ["Executor", "InProcess"]
+__all__ = ["Executor", "InProcess", "Processes"]
 
 
 class Executor(Protocol):
@@ -27,7 +28,7 @@ class Executor(Protocol):
     def beside(self) -> str:
         """What runs beside each job, in words, for its rows; empty where nothing does."""
 
-    def run(self, jobs: Iterator[Job]) -> Iterator[Measurement]:
+    def run(self, jobs: Iterator[Job]) -> Generator[Measurement, None, None]:
         """Measure all of them.
 
         Args:

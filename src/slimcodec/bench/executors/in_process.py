@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 from slimcodec.bench.jobs import Job, Measurement
 from slimcodec.bench.measure import measure
@@ -17,6 +17,6 @@ class InProcess:
     threads: int | None = None
     beside = ""
 
-    def run(self, jobs: Iterator[Job]) -> Iterator[Measurement]:
+    def run(self, jobs: Iterator[Job]) -> Generator[Measurement, None, None]:
         for job in jobs:
             yield from measure(job)
