@@ -12,8 +12,10 @@ from slimcodec import library
 from slimcodec.bench import SameSize, Study, opening
 from slimcodec.bench.making import candidates_of
 from slimcodec.catalogue import studies
-from slimcodec.errors import ConfigError, UnknownNameError
+from slimcodec.errors import ConfigError, UnknownNameError, UsageError
+from slimcodec.images import write_image
 from slimcodec.model_file import freeze_network, save
+from slimcodec.shrink import Context
 
 STUDIES = [
     *studies.files().values(),
@@ -141,3 +143,101 @@ def test_table_1_holds_what_the_paper_printed(shared: Path) -> None:
             "ssim": float(ssim),
             "average_bytes": float(size),
         }
+
+
+# Which photographs a model was calibrated on
+
+
+def calibrated(codec: str) -> Study:
+    quantize = {"pass": "quantize", "weights": 8, "activations": 8}
+    variants = [pruned("pruned"), {"name": "int8", "pass": [quantize]}]
+    return Study.from_dict({"codec": codec, "variant": variants}, "here")
+
+
+def photographs(folder: Path, picture: Callable[..., Any], seed: int) -> Path:
+    folder.mkdir()
+    for number in range(2):
+        write_image(folder / f"{number}.png", picture(140, 160, seed=seed + number))
+    return folder
+
+
+def changes(models: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mtime_ns for path in models.iterdir()}
+
+
+def test_a_model_is_taken_again_where_the_same_made_it(
+    models: tuple[str, str], picture: Callable[..., Any], tmp_path: Path
+) -> None:
+    study, folder = calibrated(models[0]), tmp_path / "models"
+    first = photographs(tmp_path / "first", picture, 0)
+    candidates_of(study, folder, context=Context(first))
+    before = changes(folder)
+    assert sorted(before) == ["int8.json", "int8.slim", "pruned.json", "pruned.slim"]
+    # The same photographs in another place are the same.
+    moved = first.rename(tmp_path / "moved")
+    candidates_of(study, folder, context=Context(moved))
+    assert changes(folder) == before
+    # A kill between the model and what is said of it, or another model in its place.
+    (folder / "int8.json").unlink()
+    (folder / "pruned.slim").write_bytes(Path(models[1]).read_bytes())
+    whole = (folder / "int8.slim").read_bytes()
+    candidates_of(study, folder, context=Context(moved))
+    assert (folder / "int8.slim").read_bytes() == whole
+    assert library.load_model(folder / "pruned.slim").history
+    assert all(changes(folder)[name] > before[name] for name in before)
+
+
+def test_other_photographs_are_another_study(
+    models: tuple[str, str], picture: Callable[..., Any], tmp_path: Path
+) -> None:
+    study, folder = calibrated(models[0]), tmp_path / "models"
+    candidates_of(study, folder, context=Context(photographs(tmp_path / "a", picture, 0)))
+    before = changes(folder)
+    other = Context(photographs(tmp_path / "b", picture, 10))
+    with pytest.raises(UsageError, match=r"int8.slim was made with other photographs than .*/b;"):
+        candidates_of(study, folder, context=other)
+    assert changes(folder) == before
+    # Where nothing is measured on them, they do not matter.
+    plain = Study.from_dict({"codec": models[0], "variant": [pruned("pruned")]}, "here")
+    candidates_of(plain, folder, context=other)
+    assert changes(folder) == before
+
+
+# Recipes by name
+
+
+def test_a_variant_may_name_a_recipe(models: tuple[str, str], tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text('[[pass]]\npass = "prune"\ngenerator = 0.25\n')
+    (tmp_path / "study.toml").write_text(
+        f'codec = "{models[0]}"\n'
+        '[[variant]]\nname = "built in"\nrecipe = "prune-generator"\n'
+        '[[variant]]\nname = "my own"\nrecipe = "mine.toml"\n'
+    )
+    study = Study.read(tmp_path / "study.toml")
+    assert [variant.settings for variant in study.variants] == [
+        {"generator": 0.3}, {"generator": 0.25},
+    ]  # fmt: skip
+    made = candidates_of(study, tmp_path / "models")
+    names = [library.load_model(candidate.codec.name).name for candidate in made]
+    assert names == ["tiny+generator-30", "tiny+mine"]
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"recipe": "int9"}, "here, variant 1, recipe: unknown recipe 'int9'; did you mean int8"),
+        ({"recipe": "absent.toml"}, "here, variant 1, recipe: .*absent.toml"),
+        ({"recipe": 8}, "recipe is a name or a path"),
+        ({"recipe": "int8", "pass": []}, "in the place of"),
+        ({"recipe": "int8", "codec": "jpeg"}, "jpeg has no model that passes could shrink"),
+    ],
+)
+def test_recipes_that_make_no_sense(more: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        Study.from_dict({"codec": "hific-s", "variant": [{"name": "x", **more}]}, "here")
+
+
+def test_two_models_of_one_file_name() -> None:
+    values = {"codec": "hific-s", "variant": [pruned("30 %"), pruned("30%")]}
+    with pytest.raises(ConfigError, match=r"two models would be called 30\.slim"):
+        Study.from_dict(values, "here")

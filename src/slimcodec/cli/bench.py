@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from slimcodec.cli.options import Images, Json, Out, RuntimeName, parse_qualities
+from slimcodec.cli.options import (
+    Images,
+    Json,
+    Out,
+    RayAddress,
+    RuntimeName,
+    Workers,
+    executor_of,
+    parse_qualities,
+)
 
 if TYPE_CHECKING:
     from slimcodec.workflows.bench import BenchResults
@@ -33,6 +42,8 @@ def bench(
         int, typer.Option(min=0, help="Keep the decoded pictures of so many first images.")
     ] = 3,
     runtime: RuntimeName = None,
+    workers: Workers = None,
+    ray: RayAddress = None,
     json: Json = False,
 ) -> None:
     """Measure codecs on a folder of images: real bytes, metrics, time per part.
@@ -50,12 +61,14 @@ def bench(
 
     find_images(images)
     check_results(out, BENCH)
+    executor = executor_of(workers, ray)
     kept = f"what was measured is kept in {out}; the same command goes on"
     with kept_if_interrupted(kept), progress_bar("measuring") as progress:
         results = run_bench(
             codecs, images, out,
             qualities=parse_qualities(quality), metrics=metrics.split(","), repeats=repeats,
-            pictures=pictures, runtime=runtime, on_progress=progress, on_note=note,
+            pictures=pictures, runtime=runtime, executor=executor, on_progress=progress,
+            on_note=note,
         )  # fmt: skip
     show(results, json)
 

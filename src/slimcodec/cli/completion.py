@@ -238,7 +238,7 @@ _NAMES: dict[str, Callable[[], list[str]]] = {
     "path": _readable,
     "recipe": _recipes,
     "runtime": _runtimes,
-    "study": _studies,
+    "studies": _studies,
     "teacher": _models,
 }
 """Of parameters of whatever verb, by their names: what they take besides files."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 if TYPE_CHECKING:
+    from slimcodec.bench import Executor
     from slimcodec.types import Region
 
 __all__ = [
@@ -22,10 +23,13 @@ __all__ = [
     "MemoryLimit",
     "Out",
     "Quiet",
+    "RayAddress",
     "Recursive",
     "RuntimeName",
     "SkipExisting",
+    "Workers",
     "colour_of",
+    "executor_of",
     "naming",
     "parse_numbers",
     "parse_qualities",
@@ -47,6 +51,24 @@ MemoryLimit = Annotated[
         metavar="SIZE",
         help="The most memory of this process, such as 1GB: large pictures are coded in smaller "
         "windows. What the machine can spare when not given.",
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        min=1,
+        metavar="N",
+        help="Measure in so many processes that share the cores; times are of fewer cores each.",
+    ),
+]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--ray",
+        metavar="ADDRESS",
+        help="Measure on a Ray cluster, such as 10.0.0.1:6379, or auto for this machine's; images "
+        "and models lie where its nodes see them.",
     ),
 ]
 Quiet = Annotated[
@@ -160,6 +182,25 @@ def parse_qualities(text: str | None) -> tuple[float, ...] | None:
         UsageError: naming the piece that is not a number.
     """
     return None if text is None else parse_numbers(text, "--quality", float)
+
+
+def executor_of(workers: int | None, ray: str | None) -> Executor:
+    """Who measures: this process where neither is given.
+
+    Raises:
+        UsageError: when both are.
+        MissingExtraError: when Ray is wanted and not installed.
+    """
+    from slimcodec.bench import InProcess, Processes
+    from slimcodec.errors import UsageError
+
+    if workers is not None and ray is not None:
+        raise UsageError("--workers is for this machine, --ray for a cluster; give one of them")
+    if ray is not None:
+        from slimcodec.bench.executors.cluster import Cluster
+
+        return Cluster(ray)
+    return InProcess() if workers is None else Processes(workers)
 
 
 def colour_of(text: str | None) -> tuple[int, int, int]:

@@ -7,10 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from slimcodec.cli.options import Calibration, Images, Json, Out, RuntimeName
+from slimcodec.cli.options import (
+    Calibration,
+    Images,
+    Json,
+    Out,
+    RayAddress,
+    RuntimeName,
+    Workers,
+    executor_of,
+)
 
 if TYPE_CHECKING:
-    from slimcodec.bench import Study
+    from slimcodec.bench import Executor, Study
     from slimcodec.workflows.bench import BenchResults
 
 
@@ -40,6 +49,8 @@ def study(
     ] = 3,
     calibration: Calibration = None,
     runtime: RuntimeName = None,
+    workers: Workers = None,
+    ray: RayAddress = None,
     json: Json = False,
 ) -> None:
     """Shrink codecs in every way a study lists, and measure each on the same images.
@@ -61,9 +72,10 @@ def study(
     folders = folders_of(parsed, out)
     for folder in folders:
         check_results(folder, STUDY)
+    executor = executor_of(workers, ray)
     with kept_if_interrupted(f"what is done is kept in {out}; the same command goes on"):
         results = [
-            shown(each, images, folder, pictures, runtime, calibration)
+            shown(each, images, folder, pictures, runtime, calibration, executor)
             for each, folder in zip(parsed, folders, strict=True)
         ]
     if json and len(results) > 1:
@@ -80,6 +92,7 @@ def shown(
     pictures: int,
     runtime: str | None = None,
     calibration: Path | None = None,
+    executor: Executor | None = None,
 ) -> BenchResults:
     """Run a study, and say on the terminal how far it is."""
     from slimcodec.cli.console import note, progress_bar
@@ -88,6 +101,6 @@ def shown(
     with progress_bar(study.name) as progress:
         return run_study(
             study, images, out,
-            pictures=pictures, runtime=runtime, calibration=calibration, on_progress=progress,
-            on_note=note,
+            pictures=pictures, runtime=runtime, calibration=calibration, executor=executor,
+            on_progress=progress, on_note=note,
         )  # fmt: skip
