@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import numpy as np
 import pytest
 
 from slimcodec.bench.timing import PartClock, Timing, timed
@@ -52,6 +53,29 @@ def test_repeats_give_totals_and_medians_per_part(ticks: list[float]) -> None:
     assert timing.parts_ms == pytest.approx({"encoder": 3})
     assert timing.steps_ms == {}
     assert timing.up_to(1) == timing  # nothing here belongs to a later step
+
+
+def test_the_spread_is_from_end_to_end_and_none_of_one() -> None:
+    assert Timing([10, 30, 20], [{}] * 3).spread == pytest.approx(1)
+    assert Timing([10], [{}]).spread is None
+
+
+def test_warming_up_is_not_timed(ticks: list[float]) -> None:
+    spent = iter([5, 1, 2])
+
+    def work(clock: Clock) -> None:
+        ticks[0] += next(spent)
+
+    assert timed(work, 2, warm_ups=1)[1].totals_ms == pytest.approx([1000, 2000])
+
+
+def test_memory_is_that_of_the_largest_repeat() -> None:
+    sizes = iter([1, 48_000_000, 1])
+    small = timed(lambda clock: np.ones(1, np.uint8), 1)[1].peak_mb
+    large = timed(lambda clock: np.ones(next(sizes), np.uint8), 3)[1].peak_mb
+    if small is None or large is None:
+        pytest.skip("this system does not count anew")
+    assert large > small + 40
 
 
 @pytest.fixture

@@ -1,8 +1,12 @@
 """Time per part, and per step of a codec that works in steps.
 
-A ``PartClock`` charges wall-clock time to named parts; a measurement runs once to warm up and then
-reports medians over repeats, part by part, with the spread of the whole, because a shared machine's
-mean is mostly its neighbours.
+A ``PartClock`` charges wall-clock time to named parts; a measurement may run untimed first, to warm
+up, and then reports medians over repeats, part by part, with the spread of the whole, because a
+shared machine's mean is mostly its neighbours.
+
+The spread is from the smallest to the largest: repeats are three or five, of which quartiles are
+made up, and what a reader wants to know is whether any of them was another one. Where there are
+dozens (``alternating``) it is quartiles, because one of dozens always is.
 """
 
 from __future__ import annotations
@@ -11,10 +15,11 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from slimcodec.types import Clock
+from slimcodec.bench.surroundings import watched
+from slimcodec.types import Clock, no_clock
 
 __all__ = ["PartClock", "Timing", "timed"]
 
@@ -52,15 +57,25 @@ class Timing:
     Attributes:
         totals_ms: of each repeat, in its order.
         spent: of each repeat, what its clock was charged.
+        peak_mb: largest resident memory of this process during all of them, in 10^6 bytes, with
+            whatever else it holds; None where the system does not tell.
     """
 
     totals_ms: Sequence[float]
     spent: Sequence[Mapping[str, Mapping[int, float]]]
+    peak_mb: float | None = None
 
     @property
     def median_ms(self) -> float:
         """Of the whole."""
         return statistics.median(self.totals_ms)
+
+    @property
+    def spread(self) -> float | None:
+        """(Largest - smallest) / median of the whole; None of one repeat, which has none."""
+        if len(self.totals_ms) < 2:
+            return None
+        return (max(self.totals_ms) - min(self.totals_ms)) / self.median_ms
 
     @property
     def parts_ms(self) -> dict[str, float]:
@@ -89,7 +104,7 @@ class Timing:
         """What it would have been had the work ended after that step.
 
         Each repeat loses the time it charged to later steps, and a part that only they needed is
-        gone; what was charged to no step, or to no part, stays.
+        gone; what was charged to no step, or to no part, stays, and so does the memory.
         """
         kept = []
         for once in self.spent:
@@ -100,19 +115,28 @@ class Timing:
             kept.append({part: steps for part, steps in early.items() if steps})
         later = [_sum(whole) - _sum(part) for whole, part in zip(self.spent, kept, strict=True)]
         totals = [total - ms for total, ms in zip(self.totals_ms, later, strict=True)]
-        return Timing(totals, kept)
+        return replace(self, totals_ms=totals, spent=kept)
 
 
-def timed(work: Callable[[Clock], T], repeats: int) -> tuple[T, Timing]:
-    """Run ``repeats`` times; the last result, and what each run took."""
+def timed(work: Callable[[Clock], T], repeats: int, *, warm_ups: int = 0) -> tuple[T, Timing]:
+    """Run ``repeats`` times; the last result, and what each run took.
+
+    Args:
+        work: what to time; it charges the clock it is given.
+        repeats: timed runs, one or more.
+        warm_ups: untimed runs before them, in which caches fill and memory comes.
+    """
+    for _ in range(warm_ups):
+        work(no_clock)
     totals, spent = [], []
-    for _ in range(repeats):
-        clock = PartClock()
-        started = time.perf_counter()
-        result = work(clock)
-        totals.append(1e3 * (time.perf_counter() - started))
-        spent.append(clock.spent)
-    return result, Timing(totals, spent)
+    with watched() as watch:
+        for _ in range(repeats):
+            clock = PartClock()
+            started = time.perf_counter()
+            result = work(clock)
+            totals.append(1e3 * (time.perf_counter() - started))
+            spent.append(clock.spent)
+    return result, Timing(totals, spent, watch.peak_mb)
 
 
 def _sum(spent: Mapping[str, Mapping[int, float]]) -> float:
