@@ -51,7 +51,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"runtime", "library", "bench"},
     "report": BOTTOM | {"bench", "explore", "metrics"},
     "workflows": BOTTOM
-    | {"images", "codecs", "quantization", "training", "model_file", "library", "report"},
+    | {"images", "codecs", "quantization", "training", "model_file", "library", "report"}
+    | {"bench"},
     "models": set(),
     "catalogue": {"errors"},
     "recipes": set(),
