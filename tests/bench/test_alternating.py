@@ -61,14 +61,17 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
 
 
 def test_there_and_back() -> None:
-    assert order_of(3) == [0, 1, 2, 2, 1, 0]
+    assert order_of(3, 0) == [0, 1, 2, 2, 1, 0]
+    assert order_of(3, 1) == [1, 2, 0, 0, 2, 1]
+    assert order_of(2, 1) == [1, 0, 0, 1]
+    assert order_of(2, 2) == order_of(2, 0)
 
 
 def test_works_take_turns_and_the_first_is_its_own_rival(machine: Machine) -> None:
     works = [machine.work("a", 100), machine.work("b", 60)]
     outcome = compare(works, Limits(rounds=2), control=machine.work("c", 100))
     warming = [*"aabbcc"]
-    assert machine.done[1:] == [*warming, *"abccba", *"abccba"]
+    assert machine.done[1:] == [*warming, *"abccba", *"bcaacb"]
     assert (outcome.rounds, outcome.ended) == (2, "rounds")
     assert outcome.control.name == "c"
     outcome = compare(works, Limits(rounds=1))

@@ -1,7 +1,8 @@
-"""Pieces of work timed in turn: A B C, C B A, again and again, so that the machine cancels.
+"""Pieces of work timed in turn: A B C, C B A, then B C A, A C B, so that the machine cancels.
 
 Whatever a machine does slowly (gets warm, is shared, is throttled) falls on all works alike, and
-what it does suddenly falls on one round of many; ``ratios`` says how. Rounds go on until every
+what it does suddenly falls on one round of many; ``ratios`` says how. Each round begins with the
+next work, so that none is always the one behind a pause, or behind itself. Rounds go on until every
 ratio is known well enough, or the time is up. That looks at the interval's width and never at the
 ratio, so it does not go on until somebody has won; but it stops where an interval happens to be
 narrow, and of 95 % intervals 90 % hold the true ratio then (simulated, with drift and neighbours).
@@ -212,7 +213,7 @@ def compare(
         if rounds and began + longest > limits.seconds:
             ended = "seconds"
             break
-        rounds.append(_round(everyone, runs, parts))
+        rounds.append(_round(everyone, runs, len(rounds), parts))
         longest = max(longest, time.perf_counter() - started - began)
         if all(is_narrow(ratio, limits.precision) for ratio in _wall_ratios(rounds)):
             ended = "narrow"
@@ -220,9 +221,15 @@ def compare(
     return _outcome([work.name for work in everyone], rounds, ended)
 
 
-def order_of(count: int) -> list[int]:
-    """The order of so many works in a round: there, and back."""
-    return [*range(count), *reversed(range(count))]
+def order_of(count: int, number: int) -> list[int]:
+    """The order of so many works in a round: there, and back.
+
+    Args:
+        count: of works.
+        number: of the round, from 0 on.
+    """
+    there = [(place + number) % count for place in range(count)]
+    return [*there, *reversed(there)]
 
 
 def _runs_of(work: Work) -> int:
@@ -234,10 +241,10 @@ def _runs_of(work: Work) -> int:
     return min(_MOST_RUNS, math.ceil(_TURN_MS / took_ms)) if took_ms > 0 else _MOST_RUNS
 
 
-def _round(works: Sequence[Work], runs: Sequence[int], parts: bool) -> Round:
+def _round(works: Sequence[Work], runs: Sequence[int], number: int, parts: bool) -> Round:
     turns: list[list[Turn]] = [[] for _ in works]
     with watched() as watch:
-        for place in order_of(len(works)):
+        for place in order_of(len(works), number):
             turns[place].append(_turn(works[place], runs[place], parts))
     return Round([(there, back) for there, back in turns], watch.others)
 

@@ -106,10 +106,10 @@ def _table(title: str, times: CodecTimes, outcome: Alternation, encodes: bool) -
     fields: list[Field[Competitor]] = [
         text_field("Codec", lambda one: one.name),
         number_field("Quality", lambda one: f"{qualities.get(one.name, qualities[first]):g}"),
-        number_field("Time (ms)", lambda one: number(one.wall_ms, 1)),
+        number_field("Time (ms)", lambda one: _ms(one.wall_ms)),
         number_field("Quartiles (ms)", lambda one: _between(one.quartiles_ms)),
         number_field("Times the first", lambda one: _ratio(one.wall_ratio)),
-        number_field("Processor (ms)", lambda one: number(one.cpu_ms, 1)),
+        number_field("Processor (ms)", lambda one: _ms(one.cpu_ms)),
         number_field("Processor, times the first", lambda one: _ratio(one.cpu_ratio)),
         number_field("Memory (MB)", lambda one: number(peaks.get(one.name))),
         number_field("Energy (J)", lambda one: number(one.energy_j, 2)),
@@ -121,12 +121,11 @@ def _table(title: str, times: CodecTimes, outcome: Alternation, encodes: bool) -
 
 def _parts_table(title: str, outcome: Alternation) -> Table:
     from slimcodec.report.columns import Field, fill, number_field, text_field
-    from slimcodec.report.text import number
 
     parts = list(dict.fromkeys(part for one in outcome.competitors for part in one.parts_ms))
 
     def of(part: str) -> Field[Competitor]:
-        return number_field(part, lambda one: number(one.parts_ms.get(part), 1))
+        return number_field(part, lambda one: _ms(one.parts_ms.get(part)))
 
     name: Field[Competitor] = text_field("Codec", lambda one: one.name)
     return fill(title, [name, *map(of, parts)], outcome.competitors)
@@ -139,7 +138,14 @@ def _ratio(ratio: Interval) -> str:
 
 
 def _between(ends: tuple[float, float]) -> str:
-    return f"{ends[0]:,.1f} to {ends[1]:,.1f}"
+    return f"{_ms(ends[0])} to {_ms(ends[1])}"
+
+
+def _ms(value: float | None) -> str:
+    """With as many digits as mean something."""
+    from slimcodec.report.text import number
+
+    return number(value, 3 if value is not None and value < 10 else 1)
 
 
 def _quiet_line(way: str, outcome: Alternation, cores: int) -> str:
