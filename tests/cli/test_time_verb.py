@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from slimcodec.bench import alternating
 from slimcodec.bench.alternating import Alternation, Competitor
+from slimcodec.bench.surroundings import Counter
 from slimcodec.cli.time import _quiet_line
 from slimcodec.images import write_image
 from slimcodec.metrics import Interval
@@ -45,9 +48,9 @@ def test_a_table_each_way_and_a_line_on_the_machine(ask: Callable[..., Any]) -> 
     cells = [row.split("\t") for row in (jpeg, webp, control)]
     assert [row[0] for row in cells] == ["jpeg", "webp", "jpeg, again"]
     assert [row[1] for row in cells] == ["50", "80", "50"]
-    assert cells[0][4] == "1.000"
+    assert cells[0][4] == "1"
     assert [row[7] for row in cells] == ["123", "123", "–"]
-    assert [row[9] for row in cells] == ["", *["too few rounds to tell; allow 6 or more"] * 2]
+    assert [row[-1] for row in cells] == ["", *["too few rounds to tell; allow 6 or more"] * 2]
     last = found.out.splitlines()[-2:]
     assert [line.split(": ")[0] for line in last] == ["encode", "decode"]
     assert all("1 round, then no more were asked for; " in line for line in last)
@@ -112,3 +115,16 @@ def test_the_machine_in_words(others: float | None, quiet: int, counted: int, sa
     line = _quiet_line("encode", outcome, 4)
     assert line.startswith("encode: 20 rounds, then the time was up; ")
     assert line.endswith(said)
+
+
+def test_energy_has_a_column_where_it_is_known(
+    ask: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "Energy" not in ask("jpeg").out
+    spent = itertools.count(step=5_000_000)
+    monkeypatch.setattr(
+        alternating, "energy_counters", lambda: {"package-0": Counter(next(spent), 10**12)}
+    )
+    monkeypatch.setattr(alternating, "_TURN_MS", 1e-9)
+    heading, jpeg, *_ = ask("jpeg").out.splitlines()[1:]
+    assert dict(zip(heading.split("\t"), jpeg.split("\t"), strict=True))["Energy (J)"] == "5.00"

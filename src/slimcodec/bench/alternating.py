@@ -90,8 +90,8 @@ class Turn:
 
     Attributes:
         wall_ms: the median of its runs.
-        cpu_ms: processor time of all threads, the mean of its runs.
-        parts_ms: means per part of what the clock was charged; empty where none was given.
+        cpu_ms: processor time of all threads, the mean of its runs: that clock may be a coarse one.
+        parts_ms: medians per part of what clocks were charged; empty where none were given.
         energy_j: joules of the processors' packages; None where the machine does not tell.
     """
 
@@ -250,20 +250,20 @@ def _round(works: Sequence[Work], runs: Sequence[int], number: int, parts: bool)
 
 
 def _turn(work: Work, runs: int, parts: bool) -> Turn:
-    clock = PartClock() if parts else None
-    walls = []
+    walls, spent = [], []
     energy, processor = energy_counters(), time.process_time()
     for _ in range(runs):
+        clock = PartClock()
         started = time.perf_counter()
-        work.run(clock or no_clock)
+        work.run(clock if parts else no_clock)
         walls.append(1e3 * (time.perf_counter() - started))
+        spent.append(clock.ms)
     cpu_ms = 1e3 * (time.process_time() - processor) / runs
     joules = energy_j(energy, energy_counters())
-    spent = clock.ms if clock else {}
     return Turn(
         statistics.median(walls),
         cpu_ms,
-        {part: ms / runs for part, ms in spent.items()},
+        {part: statistics.median(once.get(part, 0.0) for once in spent) for part in spent[0]},
         None if joules is None else joules / runs,
     )
 

@@ -103,19 +103,26 @@ def _table(title: str, times: CodecTimes, outcome: Alternation, encodes: bool) -
 
     peaks = {c.name: c.encode_peak_mb if encodes else c.decode_peak_mb for c in times.codecs}
     qualities = {c.name: c.quality for c in times.codecs}
+    first = outcome.competitors[0]
     fields: list[Field[Competitor]] = [
         text_field("Codec", lambda one: one.name),
-        number_field("Quality", lambda one: f"{qualities.get(one.name, qualities[first]):g}"),
+        number_field(
+            "Quality", lambda one: f"{qualities.get(one.name, times.codecs[0].quality):g}"
+        ),
         number_field("Time (ms)", lambda one: _ms(one.wall_ms)),
         number_field("Quartiles (ms)", lambda one: _between(one.quartiles_ms)),
-        number_field("Times the first", lambda one: _ratio(one.wall_ratio)),
+        number_field(
+            "Times the first", lambda one: "1" if one is first else _ratio(one.wall_ratio)
+        ),
         number_field("Processor (ms)", lambda one: _ms(one.cpu_ms)),
-        number_field("Processor, times the first", lambda one: _ratio(one.cpu_ratio)),
+        number_field(
+            "Processor, times the first", lambda one: "1" if one is first else _ratio(one.cpu_ratio)
+        ),
         number_field("Memory (MB)", lambda one: number(peaks.get(one.name))),
-        number_field("Energy (J)", lambda one: number(one.energy_j, 2)),
-        text_field("Verdict", lambda one: one.verdict),
     ]
-    first = times.codecs[0].name
+    if first.energy_j is not None:
+        fields.append(number_field("Energy (J)", lambda one: number(one.energy_j, 2)))
+    fields.append(text_field("Verdict", lambda one: one.verdict))
     return fill(title, fields, [*outcome.competitors, outcome.control])
 
 
