@@ -47,6 +47,10 @@ __all__ = ["Alternation", "Competitor", "Limits", "Round", "Turn", "Work", "comp
 _TURN_MS = 50.0
 _MOST_RUNS = 1000
 """In a turn; work of less than 50 µs is no codec's."""
+_SHORTEST_MS = 1e-6
+"""A clock of the system's may stand still during very little work, and zero has no ratio."""
+_LOOKS, _LOOKS_MS = 5, 500.0
+"""How often a work is looked at before it takes turns, unless that takes longer."""
 
 
 class Work(NamedTuple):
@@ -233,12 +237,21 @@ def order_of(count: int, number: int) -> list[int]:
 
 
 def _runs_of(work: Work) -> int:
-    """How many of a work make a turn; runs it twice, the first time to warm up."""
+    """How many of a work make a turn, by the fastest of some runs behind one to warm up.
+
+    Two works of one length must get the same number, whatever else the machine does just then: the
+    first runs of a turn find the caches full of somebody else's, and count for more among few.
+    """
     work.run(no_clock)
-    started = time.perf_counter()
-    work.run(no_clock)
-    took_ms = 1e3 * (time.perf_counter() - started)
-    return min(_MOST_RUNS, math.ceil(_TURN_MS / took_ms)) if took_ms > 0 else _MOST_RUNS
+    fastest, looked_ms, looks = math.inf, 0.0, 0
+    while looked_ms < _TURN_MS or (looks < _LOOKS and looked_ms < _LOOKS_MS):
+        started = time.perf_counter()
+        work.run(no_clock)
+        took_ms = 1e3 * (time.perf_counter() - started)
+        fastest, looked_ms, looks = min(fastest, took_ms), looked_ms + took_ms, looks + 1
+        if looks == _MOST_RUNS:
+            break
+    return math.ceil(_TURN_MS / max(fastest, _TURN_MS / _MOST_RUNS))
 
 
 def _round(works: Sequence[Work], runs: Sequence[int], number: int, parts: bool) -> Round:
@@ -278,7 +291,8 @@ def _counted(rounds: Sequence[Round]) -> Sequence[Round]:
 
 
 def _times(rounds: Sequence[Round], place: int, clock: Callable[[Turn], float]) -> Times:
-    return np.array([[clock(turn) for turn in one.turns[place]] for one in rounds])
+    times: Times = np.array([[clock(turn) for turn in one.turns[place]] for one in rounds])
+    return times.clip(min=_SHORTEST_MS)
 
 
 def _wall(turn: Turn) -> float:
@@ -286,8 +300,7 @@ def _wall(turn: Turn) -> float:
 
 
 def _cpu(turn: Turn) -> float:
-    # A clock of the system's may stand still during very little work.
-    return max(turn.cpu_ms, 1e-6)
+    return turn.cpu_ms
 
 
 def _wall_ratios(rounds: Sequence[Round]) -> list[Interval]:
