@@ -61,24 +61,45 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
 
 
 def test_there_and_back() -> None:
-    assert order_of(3) == [0, 1, 2, 2, 1, 0]
+    assert order_of(3, 0) == [0, 1, 2, 2, 1, 0]
+    assert order_of(3, 1) == [1, 2, 0, 0, 2, 1]
+    assert order_of(2, 1) == [1, 0, 0, 1]
+    assert order_of(2, 2) == order_of(2, 0)
 
 
 def test_works_take_turns_and_the_first_is_its_own_rival(machine: Machine) -> None:
     works = [machine.work("a", 100), machine.work("b", 60)]
     outcome = compare(works, Limits(rounds=2), control=machine.work("c", 100))
-    warming = [*"aabbcc"]
-    assert machine.done[1:] == [*warming, *"abccba", *"abccba"]
+    warming = [*"aaaaaabbbbbbcccccc"]
+    assert machine.done[1:] == [*warming, *"abccba", *"bcaacb"]
     assert (outcome.rounds, outcome.ended) == (2, "rounds")
     assert outcome.control.name == "c"
     outcome = compare(works, Limits(rounds=1))
-    assert machine.done[-12:] == [*"aabbaa", *"abaaba"]
+    assert machine.done[-6:] == [*"abaaba"]
     assert outcome.control.name == "a, again"
 
 
 def test_short_work_runs_until_it_fills_a_turn(machine: Machine) -> None:
     compare([machine.work("a", 20), machine.work("b", 500)], Limits(rounds=1))
     assert machine.done[-14:] == [*"aaa", *"b", *"aaaaaa", *"b", *"aaa"]
+
+
+def test_a_neighbour_at_the_beginning_makes_no_shorter_turns(machine: Machine) -> None:
+    """Of two works of one length, one was looked at while the machine was busy."""
+    slow = iter([1, 5])  # warming up, then the first that is looked at
+
+    def run(clock: Clock) -> None:
+        machine.done.append("a")
+        machine.now += 0.015 * next(slow, 1)
+
+    compare([Work("a", run), machine.work("b", 15)], Limits(rounds=1))
+    assert machine.done[-24:] == [*"aaaabbbbaaaaaaaabbbbaaaa"]
+
+
+def test_work_of_no_length_ends(machine: Machine) -> None:
+    compare([machine.work("a", 0.0)], Limits(rounds=1))
+    # The first and itself again: warming up, looks, and two turns.
+    assert len(machine.done) == 1 + 2 * (1 + 1000 + 2 * 1000)
 
 
 def test_times_of_two_clocks_and_of_parts(machine: Machine) -> None:
@@ -140,7 +161,7 @@ def test_progress_is_told_before_every_round(machine: Machine) -> None:
         Limits(rounds=2),
         on_progress=lambda seconds, rounds: told.append((round(seconds, 3), rounds)),
     )
-    assert told == [(0.4, 0), (0.8, 1)]
+    assert told == [(1.2, 0), (1.6, 1)]
 
 
 @pytest.mark.parametrize(

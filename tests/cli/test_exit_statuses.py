@@ -54,6 +54,7 @@ def unreadable(place: Path) -> dict[str, list[tuple[object, ...]]]:
         ],
         "export": [(slim, "-o", place / "o"), (text, "-o", place / "o")],
         "bench": [(slim, *images, *out), (text, *images, *out), ("jpeg", "--images", none, *out)],
+        "time": [(slim, *images), (text, *images), ("jpeg", "--images", none)],
         "study": [(toml, *images, *out), (place / "study.toml", "--images", none, *out)],
         "report": [(none,), (place / "photos",), (text,)],
         "train": [

@@ -19,7 +19,7 @@ from slimcodec.images import read_image
 from slimcodec.model_file import Model, save
 
 MINE = b"mine, and no result of anything"
-WRITES_NOTHING = {"inspect", "list", "doctor"}
+WRITES_NOTHING = {"inspect", "list", "doctor", "time"}
 ITS_OWN_PAGE = {"report"}
 """It writes a page again that lies in a folder of rows."""
 

@@ -37,6 +37,7 @@ def words_of(folder: Path) -> list[list[str]]:
         ["import", "toderici", photo, photo, photo, "-o", f"{out}-import.slim"],
         ["import", "hific", photo, "-o", f"{out}-import.slim"],
         ["bench", "jpeg", "--images", photo, "--out", f"{out}-bench", *fast],
+        ["time", "jpeg", model, "--images", photo, "--rounds", "1"],
         ["report", f"{out}-bench"],
         ["study", at["study.toml"], "--images", photo, "--out", f"{out}-study"],
         ["sensitivity", model, "--calibration", photos, "-o", f"{out}-sensitivity"],

@@ -1,7 +1,8 @@
-"""Pieces of work timed in turn: A B C, C B A, again and again, so that the machine cancels.
+"""Pieces of work timed in turn: A B C, C B A, then B C A, A C B, so that the machine cancels.
 
 Whatever a machine does slowly (gets warm, is shared, is throttled) falls on all works alike, and
-what it does suddenly falls on one round of many; ``ratios`` says how. Rounds go on until every
+what it does suddenly falls on one round of many; ``ratios`` says how. Each round begins with the
+next work, so that none is always the one behind a pause, or behind itself. Rounds go on until every
 ratio is known well enough, or the time is up. That looks at the interval's width and never at the
 ratio, so it does not go on until somebody has won; but it stops where an interval happens to be
 narrow, and of 95 % intervals 90 % hold the true ratio then (simulated, with drift and neighbours).
@@ -46,6 +47,10 @@ __all__ = ["Alternation", "Competitor", "Limits", "Round", "Turn", "Work", "comp
 _TURN_MS = 50.0
 _MOST_RUNS = 1000
 """In a turn; work of less than 50 µs is no codec's."""
+_SHORTEST_MS = 1e-6
+"""A clock of the system's may stand still during very little work, and zero has no ratio."""
+_LOOKS, _LOOKS_MS = 5, 500.0
+"""How often a work is looked at before it takes turns, unless that takes longer."""
 
 
 class Work(NamedTuple):
@@ -89,8 +94,8 @@ class Turn:
 
     Attributes:
         wall_ms: the median of its runs.
-        cpu_ms: processor time of all threads, the mean of its runs.
-        parts_ms: means per part of what the clock was charged; empty where none was given.
+        cpu_ms: processor time of all threads, the mean of its runs: that clock may be a coarse one.
+        parts_ms: medians per part of what clocks were charged; empty where none were given.
         energy_j: joules of the processors' packages; None where the machine does not tell.
     """
 
@@ -212,7 +217,7 @@ def compare(
         if rounds and began + longest > limits.seconds:
             ended = "seconds"
             break
-        rounds.append(_round(everyone, runs, parts))
+        rounds.append(_round(everyone, runs, len(rounds), parts))
         longest = max(longest, time.perf_counter() - started - began)
         if all(is_narrow(ratio, limits.precision) for ratio in _wall_ratios(rounds)):
             ended = "narrow"
@@ -220,43 +225,58 @@ def compare(
     return _outcome([work.name for work in everyone], rounds, ended)
 
 
-def order_of(count: int) -> list[int]:
-    """The order of so many works in a round: there, and back."""
-    return [*range(count), *reversed(range(count))]
+def order_of(count: int, number: int) -> list[int]:
+    """The order of so many works in a round: there, and back.
+
+    Args:
+        count: of works.
+        number: of the round, from 0 on.
+    """
+    there = [(place + number) % count for place in range(count)]
+    return [*there, *reversed(there)]
 
 
 def _runs_of(work: Work) -> int:
-    """How many of a work make a turn; runs it twice, the first time to warm up."""
+    """How many of a work make a turn, by the fastest of some runs behind one to warm up.
+
+    Two works of one length must get the same number, whatever else the machine does just then: the
+    first runs of a turn find the caches full of somebody else's, and count for more among few.
+    """
     work.run(no_clock)
-    started = time.perf_counter()
-    work.run(no_clock)
-    took_ms = 1e3 * (time.perf_counter() - started)
-    return min(_MOST_RUNS, math.ceil(_TURN_MS / took_ms)) if took_ms > 0 else _MOST_RUNS
+    fastest, looked_ms, looks = math.inf, 0.0, 0
+    while looked_ms < _TURN_MS or (looks < _LOOKS and looked_ms < _LOOKS_MS):
+        started = time.perf_counter()
+        work.run(no_clock)
+        took_ms = 1e3 * (time.perf_counter() - started)
+        fastest, looked_ms, looks = min(fastest, took_ms), looked_ms + took_ms, looks + 1
+        if looks == _MOST_RUNS:
+            break
+    return math.ceil(_TURN_MS / max(fastest, _TURN_MS / _MOST_RUNS))
 
 
-def _round(works: Sequence[Work], runs: Sequence[int], parts: bool) -> Round:
+def _round(works: Sequence[Work], runs: Sequence[int], number: int, parts: bool) -> Round:
     turns: list[list[Turn]] = [[] for _ in works]
     with watched() as watch:
-        for place in order_of(len(works)):
+        for place in order_of(len(works), number):
             turns[place].append(_turn(works[place], runs[place], parts))
     return Round([(there, back) for there, back in turns], watch.others)
 
 
 def _turn(work: Work, runs: int, parts: bool) -> Turn:
-    clock = PartClock() if parts else None
-    walls = []
+    walls, spent = [], []
     energy, processor = energy_counters(), time.process_time()
     for _ in range(runs):
+        clock = PartClock()
         started = time.perf_counter()
-        work.run(clock or no_clock)
+        work.run(clock if parts else no_clock)
         walls.append(1e3 * (time.perf_counter() - started))
+        spent.append(clock.ms)
     cpu_ms = 1e3 * (time.process_time() - processor) / runs
     joules = energy_j(energy, energy_counters())
-    spent = clock.ms if clock else {}
     return Turn(
         statistics.median(walls),
         cpu_ms,
-        {part: ms / runs for part, ms in spent.items()},
+        {part: statistics.median(once.get(part, 0.0) for once in spent) for part in spent[0]},
         None if joules is None else joules / runs,
     )
 
@@ -271,7 +291,8 @@ def _counted(rounds: Sequence[Round]) -> Sequence[Round]:
 
 
 def _times(rounds: Sequence[Round], place: int, clock: Callable[[Turn], float]) -> Times:
-    return np.array([[clock(turn) for turn in one.turns[place]] for one in rounds])
+    times: Times = np.array([[clock(turn) for turn in one.turns[place]] for one in rounds])
+    return times.clip(min=_SHORTEST_MS)
 
 
 def _wall(turn: Turn) -> float:
@@ -279,8 +300,7 @@ def _wall(turn: Turn) -> float:
 
 
 def _cpu(turn: Turn) -> float:
-    # A clock of the system's may stand still during very little work.
-    return max(turn.cpu_ms, 1e-6)
+    return turn.cpu_ms
 
 
 def _wall_ratios(rounds: Sequence[Round]) -> list[Interval]:

@@ -28,6 +28,7 @@ VERBS = {
     "search": "Which widths, blocks and bits, under a budget.",
     "export": "A model to a bundle for one runtime.",
     "bench": "Measure codecs on a folder of images.",
+    "time": "Which codec is faster, in turn, with an interval.",
     "study": "Measure codecs shrunk in many ways.",
     "report": "Write the HTML page again from its rows.",
     "train": "Photographs to a model file.",
