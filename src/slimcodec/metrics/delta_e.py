@@ -67,6 +67,7 @@ class DeltaE:
     label = "ΔE"
     unit = ""
     better: Literal["higher", "lower"] = "lower"
+    in_db = False
 
     def __call__(self, original: Image, decoded: Image) -> float:
         """Mean CIEDE2000 of two ``uint8 [h, w, 3]`` sRGB images.

@@ -95,6 +95,7 @@ class Lpips:
     label = "LPIPS"
     unit = ""
     better: Literal["higher", "lower"] = "lower"
+    in_db = False
 
     def __init__(self, weights: Path | None = None) -> None:
         try:

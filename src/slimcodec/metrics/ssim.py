@@ -84,6 +84,7 @@ class Ssim:
     label = "SSIM"
     unit = ""
     better: Literal["higher", "lower"] = "higher"
+    in_db = True
 
     def __call__(self, original: Image, decoded: Image) -> float:
         """SSIM of two ``uint8 [h, w, 3]`` images, in [-1, 1].
@@ -103,6 +104,7 @@ class MsSsim:
     label = "MS-SSIM"
     unit = ""
     better: Literal["higher", "lower"] = "higher"
+    in_db = True
 
     def __call__(self, original: Image, decoded: Image) -> float:
         """MS-SSIM of two ``uint8 [h, w, 3]`` images, in [0, 1].
