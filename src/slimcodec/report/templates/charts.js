@@ -1,24 +1,23 @@
-// The charts are whole without this: points carry their words as titles.
-(() => {
-  for (const figure of document.querySelectorAll("[data-charts]")) {
-    const items = [...figure.querySelectorAll(".legend [data-curve]")];
-    let held = null;
-    const show = (number) => {
-      for (const curve of figure.querySelectorAll(".curve, .legend [data-curve]")) {
-        curve.classList.toggle("dim", number !== null && curve.dataset.curve !== number);
-      }
-    };
-    for (const item of items) {
-      const number = item.dataset.curve;
-      item.addEventListener("pointerenter", () => show(number));
-      item.addEventListener("pointerleave", () => show(held));
-      item.firstElementChild.addEventListener("click", () => {
-        held = held === number ? null : number;
-        for (const each of items) {
-          each.firstElementChild.setAttribute("aria-pressed", each.dataset.curve === held);
-        }
-        show(held);
-      });
+// Entries of a legend hide and show their curve in every chart beside it, and point it out.
+for (const figure of document.querySelectorAll("[data-charts]")) {
+  const entries = [...figure.querySelectorAll(".legend [data-curve]")];
+  const curves = [...figure.querySelectorAll(".curve[data-curve]")];
+  const pointOut = (number) => {
+    for (const each of [...curves, ...entries]) {
+      each.classList.toggle("dim", number !== null && each.dataset.curve !== number);
     }
+  };
+  for (const entry of entries) {
+    const button = entry.querySelector("button");
+    entry.addEventListener("pointerenter", () => pointOut(entry.dataset.curve));
+    entry.addEventListener("pointerleave", () => pointOut(null));
+    button.addEventListener("click", () => {
+      const isShown = button.getAttribute("aria-pressed") !== "true";
+      button.setAttribute("aria-pressed", isShown);
+      for (const curve of curves) {
+        if (curve.dataset.curve === entry.dataset.curve) curve.classList.toggle("off", !isShown);
+      }
+      figure.querySelectorAll("[data-roving]").forEach(keepStop);
+    });
   }
-})();
+}
