@@ -4,10 +4,11 @@ One file a metric. Each metric is a small class with the shape of `Metric`: a ca
 images to one float, plus the words that tables and plots need (label, unit, direction). The bench
 takes them from the registry by name and knows none of them.
 
-Five metrics, because no single one can be trusted alone: PSNR counts squared errors, SSIM and
-MS-SSIM compare local structure, LPIPS asks a trained network, and delta E sees what the others are
-nearly blind to: a shift of tone. `bits_per_pixel` is the other axis of every plot, and `bd_rate`
-says in one percentage how far apart two curves lie.
+Six metrics, because no single one can be trusted alone: PSNR counts squared errors, SSIM and
+MS-SSIM compare local structure, SSIMULACRA 2 looks for the artefacts that people mind, LPIPS asks a
+trained network, and delta E sees what the others are nearly blind to: a shift of tone.
+`bits_per_pixel` is the other axis of every plot, and `bd_rate` says in one percentage how far apart
+two curves lie.
 
 Importing this package imports numpy and nothing heavier; LPIPS brings torch in when constructed.
 """
@@ -23,6 +24,7 @@ from slimcodec.metrics.psnr import Psnr
 from slimcodec.metrics.quality import curve_quality, curve_unit, curve_value
 from slimcodec.metrics.rate import bits_per_pixel, bytes_at
 from slimcodec.metrics.ssim import MsSsim, Ssim, to_db
+from slimcodec.metrics.ssimulacra2 import Ssimulacra2
 
 __all__ = [
     "Curve",
@@ -33,6 +35,7 @@ __all__ = [
     "MsSsim",
     "Psnr",
     "Ssim",
+    "Ssimulacra2",
     "bd_rate",
     "bd_rate_interval",
     "bits_per_pixel",
