@@ -61,7 +61,7 @@ _CONES = np.array(
 )
 _DARK = 0.0037930732552754493
 
-# One line for each scale: mean and 4-norm, of structure, ringing and blurring each.
+# One line for each scale: means of the three maps, then their 4-norms.
 # fmt: off
 _WEIGHTS = np.array([
     # X
@@ -120,7 +120,7 @@ def _score(error: float) -> float:
     bent = error * (
         2.326765642916932 + error * (-0.020884521182843837 + error * 6.248496625763138e-5)
     )
-    return float(100 - 10 * max(bent, 0.0) ** 0.6276336467831387
+    return float(100 - 10 * max(bent, 0.0) ** 0.6276336467831387)
 
 
 def _light(image: Image) -> Plane:
