@@ -133,6 +133,7 @@ metrics = Registry(
         "psnr": "slimcodec.metrics.psnr:Psnr",
         "ssim": "slimcodec.metrics.ssim:Ssim",
         "ms-ssim": "slimcodec.metrics.ssim:MsSsim",
+        "ssimulacra2": "slimcodec.metrics.ssimulacra2:Ssimulacra2",
         "lpips": "slimcodec.metrics.lpips:Lpips",
         "delta-e": "slimcodec.metrics.delta_e:DeltaE",
     },

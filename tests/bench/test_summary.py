@@ -130,3 +130,12 @@ def test_rates_of_several_images_have_intervals(make_row: MakeRow) -> None:
     assert rate == summarise(rows).bd_rates["half"]["psnr"]
     few = summarise([row for row in rows if row.image_digest in "012"])
     assert few.bd_rates["half"]["psnr"].low is None
+
+
+def test_a_metric_that_is_not_installed_here_has_no_rate(make_row: MakeRow) -> None:
+    """Nobody knows in which direction it is better; the others are computed as ever."""
+    rows = [
+        replace(row, metrics={**row.metrics, "their-own": row.metrics["psnr"]})
+        for row in curve(make_row, "jpeg", 1) + curve(make_row, "half", 0.5)
+    ]
+    assert set(summarise(rows).bd_rates["half"]) == {"psnr", "ms-ssim", "lpips"}

@@ -1,23 +1,19 @@
 """Aggregates: always computed from rows, never stored beside them.
 
-A point is the mean over images at one quality of one variant. A curve's BD-rate is computed from
-those points; MS-SSIM enters it in dB, metrics where less is better enter negated. Its interval is
-over the choice of images.
+A point is the mean over images at one quality of one variant. What is said of whole curves is in
+`slimcodec.bench.bd_rates` and `slimcodec.bench.break_even`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from statistics import fmean
 from typing import Any
 
-import numpy as np
-
-from slimcodec import registry
+from slimcodec.bench.bd_rates import bd_rates
 from slimcodec.bench.rows import Row
-from slimcodec.errors import UsageError
-from slimcodec.metrics import Interval, bd_rate, bd_rate_interval, to_db
+from slimcodec.metrics import Interval
 from slimcodec.showing import html_table, line
 
 __all__ = ["Point", "Summary", "summarise"]
@@ -107,7 +103,7 @@ def summarise(rows: Sequence[Row], reference: str | None = None) -> Summary:
         reference = "jpeg" if "jpeg" in variants else (variants[0] if variants else "")
     own = {variant: [row for row in rows if row.variant == variant] for variant in variants}
     rates = {
-        variant: _bd_rates(own.get(reference, []), own[variant])
+        variant: bd_rates(own.get(reference, []), own[variant])
         for variant in variants
         if variant != reference
     }
@@ -146,71 +142,3 @@ def _mean_steps(group: Sequence[Row]) -> dict[str, list[float]]:
         if len(steps) == len(group) and len(set(map(len, steps))) == 1:
             means[name] = [fmean(each) for each in zip(*steps, strict=True)]
     return means
-
-
-def _bd_rates(reference: Sequence[Row], variant: Sequence[Row]) -> dict[str, Interval]:
-    """Of every metric that all rows of both have."""
-    rates: dict[str, Interval] = {}
-    curves = _by_quality(reference), _by_quality(variant)
-    if min(map(len, curves)) < 4:
-        return rates
-    for name in reference[0].metrics:
-        if not all(name in row.metrics for row in (*reference, *variant)):
-            continue
-        quality = _quality(name)
-        try:
-            first, second = (_mean_curve(curve, name, quality) for curve in curves)
-            value = bd_rate(first, second)
-        except UsageError:  # no overlap: there is no such number
-            continue
-        common = _on_all(*curves)
-        ours, theirs = (_image_curves(curve, common, name) for curve in curves)
-        rates[name] = bd_rate_interval(ours, theirs, quality, value)
-    return rates
-
-
-def _by_quality(rows: Sequence[Row]) -> dict[float, dict[str, Row]]:
-    """Quality to the rows of its images, by the images' digests."""
-    found: dict[float, dict[str, Row]] = {}
-    for row in rows:
-        found.setdefault(row.quality, {})[row.image_digest + row.image] = row
-    return found
-
-
-def _on_all(*curves: Mapping[float, Mapping[str, Row]]) -> list[str]:
-    """Images that every curve has at all of its qualities."""
-    first, *others = [rows for curve in curves for rows in curve.values()]
-    return [image for image in first if all(image in rows for rows in others)]
-
-
-def _image_curves(
-    curve: Mapping[float, Mapping[str, Row]], images: Sequence[str], metric: str
-) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """``[images, points, 2]``: bits per pixel and the metric."""
-    return np.array(
-        [
-            [(rows[image].bpp, rows[image].metrics[metric]) for rows in curve.values()]
-            for image in images
-        ]
-    )
-
-
-def _mean_curve(
-    curve: Mapping[float, Mapping[str, Row]], metric: str, quality: Callable[[float], float]
-) -> list[tuple[float, float]]:
-    return [
-        (
-            fmean(row.bpp for row in rows.values()),
-            quality(fmean(row.metrics[metric] for row in rows.values())),
-        )
-        for rows in curve.values()
-    ]
-
-
-def _quality(metric: str) -> Callable[[float], float]:
-    """What of a metric's mean enters a BD-rate."""
-    if metric in ("ssim", "ms-ssim"):
-        return to_db
-    if registry.metrics.get(metric).better == "lower":
-        return lambda value: -value
-    return lambda value: value

@@ -24,7 +24,7 @@ from slimcodec import library, registry
 from slimcodec.bench.timing import timed
 from slimcodec.errors import MissingExtraError, UsageError
 from slimcodec.images import read_image
-from slimcodec.metrics import Metric, MsSsim, Psnr, bd_rate, to_db
+from slimcodec.metrics import Metric, MsSsim, Psnr, bd_rate, curve_quality
 from slimcodec.model_file import Model, save
 from slimcodec.runtime.bundled import BundleRuntime
 from slimcodec.types import Codec, Image, Progressive
@@ -257,8 +257,7 @@ def _bd_rate(
     reference: Sequence[Mapping[str, float]], candidate: Sequence[Mapping[str, float]], name: str
 ) -> float | None:
     def curve(points: Sequence[Mapping[str, float]]) -> list[tuple[float, float]]:
-        in_db = name == "ms-ssim"
-        return [(p["bpp"], to_db(p[name]) if in_db else p[name]) for p in points]
+        return [(p["bpp"], float(curve_quality(name, p[name]))) for p in points]
 
     try:
         return bd_rate(curve(reference), curve(candidate))

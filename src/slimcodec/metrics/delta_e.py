@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 
 from slimcodec.errors import UsageError
 from slimcodec.metrics.pair import check_pair
+from slimcodec.metrics.srgb import LINEAR_LIGHT
 from slimcodec.types import Image
 
 __all__ = ["DeltaE", "delta_e_2000", "srgb_to_lab"]
@@ -51,15 +52,6 @@ _LINEAR_BELOW = (6 / 29) ** 3
 _PIXELS_AT_ONCE = 8192  # some thirty intermediate arrays of this length still fit a core's cache
 
 
-def _linear_light() -> NDArray[np.float64]:
-    """Light for each of the 256 sample values, 0 to 1."""
-    encoded = np.arange(256) / 255
-    return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
-
-
-_LINEAR_LIGHT = _linear_light()
-
-
 class DeltaE:
     """Mean CIEDE2000 over all pixels; 0 for equal images."""
 
@@ -67,6 +59,7 @@ class DeltaE:
     label = "ΔE"
     unit = ""
     better: Literal["higher", "lower"] = "lower"
+    in_db = False
 
     def __call__(self, original: Image, decoded: Image) -> float:
         """Mean CIEDE2000 of two ``uint8 [h, w, 3]`` sRGB images.
@@ -100,7 +93,7 @@ def srgb_to_lab(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
             f"pixels must be uint8 [..., 3], got {pixels.dtype} {list(pixels.shape)}; "
             "convert to 8-bit RGB"
         )
-    ratio = _LINEAR_LIGHT[pixels] @ _RGB_TO_XYZ_OVER_WHITE.T
+    ratio = LINEAR_LIGHT[pixels] @ _RGB_TO_XYZ_OVER_WHITE.T
     straight = ratio * (29 / 6) ** 2 / 3 + 4 / 29
     bent = np.where(ratio > _LINEAR_BELOW, np.cbrt(ratio), straight)
     x, y, z = bent[..., 0], bent[..., 1], bent[..., 2]

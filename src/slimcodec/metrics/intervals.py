@@ -1,15 +1,29 @@
-"""How far a BD-rate would be another one on other images: intervals by resampling the images.
+"""How far a BD-rate would be another one on other images: intervals by leaving images out.
 
-A mean over twenty-four pictures is a mean over *these*. The pictures are drawn again from
-themselves, as many as there are, with replacement, the same for both codecs, and the BD-rate of
-what was drawn is computed; where 95 % of such draws lie is the interval (Efron, "Bootstrap
-methods: another look at the jackknife", 1979).
+A mean over twenty-four pictures is a mean over *these*. Each picture is left out once, of both
+codecs, and the BD-rate of the others is computed: the jackknife (Tukey, "Bias and confidence in
+not-quite large samples", 1958). With r_i = ln(1 + BD-rate / 100) without picture i, of n,
+
+    variance = (n - 1) / n * sum_i (r_i - mean of r)^2        ends: r -+ t * sqrt(variance)
+
+where t is Student's for n - 1 degrees of freedom. Logarithms, because a rate is a ratio: half the
+bytes and twice the bytes are as far from none.
+
+The bootstrap, which one would reach for first, says too little of few pictures. In splits of Kodak
+into two halves (`benchmarks/interval_coverage.py`: six codecs, five metrics), intervals of 95 %
+from twelve pictures held the other twelve's value this often, on average and in the worst case:
+percentiles of draws 78 and 70 %, basic 76 and 67, BCa 77 and 65, percentiles widened by
+sqrt(n / (n - 1)) 79 and 70, percentiles at a level corrected for n (Hesterberg 2015) 83 and 72;
+this one 85 and 79. An interval that is right about a whole population would hold 83 to 88 %, for
+the other half is only a sample as well. It takes n BD-rates instead of hundreds, and no dice.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,22 +34,22 @@ from slimcodec.metrics.bd_rate import bd_rate
 __all__ = ["Interval", "bd_rate_interval"]
 
 FEWEST_IMAGES = 4
-"""With fewer there are too few different draws for an interval to mean anything."""
+"""With fewer, Student's t is so large that the ends say nothing."""
 
-_DRAWS = 400
 _LEVEL = 0.95
 
-Curves = NDArray[np.float64]
+Array = NDArray[np.float64]
+Curves = Array
 """``[images, points, 2]``: bits per pixel and a metric's value, of one codec."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure, and the ends between which it lies for 95 % of draws of the images.
+    """A figure, and the ends between which it lies for 95 % of choices of the images.
 
     Attributes:
         value: of all images.
-        low, high: the ends; None where there are too few images to draw from.
+        low, high: the ends; None where there are too few images to tell.
     """
 
     value: float
@@ -44,44 +58,55 @@ class Interval:
 
 
 def bd_rate_interval(
-    reference: Curves,
-    candidate: Curves,
-    quality: Callable[[float], float],
-    value: float,
-    *,
-    draws: int = _DRAWS,
-    seed: int = 0,
+    reference: Curves, candidate: Curves, quality: Callable[[Array], Array], value: float
 ) -> Interval:
     """The interval of a BD-rate over the choice of images.
 
     Args:
         reference: curves of the codec compared with.
         candidate: of the codec in question, on the same images in the same order.
-        quality: what of a mean of the metric enters a BD-rate: dB, or the sign turned.
-        value: the BD-rate on all images.
-        draws: how often the images are drawn again.
-        seed: of the draws, so that a page made again is the same.
+        quality: what of means of the metric enters a BD-rate (`slimcodec.metrics.curve_quality`).
+        value: the BD-rate on all images, in percent.
+
+    Returns:
+        No ends for fewer than four images, or where the curves meet no more without one of them.
     """
     images = len(reference)
     if images < FEWEST_IMAGES:
         return Interval(value)
-    found = []
-    generator = np.random.default_rng(seed)
-    for _ in range(draws):
-        drawn = generator.integers(images, size=images)
-        try:
-            found.append(
-                bd_rate(
-                    _mean_curve(reference[drawn], quality), _mean_curve(candidate[drawn], quality)
-                )
-            )
-        except UsageError:  # a draw in which the two share no range
-            continue
-    if len(found) < draws / 2:
+    try:
+        without = np.array([_log_rate(reference, candidate, quality, n) for n in range(images)])
+    except UsageError:
         return Interval(value)
-    low, high = np.quantile(found, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
-    return Interval(value, float(low), float(high))
+    error = math.sqrt((images - 1) * float(without.var()))
+    reach = _students_t(images - 1) * error
+    middle = math.log1p(value / 100)
+    low, high = (100 * math.expm1(end) for end in (middle - reach, middle + reach))
+    return Interval(value, low, high)
 
 
-def _mean_curve(curves: Curves, quality: Callable[[float], float]) -> list[tuple[float, float]]:
-    return [(float(bpp), quality(float(value))) for bpp, value in curves.mean(axis=0)]
+def _log_rate(
+    reference: Curves, candidate: Curves, quality: Callable[[Array], Array], left_out: int
+) -> float:
+    first, second = (
+        _mean_curve(np.delete(curves, left_out, axis=0), quality)
+        for curves in (reference, candidate)
+    )
+    return math.log1p(bd_rate(first, second) / 100)
+
+
+def _mean_curve(curves: Curves, quality: Callable[[Array], Array]) -> list[tuple[float, float]]:
+    bpp, means = curves.mean(axis=0).T
+    return list(zip(bpp.tolist(), quality(means).tolist(), strict=True))
+
+
+def _students_t(freedom: int) -> float:
+    """Quantile that 95 % of Student's distribution lie within, to 1 % from three degrees on.
+
+    By the normal quantile and powers of 1 / freedom (Abramowitz and Stegun, 26.7.5).
+    """
+    z = NormalDist().inv_cdf((1 + _LEVEL) / 2)
+    first = (z**3 + z) / 4
+    second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
+    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
+    return z + first / freedom + second / freedom**2 + third / freedom**3

@@ -10,7 +10,7 @@ judgements, averaged over positions, and added up:
 
 It tells a plausible texture from a smeared one, which PSNR and SSIM cannot; it is the figure by
 which a generative codec must be judged. It is blind in its own ways (the first convolution has a
-stride of four; small shifts of tone hardly register), so it is one column among five.
+stride of four; small shifts of tone hardly register), so it is one column among six.
 
 **Weights** are 10 MB and are not shipped. They are looked for in the file that the environment
 variable ``SLIMCODEC_LPIPS_WEIGHTS`` names, else in ``slimcodec/lpips_alex.safetensors`` under
@@ -95,6 +95,7 @@ class Lpips:
     label = "LPIPS"
     unit = ""
     better: Literal["higher", "lower"] = "lower"
+    in_db = False
 
     def __init__(self, weights: Path | None = None) -> None:
         try:

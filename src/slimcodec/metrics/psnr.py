@@ -31,6 +31,7 @@ class Psnr:
     label = "PSNR"
     unit = "dB"
     better: Literal["higher", "lower"] = "higher"
+    in_db = False
 
     def __call__(self, original: Image, decoded: Image) -> float:
         """PSNR in dB of two ``uint8 [h, w, 3]`` images; ``inf`` when they are equal.

@@ -29,37 +29,28 @@ filters before it decimates.)
 - An axis shorter than 11 gets the longest odd window that fits, down to one tap (an average over
   nothing: no variance, and ``cs`` is 1). So any image from 1 x 1 up has a figure, but figures of
   images under 161 pixels should only be compared with images of the same size.
-
-**Speed.** A sliding window is a multiplication by a banded matrix. Cut into blocks of a few dozen
-outputs, the band is small and dense, and BLAS does the work, several times faster than eleven
-shifted additions per axis. That leaves time for double precision (squares minus squared means
-cancel badly in single precision on bright flat areas), and the strips of rows stay in cache
-whatever the image's size.
 """
 
 from __future__ import annotations
 
 import math
 from functools import cache
-from typing import Literal, TypeAlias
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from slimcodec.errors import UsageError
 from slimcodec.metrics.pair import check_pair
+from slimcodec.metrics.sliding import Plane, Window, slid, strips
 from slimcodec.types import Image
 
 __all__ = ["MsSsim", "Ssim", "to_db"]
-
-_Plane: TypeAlias = NDArray[np.float64]
 
 _TAPS = 11
 _SIGMA = 1.5
 _C1 = (0.01 * 255) ** 2
 _C2 = (0.03 * 255) ** 2
 _SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
-_BLOCK = 32  # outputs per banded product: fewer leave BLAS idle, many more multiply zeros
 
 
 def to_db(ms_ssim: float) -> float:
@@ -84,6 +75,7 @@ class Ssim:
     label = "SSIM"
     unit = ""
     better: Literal["higher", "lower"] = "higher"
+    in_db = True
 
     def __call__(self, original: Image, decoded: Image) -> float:
         """SSIM of two ``uint8 [h, w, 3]`` images, in [-1, 1].
@@ -103,6 +95,7 @@ class MsSsim:
     label = "MS-SSIM"
     unit = ""
     better: Literal["higher", "lower"] = "higher"
+    in_db = True
 
     def __call__(self, original: Image, decoded: Image) -> float:
         """MS-SSIM of two ``uint8 [h, w, 3]`` images, in [0, 1].
@@ -116,7 +109,7 @@ class MsSsim:
         return min(1.0, sum(channels) / 3)
 
 
-def _planes(original: Image, decoded: Image) -> list[tuple[_Plane, _Plane]]:
+def _planes(original: Image, decoded: Image) -> list[tuple[Plane, Plane]]:
     """The channels as pairs of contiguous ``[h, w]`` planes."""
     x, y = (
         np.ascontiguousarray(image.transpose(2, 0, 1), dtype=np.float64)
@@ -137,7 +130,7 @@ def _weights(smaller_side: int) -> tuple[float, ...]:
     return tuple(weight / total for weight in _SCALE_WEIGHTS[:scales])
 
 
-def _multi_scale(x: _Plane, y: _Plane, weights: tuple[float, ...]) -> float:
+def _multi_scale(x: Plane, y: Plane, weights: tuple[float, ...]) -> float:
     product = 1.0
     for weight in weights[:-1]:
         _, structure = _similarity(x, y)
@@ -147,7 +140,7 @@ def _multi_scale(x: _Plane, y: _Plane, weights: tuple[float, ...]) -> float:
     return float(product * max(whole, 0.0) ** weights[-1])
 
 
-def _halve(plane: _Plane) -> _Plane:
+def _halve(plane: Plane) -> Plane:
     """Means of 2 x 2 samples; an odd axis gets one zero in front (see the module's text)."""
     height, width = plane.shape
     if height % 2 or width % 2:
@@ -156,67 +149,29 @@ def _halve(plane: _Plane) -> _Plane:
     return (rows[:, 0::2] + rows[:, 1::2]) * 0.25
 
 
-def _similarity(x: _Plane, y: _Plane) -> tuple[float, float]:
+def _similarity(x: Plane, y: Plane) -> tuple[float, float]:
     """Means over all window positions of ``l * cs`` and of ``cs``."""
     height, width = x.shape
-    taps_down, taps_across = _odd_window(height), _odd_window(width)
-    positions_down = height - taps_down + 1
+    down, across = _gaussian(height), _gaussian(width)
     whole = structure = 0.0
-    for top in range(0, positions_down, _BLOCK):
-        rows = slice(top, min(top + _BLOCK, positions_down) + taps_down - 1)
+    for rows in strips(height, len(down)):
         a, b = x[rows], y[rows]
         # Only the sum of the two variances is needed, so four fields are blurred, not five.
         fields = np.stack((a, b, a * a + b * b, a * b))
-        mean_a, mean_b, square, cross = _blur(fields, taps_down, taps_across)
+        mean_a, mean_b, square, cross = slid(fields, down, across)
         means_product = mean_a * mean_b
         means_square = mean_a * mean_a + mean_b * mean_b
         cs = (2 * (cross - means_product) + _C2) / (square - means_square + _C2)
         structure += float(cs.sum())
         cs *= (2 * means_product + _C1) / (means_square + _C1)
         whole += float(cs.sum())
-    positions = positions_down * (width - taps_across + 1)
+    positions = (height - len(down) + 1) * (width - len(across) + 1)
     return whole / positions, structure / positions
 
 
-def _odd_window(side: int) -> int:
-    """The longest odd window, up to 11 taps, that fits a side of that many samples."""
-    return min(_TAPS, side - (side + 1) % 2)
-
-
-def _blur(fields: NDArray[np.float64], taps_down: int, taps_across: int) -> NDArray[np.float64]:
-    """Gaussian-weighted means at all whole window positions, down then across.
-
-    Args:
-        fields: ``[n, rows, columns]``, with at most ``_BLOCK`` window positions down.
-
-    Returns:
-        ``[n, rows - taps_down + 1, columns - taps_across + 1]``.
-    """
-    count, rows, columns = fields.shape
-    down = rows - taps_down + 1
-    across = columns - taps_across + 1
-    tall = (_band(taps_down)[:rows, :down].T @ fields).reshape(count * down, columns)
-    band = _band(taps_across)
-    blurred = np.empty((count * down, across))
-    for left in range(0, across, _BLOCK):
-        wide = min(_BLOCK, across - left)
-        reach = wide + taps_across - 1
-        blurred[:, left : left + wide] = tall[:, left : left + reach] @ band[:reach, :wide]
-    return blurred.reshape(count, down, across)
-
-
 @cache
-def _band(taps: int) -> NDArray[np.float64]:
-    """``[_BLOCK + taps - 1, _BLOCK]``: column i holds the window, starting at row i.
-
-    Any leading corner of it is the matrix for a shorter run of outputs.
-    """
-    offsets = np.arange(taps) - taps // 2
-    window = np.exp(-(offsets**2) / (2 * _SIGMA**2))
-    window /= window.sum()
-    band = np.zeros((_BLOCK + taps - 1, _BLOCK))
-    columns = np.arange(_BLOCK)
-    for tap, weight in enumerate(window):
-        band[columns + tap, columns] = weight
-    band.flags.writeable = False  # it is shared by every caller of the cache
-    return band
+def _gaussian(side: int) -> Window:
+    """The longest odd window, up to 11 taps, that fits a side of that many samples."""
+    taps = min(_TAPS, side - (side + 1) % 2)
+    weights = np.exp(-((np.arange(taps) - taps // 2) ** 2) / (2 * _SIGMA**2))
+    return tuple((weights / weights.sum()).tolist())

@@ -9,6 +9,7 @@ up to half a gigabyte. So both are read, and must be the same, before a pixel is
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 
 import PIL.Image
 from PIL import features
@@ -61,12 +62,13 @@ class Avif(PillowCodec):
         if _encoder_version(self.encoder) is None:
             raise MissingExtraError("AVIF", "codecs")
 
-    def library(self) -> str:
+    def library(self) -> Mapping[str, str]:
         """The versions of libavif and libaom, and the speed."""
-        return (
-            f"libavif {features.version_module('avif')}, "
-            f"{self.encoder} {_encoder_version(self.encoder)}, speed {self.speed}"
-        )
+        return {
+            "libavif": str(features.version("avif")),
+            self.encoder: str(_encoder_version(self.encoder)),
+            "speed": str(self.speed),
+        }
 
     def nearest_quality(self, quality: float) -> float:
         """Rounded: libavif knows whole numbers only."""

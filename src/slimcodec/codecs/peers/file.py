@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 
 from slimcodec.errors import StreamError, UsageError
 from slimcodec.images import pixel_limit
@@ -51,12 +52,17 @@ class FileCodec(ABC):
     @property
     def digest(self) -> str:
         """SHA-256 over the name, the versions of the libraries and any effort they are told."""
-        made_of = f"{self.name}, {self.libraries()}"
-        return hashlib.sha256(made_of.encode()).hexdigest()
+        made_of = [self.name, *(f"{what} {said}" for what, said in self.environment.items())]
+        return hashlib.sha256(", ".join(made_of).encode()).hexdigest()
 
+    @property
     @abstractmethod
-    def libraries(self) -> str:
-        """The libraries that do the work, with their versions, and the effort where one is set."""
+    def environment(self) -> Mapping[str, str]:
+        """What decides bytes and pixels besides image and quality.
+
+        The libraries that do the work with their versions, outermost first, and the effort under
+        the library's own word for it.
+        """
 
     @abstractmethod
     def nearest_quality(self, quality: float) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+from collections.abc import Mapping
 
 import PIL.Image
 from PIL import features
@@ -25,10 +26,10 @@ class Jpeg(PillowCodec):
     most_pixels_per_byte = 1024
     """One bit for each block of 8 x 8 and its share of chroma is about 340 pixels a byte."""
 
-    def library(self) -> str:
+    def library(self) -> Mapping[str, str]:
         """libjpeg-turbo where Pillow was built with it."""
         turbo = features.version_feature("libjpeg_turbo")
-        return f"libjpeg-turbo {turbo}" if turbo else f"libjpeg {features.version_codec('jpg')}"
+        return {"libjpeg-turbo": turbo} if turbo else {"libjpeg": str(features.version("jpg"))}
 
     def nearest_quality(self, quality: float) -> float:
         """Rounded: libjpeg knows whole numbers only."""

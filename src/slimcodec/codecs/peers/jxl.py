@@ -12,6 +12,7 @@ and says its length: libjxl's own container, of three boxes without metadata.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -61,10 +62,12 @@ class JpegXl(FileCodec):
         """
         _imagecodecs()
 
-    def libraries(self) -> str:
+    @property
+    def environment(self) -> Mapping[str, str]:
         """The versions of imagecodecs and libjxl, and the effort."""
         codecs = _imagecodecs()
-        return f"imagecodecs {codecs.__version__}, {codecs.jpegxl_version()}, effort {self.effort}"
+        library, version = codecs.jpegxl_version().split()
+        return {"imagecodecs": codecs.__version__, library: version, "effort": str(self.effort)}
 
     def nearest_quality(self, quality: float) -> float:
         """Rounded: imagecodecs is told whole numbers."""

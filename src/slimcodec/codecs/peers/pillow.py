@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from abc import abstractmethod
+from collections.abc import Mapping
 
 import numpy as np
 import PIL
@@ -27,16 +28,17 @@ class PillowCodec(FileCodec):
     pillow_format: str
 
     @abstractmethod
-    def library(self) -> str:
-        """The library that does the work, with its version, and the effort where one is set."""
+    def library(self) -> Mapping[str, str]:
+        """The library behind Pillow, with its version, and the effort where one is set."""
 
     @abstractmethod
     def write(self, picture: PIL.Image.Image, file: io.BytesIO, quality: float) -> None:
         """Code a picture of mode RGB."""
 
-    def libraries(self) -> str:
+    @property
+    def environment(self) -> Mapping[str, str]:
         """Pillow and the format's library."""
-        return f"Pillow {PIL.__version__}, {self.library()}"
+        return {"Pillow": PIL.__version__, **self.library()}
 
     def to_file(self, image: Image, quality: float) -> bytes:
         """Through `write`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 
 import PIL.Image
 from PIL import features
@@ -24,9 +25,11 @@ class WebP(PillowCodec):
     most_pixels_per_byte = 1024
     """Two and a half bits a macroblock are about 800 pixels a byte."""
 
-    def library(self) -> str:
-        """The version of libwebp."""
-        return f"libwebp {features.version_module('webp')}"
+    method = 6
+
+    def library(self) -> Mapping[str, str]:
+        """The version of libwebp, and the method of its search."""
+        return {"libwebp": str(features.version("webp")), "method": str(self.method)}
 
     def nearest_quality(self, quality: float) -> float:
         """As it is."""
@@ -34,7 +37,7 @@ class WebP(PillowCodec):
 
     def write(self, picture: PIL.Image.Image, file: io.BytesIO, quality: float) -> None:
         """Save with no metadata beside the pixels."""
-        picture.save(file, format="WEBP", quality=quality, method=6)
+        picture.save(file, format="WEBP", quality=quality, method=self.method)
 
     def is_whole(self, stream: bytes) -> bool:
         """A RIFF container of type WEBP whose length field counts the bytes that are there."""

@@ -1,0 +1,99 @@
+"""BD-rates of measured curves, metric by metric, with intervals over the choice of images.
+
+A curve's points are means over the images at each quality. What of a metric enters is said beside
+the metrics (`slimcodec.metrics.curve_quality`): MS-SSIM in dB, and the sign turned where less is
+better.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from statistics import fmean
+
+import numpy as np
+from numpy.typing import NDArray
+
+from slimcodec import registry
+from slimcodec.bench.rows import Row
+from slimcodec.errors import UsageError
+from slimcodec.metrics import Interval, bd_rate, bd_rate_interval, curve_quality
+
+__all__ = ["FEWEST_POINTS", "bd_rates"]
+
+FEWEST_POINTS = 4
+"""Of a curve, as Bjontegaard asks for; with fewer, interpolation makes the shape."""
+
+Images = Mapping[str, Row]
+
+
+def bd_rates(reference: Sequence[Row], variant: Sequence[Row]) -> dict[str, Interval]:
+    """Percent of bytes that a variant needs more than a reference, at equal quality.
+
+    Args:
+        reference: all rows of the one.
+        variant: all rows of the other.
+
+    Returns:
+        By metric, of those that all rows of both have and that are known here. Nothing where either
+        has fewer than four qualities, no metric whose curves do not meet.
+    """
+    curves = _by_quality(reference), _by_quality(variant)
+    if min(map(len, curves)) < FEWEST_POINTS:
+        return {}
+    rates = {}
+    for name in reference[0].metrics:
+        everywhere = all(name in row.metrics for row in (*reference, *variant))
+        rate = _rate(*curves, name) if everywhere and name in registry.metrics else None
+        if rate is not None:
+            rates[name] = rate
+    return rates
+
+
+def _rate(
+    reference: Mapping[float, Images], variant: Mapping[float, Images], metric: str
+) -> Interval | None:
+    quality = partial(curve_quality, metric)
+    try:
+        value = bd_rate(_mean_curve(reference, metric), _mean_curve(variant, metric))
+    except UsageError:  # no overlap: there is no such number
+        return None
+    common = _on_all(reference, variant)
+    theirs, ours = (_image_curves(curve, common, metric) for curve in (reference, variant))
+    return bd_rate_interval(theirs, ours, quality, value)
+
+
+def _by_quality(rows: Sequence[Row]) -> dict[float, dict[str, Row]]:
+    """Quality to the rows of its images, by the images' digests."""
+    found: dict[float, dict[str, Row]] = {}
+    for row in rows:
+        found.setdefault(row.quality, {})[row.image_digest + row.image] = row
+    return found
+
+
+def _on_all(*curves: Mapping[float, Images]) -> list[str]:
+    """Images that every curve has at all of its qualities."""
+    first, *others = [rows for curve in curves for rows in curve.values()]
+    return [image for image in first if all(image in rows for rows in others)]
+
+
+def _image_curves(
+    curve: Mapping[float, Images], images: Sequence[str], metric: str
+) -> NDArray[np.float64]:
+    """``[images, points, 2]``: bits per pixel and the metric."""
+    return np.array(
+        [
+            [(rows[image].bpp, rows[image].metrics[metric]) for rows in curve.values()]
+            for image in images
+        ]
+    )
+
+
+def _mean_curve(curve: Mapping[float, Images], metric: str) -> list[tuple[float, float]]:
+    return [
+        (
+            fmean(row.bpp for row in rows.values()),
+            float(curve_quality(metric, fmean(row.metrics[metric] for row in rows.values()))),
+        )
+        for rows in curve.values()
+    ]
