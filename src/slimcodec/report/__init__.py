@@ -34,6 +34,7 @@ from slimcodec.report.card import (
 )
 from slimcodec.report.changes import change_table, speed_table
 from slimcodec.report.columns import Column, Table
+from slimcodec.report.drawing import Drawing, figure
 from slimcodec.report.page import ReportPage, build_report
 from slimcodec.report.runs import read_runs
 from slimcodec.report.search import build_search_page, front_table, is_search
@@ -46,6 +47,7 @@ from slimcodec.report.tabular import runs_to_parquet, runs_to_tensorboard
 __all__ = [
     "CardFacts",
     "Column",
+    "Drawing",
     "ReportPage",
     "Table",
     "bargain_tables",
@@ -54,6 +56,7 @@ __all__ = [
     "build_search_page",
     "build_sensitivity_page",
     "change_table",
+    "figure",
     "figures_section",
     "front_table",
     "head_section",

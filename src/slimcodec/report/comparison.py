@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from slimcodec.bench.bd_rates import bd_rates
 from slimcodec.bench.rows import Row
-from slimcodec.bench.summary import summarise
 from slimcodec.errors import UsageError
 from slimcodec.metrics import Interval
 from slimcodec.report.columns import Field, Table, fill, number_field, text_field
-from slimcodec.report.resampling import mean_interval, ratio_interval
+from slimcodec.report.intervals import mean_interval, ratio_interval
 from slimcodec.report.text import (
     NOTHING,
     interval_text,
@@ -30,8 +30,6 @@ from slimcodec.report.text import (
 )
 
 __all__ = ["Comparison", "compare_rows"]
-
-_NOW, _THEN = "now", "then"
 
 
 @dataclass(frozen=True)
@@ -112,12 +110,7 @@ class _Change:
 
     def rates(self) -> dict[str, Interval]:
         """BD-rate of now against then, where there are curves."""
-        rows = [
-            replace(row, variant=name)
-            for pair in self.pairs
-            for name, row in zip((_NOW, _THEN), pair, strict=True)
-        ]
-        return dict(summarise(rows, _THEN).bd_rates.get(_NOW, {}))
+        return bd_rates([then for _, then in self.pairs], [now for now, _ in self.pairs])
 
     def made_otherwise(self) -> list[str]:
         """What of the environment is another than it was, such as a runtime's version."""

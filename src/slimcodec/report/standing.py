@@ -2,8 +2,8 @@
 
 A table of BD-rates against one reference does not say which of two others is better: their curves
 share other ranges with the reference than with each other, and an interval of either is not one of
-their difference. So the leading codec is compared with every rival itself, on the same draws of the
-images, and in each metric the rival that leaves it the least is the strongest.
+their difference. So the leading codec is compared with every rival itself, on the same images, and
+in each metric the rival that leaves it the least is the strongest.
 
 Rivals are the codecs without a model of their own (JPEG and its kin) where there are any, else
 every other variant.
@@ -15,8 +15,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from slimcodec.bench.bd_rates import bd_rates
 from slimcodec.bench.rows import Row
-from slimcodec.bench.summary import Summary, summarise
+from slimcodec.bench.summary import Summary
 from slimcodec.metrics import Interval
 from slimcodec.report.selection import by_variant, leader
 from slimcodec.report.text import metrics_of
@@ -76,13 +77,11 @@ def duels(summary: Summary, rows: Sequence[Row]) -> dict[str, dict[str, Interval
         rows: of one bench or study.
     """
     lead = leader(summary).variant
-    found: dict[str, dict[str, Interval]] = {}
-    for other in by_variant(summary.points):
-        pair = [row for row in rows if row.variant in (lead, other)]
-        rates = {} if other == lead else summarise(pair, other).bd_rates.get(lead, {})
-        if rates:
-            found[other] = dict(rates)
-    return found
+    own = {
+        name: [row for row in rows if row.variant == name] for name in by_variant(summary.points)
+    }
+    found = {name: bd_rates(own[name], own[lead]) for name in own if name != lead}
+    return {name: rates for name, rates in found.items() if rates}
 
 
 def standings(summary: Summary, fought: Duels) -> list[Standing]:

@@ -20,7 +20,7 @@ from slimcodec.bench.summary import Point, Summary
 from slimcodec.metrics import Interval
 from slimcodec.report.changes import part_ms, pruned_parts
 from slimcodec.report.columns import Field, Table, fill, number_field, text_field
-from slimcodec.report.resampling import mean_interval, ratio_interval
+from slimcodec.report.intervals import mean_interval, ratio_interval
 from slimcodec.report.selection import changed_points
 from slimcodec.report.text import (
     NOTHING,

@@ -9,8 +9,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from slimcodec.metrics import to_db
-from slimcodec.report.text import metric_unit, plain, smaller_is_better
+from slimcodec.metrics import curve_unit, curve_value
+from slimcodec.report.text import plain, smaller_is_better
 
 __all__ = [
     "BOTTOM",
@@ -32,7 +32,6 @@ __all__ = [
 WIDTH, HEIGHT = 400, 320
 LEFT, RIGHT, TOP, BOTTOM = 42, 12, 10, 44
 
-_IN_DB = ("ssim", "ms-ssim")
 _LOG_ABOVE = 8.0
 
 
@@ -79,18 +78,14 @@ class Axis:
 
 
 def drawn_value(metric: str, value: float) -> float:
-    """What of a metric is drawn: SSIM and MS-SSIM in dB, ``-10 log10(1 - v)``, as BD-rates take
-    them, because good codecs crowd between 0.95 and 1."""
-    if metric not in _IN_DB:
-        return value
-    return to_db(value) if value < 1 else math.inf
+    """What of a mean of a metric is drawn; not finite where it has no place."""
+    return float(curve_value(metric, value))
 
 
 def drawn_unit(metric: str) -> str:
     """The unit of what is drawn, and that the axis is turned where it is."""
-    unit = "dB" if metric in _IN_DB else metric_unit(metric)
     turned = "axis turned, up is better" if smaller_is_better(metric) else ""
-    return ", ".join(word for word in (unit, turned) if word)
+    return ", ".join(word for word in (curve_unit(metric), turned) if word)
 
 
 def rate_axis(values: Sequence[float], start: float = LEFT, stop: float = WIDTH - RIGHT) -> Axis:

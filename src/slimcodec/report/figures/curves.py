@@ -1,7 +1,7 @@
 """Curves of quality over rate, one chart for each metric that was measured.
 
-Behind a curve lies a band: where 95 % of the means at each of its qualities lie over draws of the
-images. Images differ far more from each other than codecs do on one image, and all curves move
+Behind a curve lies a band: the 95 % interval of the mean at each of its qualities, over the choice
+of images. Images differ far more from each other than codecs do on one image, and all curves move
 together when the images change, so bands that overlap do not make two codecs equal: that is what
 the paired intervals of BD-rates are for.
 
@@ -28,7 +28,7 @@ from slimcodec.report.figures.axes import (
     value_axis,
 )
 from slimcodec.report.figures.looks import MARKS, STYLES, Look, looks_of
-from slimcodec.report.resampling import mean_interval
+from slimcodec.report.intervals import mean_interval
 from slimcodec.report.selection import by_variant, is_ladder, leader
 from slimcodec.report.text import (
     join_words,
@@ -38,6 +38,7 @@ from slimcodec.report.text import (
     metrics_of,
     number,
     plain,
+    smaller_is_better,
 )
 
 __all__ = ["Chart", "Curve", "PublishedCurves", "charts", "legend"]
@@ -146,8 +147,7 @@ def _chart(
         return None
     x_axis = rate_axis([mean.bpp for mean in shown])
     values = [drawn_value(metric, mean.metric.value) for mean in shown]
-    turned = "turned" in drawn_unit(metric)
-    y_axis = value_axis(values, turned=turned)
+    y_axis = value_axis(values, turned=smaller_is_better(metric))
     lead = leader(summary).variant
     looks = looks_of(ours)
 
@@ -202,7 +202,7 @@ def _mean(point: Point, rows: Sequence[Row], metric: str) -> _Mean:
     interval = mean_interval(values)
     if interval.low is not None and interval.high is not None:
         ends = (metric_text(metric, end) for end in (interval.low, interval.high))
-        words += f", 95 % of means within {' to '.join(ends)}"
+        words += f", 95 % interval {' to '.join(ends)}"
     return _Mean(point.bpp, Interval(value, interval.low, interval.high), words)
 
 

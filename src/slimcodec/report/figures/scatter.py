@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from slimcodec.bench.bd_rates import FEWEST_POINTS
 from slimcodec.bench.rows import Row
 from slimcodec.errors import UsageError
-from slimcodec.metrics import bd_rate
+from slimcodec.metrics import bd_rate, curve_quality
 from slimcodec.report.figures.axes import (
     BOTTOM,
     HEIGHT,
@@ -24,19 +25,16 @@ from slimcodec.report.figures.axes import (
     Axis,
     Spot,
     Tick,
-    drawn_value,
     value_axis,
 )
 from slimcodec.report.figures.labels import Label, place_labels
 from slimcodec.report.standing import Standing
-from slimcodec.report.text import metric_label, percent, plural, signed, smaller_is_better
+from slimcodec.report.text import metric_label, percent, plural, signed
 
 __all__ = ["ImageDot", "ScatterChart", "image_scatters"]
 
 _NAMED = 3
 """The images that are worst are named in the chart."""
-
-_FEWEST_POINTS = 4
 
 
 @dataclass(frozen=True)
@@ -127,13 +125,12 @@ def _chart(rows: Sequence[Row], lead: str, standing: Standing) -> ScatterChart |
 
 def _curves(rows: Sequence[Row], variant: str, metric: str) -> dict[str, list[tuple[float, float]]]:
     """Image to its points of bits per pixel and what enters a BD-rate."""
-    sign = -1 if smaller_is_better(metric) else 1
     found: dict[str, list[tuple[float, float]]] = {}
     for row in rows:
         if row.variant == variant and metric in row.metrics:
-            value = drawn_value(metric, row.metrics[metric])
-            found.setdefault(row.image, []).append((row.bpp, sign * value))
-    return {image: points for image, points in found.items() if len(points) >= _FEWEST_POINTS}
+            quality = float(curve_quality(metric, row.metrics[metric]))
+            found.setdefault(row.image, []).append((row.bpp, quality))
+    return {image: points for image, points in found.items() if len(points) >= FEWEST_POINTS}
 
 
 def _rate(
