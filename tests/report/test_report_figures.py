@@ -63,7 +63,7 @@ def test_flat_and_infinite_curves_are_drawn(make_row, psnr: tuple[float, float])
 
 def test_a_ninth_curve_is_told_from_the_first(make_row) -> None:
     rows = [make_row(variant=f"v{n}", quality=q) for n in range(10) for q in (1, 2)]
-    looks = {(c.style, c.dashed) for c in charts(summarise(rows))[0].curves}
+    looks = {(c.look.style, c.look.varied) for c in charts(summarise(rows))[0].curves}
     assert len(looks) == 10
 
 
@@ -76,7 +76,7 @@ def test_bars_are_shares_of_the_longest(study_rows: list[Row]) -> None:
     assert sum(s.share for s in encode.segments) == pytest.approx(50)
     assert encode.total == "60.0"
     assert [s.part for s in legend][-1] == "the rest"
-    assert len({s.style for s in legend}) == len(legend)
+    assert len({s.look for s in legend}) == len(legend)
 
 
 def test_bars_of_a_codec_that_clocks_no_parts(make_row) -> None:

@@ -113,7 +113,9 @@ def build_report(
         )
     ]
     page = page_template.render(
-        title=chapters[0].title if len(chapters) == 1 else f"{len(chapters)} results",
+        title=chapters[0].title
+        if len(chapters) == 1
+        else f"Results of {join_words([run.name for run in runs])}",
         chapters=chapters,
         since=since,
         drawing=figures,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 __all__ = ["Label", "place_labels"]
 
-_LETTER, _LINE = 6.8, 13.0
+_LETTER, _LINE = 6.6, 13.0
 """Width of a letter and height of a line at the charts' size of type, nearly."""
 
 _GAP = 4.0
@@ -27,10 +27,17 @@ _Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Label:
-    """A word: its middle height and its left end, and the line that leads to it, or nothing."""
+    """A word, and where it stands.
+
+    Attributes:
+        x: of its left end, its middle or its right end, as ``anchor`` says in SVG's words.
+        y: of its middle height.
+        leader: path of the line that leads to it from its mark; empty where it stands beside it.
+    """
 
     x: float
     y: float
+    anchor: str
     text: str
     leader: str
 
@@ -62,8 +69,16 @@ def place_labels(
         taken.append(box)
         middle = (box[1] + box[3]) / 2
         leader = _line(x, y, radius, box) if distance > _LED_ABOVE else ""
-        placed.append(Label(round(box[0], 1), round(middle, 1), text, leader))
+        anchor, at = _anchored(x, box)
+        placed.append(Label(round(at, 1), round(middle, 1), anchor, text, leader))
     return placed
+
+
+def _anchored(x: float, box: _Box) -> tuple[str, float]:
+    """The end of a word that is nearest to its mark keeps its place, however wide letters are."""
+    if box[0] > x:
+        return "start", box[0]
+    return ("end", box[2]) if box[2] < x else ("middle", (box[0] + box[2]) / 2)
 
 
 def _line(x: float, y: float, radius: float, box: _Box) -> str:
