@@ -1,9 +1,8 @@
-"""Rows, pictures and a template into ``report/index.html``.
+"""Rows, pictures and templates into ``report/index.html``.
 
-The pictures are written first and the page last, each aside and renamed, so a page that can be
-opened links only to files that are there. A report that is built again from the same rows and
-pictures is the same to the byte; pictures that the new page does not show are removed after it
-stands.
+Style, scripts, charts and pictures stand in the page itself, so it is one file that can be sent to
+somebody. It is written aside and renamed. Built again from the same rows and pictures it is the
+same to the byte.
 
 Everything that came from outside (names of variants and images, titles, notes) is escaped by the
 template engine, which here never gets a string marked as safe.
@@ -26,7 +25,7 @@ from slimcodec.bench.summary import Summary, summarise
 from slimcodec.errors import SlimcodecError
 from slimcodec.report import figures
 from slimcodec.report.changes import change_table, speed_table
-from slimcodec.report.pictures import make_plates, remove_stale
+from slimcodec.report.pictures import Gallery, Progressed, make_gallery
 from slimcodec.report.rendering import template
 from slimcodec.report.selection import by_variant, is_ladder, leader
 from slimcodec.report.sentences import absent_metrics, facts, headline
@@ -34,6 +33,7 @@ from slimcodec.report.steps import steps_table
 from slimcodec.report.study import read_study
 from slimcodec.report.tables import bd_rate_table, points_table, rows_table, study_table
 from slimcodec.report.text import join_words, plural
+from slimcodec.report.viewer import shot_id, viewer_data
 from slimcodec.showing import line
 
 __all__ = ["ReportPage", "build_report"]
@@ -66,15 +66,18 @@ class ReportPage:
         )
 
 
-def build_report(folder: Path) -> Path:
+def build_report(
+    folder: Path, on_progress: Progressed = lambda done, total, what: None
+) -> Path:
     """Make the page of a bench or study.
 
     Args:
         folder: holds ``rows.sqlite``; ``study.json`` and ``pictures/`` are used where they are.
+        on_progress: called with (pictures' images done, images, name of the next).
 
     Returns:
-        The page, ``folder/report/index.html``. It and the files beside it need nothing else; only
-        the links to the data lead out of ``folder/report``.
+        The page, ``folder/report/index.html``. It needs no other file; only the links to the data
+        lead out of it.
 
     Raises:
         MissingExtraError: when Jinja2 is not installed.
@@ -91,21 +94,41 @@ def build_report(folder: Path) -> Path:
     except OSError as error:
         raise SlimcodecError(f"{target} cannot be made: {error.strerror}") from error
     figure = (study or {}).get("figure", {})
-    plates = make_plates(rows, folder / "pictures", target, leader(summary), figure)
+    gallery = make_gallery(
+        rows, folder / "pictures", leader(summary), figure, on_progress=on_progress
+    )
     page = page_template.render(
         **_tables(summary, rows, study),
         **_words(summary, rows, study),
+        **_pictures(gallery, summary),
         charts=figures.charts(summary),
         drawing=figures,
         bars=figures.time_bars(summary, rows),
-        plates=plates,
-        same_rate=is_ladder(summary.points),
         data=[(name, words) for name, words in _DATA if (folder / name).exists()],
     )
     index = target / "index.html"
     write_atomically(index, page.encode())
-    remove_stale(target, plates)
+    _remove_former_pictures(target)
     return index
+
+
+def _remove_former_pictures(target: Path) -> None:
+    """Pages of before had their pictures beside them; nothing shows those any more."""
+    folder = target / "pictures"
+    for path in sorted(folder.glob("*/*.png")):
+        path.unlink()
+    for path in (*sorted(folder.glob("*")), folder):
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
+
+
+def _pictures(gallery: Gallery, summary: Summary) -> dict[str, object]:
+    return {
+        "gallery": gallery,
+        "viewer": viewer_data(gallery),
+        "shot_id": shot_id,
+        "same_rate": is_ladder(summary.points),
+    }
 
 
 def _read_rows(path: Path) -> list[Row]:
