@@ -1,12 +1,13 @@
 """A chapter of a page: all that it says and draws of one bench or one study.
 
 A page of one run has one chapter, a page of several has one for the benches together and one for
-each study. A variant has the same colour in all of them.
+each study. Within a chapter a variant has the same colour everywhere; a part of a codec has it on
+every page.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,10 +26,7 @@ from slimcodec.report.text import join_words, plural
 from slimcodec.report.trends import find_trends, trend_sentences, trend_table
 from slimcodec.report.verdict import verdict
 
-__all__ = ["Chapter", "Progress", "make_chapter"]
-
-Progress = Callable[[int, int, str], None]
-"""Told how much is done, of how much, and what comes next."""
+__all__ = ["Chapter", "make_chapter"]
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,8 @@
-"""Rows, pictures and a template into ``report/index.html``.
+"""Rows, pictures and templates into ``report/index.html``.
 
-The pictures are written first and the page last, each aside and renamed, so a page that can be
-opened links only to files that are there. A report that is built again from the same rows and
-pictures is the same to the byte; pictures that the new page does not show are removed after it
-stands.
+Style, scripts, charts and pictures stand in the page itself, so it is one file that can be sent to
+somebody. It is written aside and renamed. Built again from the same rows and pictures it is the
+same to the byte.
 
 Everything that came from outside (names of variants and images, titles, notes) is escaped by the
 template engine, which here never gets a string marked as safe.
@@ -14,20 +13,21 @@ from __future__ import annotations
 import html
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
 from slimcodec.atomic import write_atomically
 from slimcodec.errors import SlimcodecError, UsageError
 from slimcodec.report import figures
-from slimcodec.report.chapter import Progress, make_chapter
+from slimcodec.report.chapter import Chapter, make_chapter
 from slimcodec.report.comparison import Comparison, compare_rows
-from slimcodec.report.pictures import make_plates, remove_stale
+from slimcodec.report.pictures import PICTURE_BYTES, Gallery, Progressed, make_gallery
 from slimcodec.report.rendering import template
 from slimcodec.report.runs import Group, Run, group_runs, read_run, read_runs
 from slimcodec.report.selection import leader
 from slimcodec.report.text import join_words
+from slimcodec.report.viewer import shot_id, viewer_data
 from slimcodec.showing import line
 
 __all__ = ["ReportPage", "build_report"]
@@ -65,7 +65,7 @@ def build_report(
     out: Path | None = None,
     against: Path | None = None,
     published: figures.PublishedCurves | None = None,
-    on_progress: Progress | None = None,
+    on_progress: Progressed = lambda done, total, what: None,
 ) -> Path:
     """Make the page of a bench or study, or of several.
 
@@ -75,15 +75,15 @@ def build_report(
         out: folder of the page; needed for several. ``report`` in the only one by default.
         against: an earlier run; the page then says what changed since.
         published: curves from elsewhere, drawn beside those of benches.
-        on_progress: told of each chapter.
+        on_progress: called with (chapters or pictures' images done, of how many, what is next).
 
     Returns:
-        The page, ``out/index.html``. It and the files beside it need nothing else; only the links
-        to the data lead out of ``out``.
+        The page, ``out/index.html``. It needs no other file; only the links to the data lead out of
+        it.
 
     Raises:
         MissingExtraError: when Jinja2 is not installed.
-        UsageError: when several folders have no picture in common or none is left to write to.
+        UsageError: when several folders have no picture in common, or no place for the page.
         SlimcodecError: when there are no rows, or something in a folder is damaged.
     """
     page_template = template("page.html.j2")
@@ -92,26 +92,10 @@ def build_report(
     groups = group_runs(runs)
     chapters = []
     for n, group in enumerate(groups):
-        if on_progress is not None:
-            on_progress(n, len(groups), join_words([run.name for run in group.runs]))
+        on_progress(n, len(groups), join_words([run.name for run in group.runs]))
         chapters.append(make_chapter(group, f"c{n + 1}-" if n else "", published))
     since = None if against is None else _since(runs, groups, read_run(Path(against)))
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SlimcodecError(f"{target} cannot be made: {error.strerror}") from error
-    plates = [
-        plate
-        for group, chapter in zip(groups, chapters, strict=True)
-        for run in group.runs
-        for plate in make_plates(
-            run.rows,
-            run.folder / "pictures",
-            target,
-            leader(chapter.summary),
-            (run.study or {}).get("figure", {}),
-        )
-    ]
+    gallery = _gallery(groups, chapters, on_progress)
     page = page_template.render(
         title=chapters[0].title
         if len(chapters) == 1
@@ -119,18 +103,70 @@ def build_report(
         chapters=chapters,
         since=since,
         drawing=figures,
-        plates=plates,
+        gallery=gallery,
+        viewer=viewer_data(gallery),
+        shot_id=shot_id,
         same_rate=any(chapter.same_rate for chapter in chapters),
         data=_data(runs, target),
     )
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SlimcodecError(f"{target} cannot be made: {error.strerror}") from error
     index = target / "index.html"
     write_atomically(index, page.encode())
-    remove_stale(target, plates)
+    if out is None:
+        _remove_former_pictures(target)
     return index
 
 
+def _gallery(
+    groups: Sequence[Group], chapters: Sequence[Chapter], on_progress: Progressed
+) -> Gallery:
+    """The pictures of all runs; an image that several runs kept is shown once for each."""
+    kept = [
+        (run, chapter)
+        for group, chapter in zip(groups, chapters, strict=True)
+        for run in group.runs
+        if (run.folder / "pictures").is_dir()
+    ]
+    galleries = [
+        make_gallery(
+            run.rows,
+            run.folder / "pictures",
+            leader(chapter.summary),
+            (run.study or {}).get("figure", {}),
+            PICTURE_BYTES // len(kept),
+            on_progress,
+        )
+        for run, chapter in kept
+    ]
+    if len(galleries) == 1:
+        return galleries[0]
+    plates, lead, left_out = [], {}, []
+    for (run, _), each in zip(kept, galleries, strict=True):
+        for plate in each.plates:
+            name = f"{plate.image} ({run.name})"
+            plates.append(replace(plate, image=name))
+            lead[name] = each.lead[plate.image]
+        left_out += [f"{image} ({run.name})" for image in each.left_out]
+    others = sum(each.other_left_out for each in galleries)
+    ranking = galleries[0].ranking if galleries else ""
+    return Gallery(plates, ranking, lead, PICTURE_BYTES, left_out, others)
+
+
+def _remove_former_pictures(target: Path) -> None:
+    """Pages of before had their pictures beside them; nothing shows those any more."""
+    folder = target / "pictures"
+    for path in sorted(folder.glob("*/*.png")):
+        path.unlink()
+    for path in (*sorted(folder.glob("*")), folder):
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
+
+
 def _target(runs: Sequence[Run], out: Path | None) -> Path:
-    """Where the page goes; never into a folder of results, whose pictures it would clear away."""
+    """Where the page goes; not among the rows, where one would look for a page of them alone."""
     if out is None:
         if len(runs) > 1:
             raise UsageError("a page of several folders needs a place: say -o DIR")

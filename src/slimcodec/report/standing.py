@@ -102,5 +102,7 @@ def standings(summary: Summary, fought: Duels) -> list[Standing]:
 
 
 def strongest(against: Mapping[str, Interval]) -> str:
-    """The rival against which the leading codec needs most bytes."""
-    return max(against, key=lambda rival: against[rival].value)
+    """The rival against which the leading codec stands worst: one that surely wins before one that
+    may, and of these the one against which it needs most bytes."""
+    order: list[Outcome] = ["wins", "level", "loses"]
+    return max(against, key=lambda name: (order.index(outcome(against[name])), against[name].value))

@@ -21,6 +21,7 @@ from slimcodec.report.figures.axes import (
 from slimcodec.report.figures.bars import Bar, BarGroup, Segment, time_bars
 from slimcodec.report.figures.curves import Chart, Curve, PublishedCurves, charts, legend
 from slimcodec.report.figures.lanes import LaneChart, bd_rate_lanes, change_lanes
+from slimcodec.report.figures.looks import STYLES
 from slimcodec.report.figures.pareto import ParetoChart, pareto_charts
 from slimcodec.report.figures.scatter import ScatterChart, image_scatters
 
@@ -29,6 +30,7 @@ __all__ = [
     "HEIGHT",
     "LEFT",
     "RIGHT",
+    "STYLES",
     "TOP",
     "WIDTH",
     "Axis",
