@@ -18,7 +18,7 @@ from slimcodec.report.changes import change_table, speed_table
 from slimcodec.report.columns import Table
 from slimcodec.report.runs import Group
 from slimcodec.report.selection import by_variant, changed_points, is_ladder, leader
-from slimcodec.report.sentences import absent_metrics, facts
+from slimcodec.report.sentences import absent_metrics, beside_note, facts
 from slimcodec.report.standing import duels, standings
 from slimcodec.report.steps import steps_table
 from slimcodec.report.tables import bd_rate_table, points_table, rows_table, study_table
@@ -48,6 +48,7 @@ class Chapter:
     lanes: list[figures.LaneChart]
     facts: list[tuple[str, str]]
     absent: str
+    beside: str
     notes: list[str]
     charts: list[figures.Chart]
     legend: tuple[list[figures.Curve], list[figures.Curve]]
@@ -99,6 +100,7 @@ def make_chapter(
         lanes=figures.change_lanes(summary, trends) or figures.bd_rate_lanes(summary),
         facts=facts(rows),
         absent=absent_metrics(rows),
+        beside=beside_note(rows),
         notes=[*(study or {}).get("notes", []), *group.remarks],
         charts=drawn,
         legend=figures.legend(drawn),

@@ -25,7 +25,7 @@ from slimcodec.report.text import (
     signed,
 )
 
-__all__ = ["absent_metrics", "changes", "extent", "facts"]
+__all__ = ["absent_metrics", "beside_note", "changes", "extent", "facts"]
 
 _TELLING = ("ms-ssim", "psnr", "lpips", "ssim", "delta-e")
 
@@ -100,6 +100,20 @@ def changes(pairs: Sequence[tuple[Point, Point]]) -> list[str]:
         changed.setdefault(first.variant, (first, []))[1].append(point)
     whose = "its" if len(changed) > 1 else "the"
     return [_changes(first, others, whose) for first, others in changed.values()]
+
+
+def beside_note(rows: Sequence[Row]) -> str:
+    """Whose times are no speeds, because something else had the cores; empty where nothing had."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        if row.beside and row.variant not in found.setdefault(row.beside, []):
+            found[row.beside].append(row.variant)
+    every = len({row.variant for row in rows})
+    clauses = [
+        f"{'all variants' if len(names) == every else join_words(names)} beside {beside}"
+        for beside, names in found.items()
+    ]
+    return f"Timed {'; '.join(clauses)}: these times are no speeds." if clauses else ""
 
 
 def _environments(rows: Sequence[Row]) -> str:
