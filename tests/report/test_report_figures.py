@@ -20,6 +20,7 @@ from slimcodec.report.figures import (
     bd_rate_lanes,
     charts,
     image_scatters,
+    layer_charts,
     legend,
     pareto_charts,
     time_bars,
@@ -292,3 +293,23 @@ def test_times_taken_beside_other_work_are_marked(study_rows: list[Row]) -> None
     ]
     groups, _ = time_bars(summarise(rows), rows)
     assert [group.beside for group in groups] == ["2 workers", "", ""]
+
+
+def test_bits_of_layers_are_drawn_where_a_recipe_says_them(make_row) -> None:
+    layers = {
+        "encoder.head": {"weights": 6},
+        "generator.trunk.0": {"weights": 2},
+        "generator.trunk.1": {"weights": 4},
+        "generator.out": {"activations": 8},
+    }
+    rows = [make_row(), make_row(variant="mixed", settings={"weights": 8, "layers": layers})]
+    (chart,) = layer_charts(summarise(rows))
+    assert chart.title == "mixed"
+    assert [bar.spot.words for bar in chart.bars] == [
+        "encoder.head: 6 bits", "generator.trunk.0: 2 bits", "generator.trunk.1: 4 bits",
+    ]  # fmt: skip
+    assert [part.label for part in chart.parts] == ["encoder", "generator"]
+    heights = [bar.height for bar in chart.bars]
+    assert heights[0] == pytest.approx(3 * heights[1], abs=0.2)
+    assert chart.bars[1].look == chart.bars[2].look == part_look("generator")
+    assert layer_charts(summarise(rows[:1])) == []

@@ -57,6 +57,7 @@ class Chapter:
     pareto: list[figures.ParetoChart]
     scatters: list[figures.ScatterChart]
     main: Table
+    layers: list[figures.LayerChart]
     changes: Table | None
     trends: Table | None
     bars: tuple[list[figures.BarGroup], list[figures.Segment]]
@@ -108,6 +109,7 @@ def make_chapter(
         rates_missing=is_ladder(summary.points) and several and not rates.rows,
         pareto=figures.pareto_charts(summary),
         scatters=figures.image_scatters(rows, lead, compared),
+        layers=figures.layer_charts(summary),
         main=points_table(summary) if study is None else study_table(summary, study, rows),
         changes=_filled(changes),
         trends=_filled(trend_table(trends)),

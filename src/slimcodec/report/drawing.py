@@ -27,8 +27,17 @@ _KINDS: dict[str, tuple[str, Callable[[Chapter], Sequence[Any]]]] = {
     "rate": ("curves_svg", lambda chapter: chapter.charts),
     "pareto": ("pareto_svg", lambda chapter: chapter.pareto),
     "images": ("scatter_svg", lambda chapter: chapter.scatters),
+    "layers": ("layers_svg", lambda chapter: chapter.layers),
 }
 """Kind to the macro that draws it, and where a chapter has its charts."""
+
+_NEEDS = {
+    "verdict": "it needs two codecs at four qualities each, or a study",
+    "rate": "it needs a codec at several qualities",
+    "pareto": "it needs two codecs at four qualities each",
+    "images": "it needs a learned codec and another one at four qualities each",
+    "layers": "it needs a variant whose recipe says bits layer by layer",
+}
 
 
 @dataclass(frozen=True)
@@ -108,7 +117,7 @@ def figure(
     macro, charts_of = _KINDS[kind]
     charts = list(charts_of(chapter))
     if not charts:
-        raise UsageError(f"these rows have no figure {kind!r}: it needs a ladder of qualities")
+        raise UsageError(f"these rows have no figure {kind!r}; {_NEEDS[kind]}")
     if metric is not None:
         label = metric_label(metric)
         found = [chart for chart in charts if label == chart.title]

@@ -3,7 +3,7 @@
 Templates draw them as SVG and HTML, and the style sheet colours them, light or dark. Rooms: `axes`
 (values to places), `looks` (colours and marks, the same everywhere), `labels` (words that cover
 nothing), and one file for each kind of figure: `curves` of quality over rate, `lanes` of changes,
-`pareto` of time against bytes, `scatter` of single images, `bars` of time.
+`pareto` of time against bytes, `scatter` of single images, `bars` of time, `layers` of bits.
 """
 
 from slimcodec.report.figures.axes import (
@@ -21,6 +21,7 @@ from slimcodec.report.figures.axes import (
 from slimcodec.report.figures.bars import Bar, BarGroup, Segment, time_bars
 from slimcodec.report.figures.curves import Chart, Curve, PublishedCurves, charts, legend
 from slimcodec.report.figures.lanes import LaneChart, bd_rate_lanes, change_lanes
+from slimcodec.report.figures.layers import LayerChart, layer_charts
 from slimcodec.report.figures.looks import STYLES
 from slimcodec.report.figures.pareto import ParetoChart, pareto_charts
 from slimcodec.report.figures.scatter import ScatterChart, image_scatters
@@ -39,6 +40,7 @@ __all__ = [
     "Chart",
     "Curve",
     "LaneChart",
+    "LayerChart",
     "ParetoChart",
     "PublishedCurves",
     "ScatterChart",
@@ -49,6 +51,7 @@ __all__ = [
     "change_lanes",
     "charts",
     "image_scatters",
+    "layer_charts",
     "legend",
     "pareto_charts",
     "time_bars",
