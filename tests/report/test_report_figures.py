@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-import PIL.Image
 import pytest
 
 from slimcodec.bench import Row, summarise
 from slimcodec.report.figures import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, charts, time_bars
-from slimcodec.report.pictures import most_detailed
 
 
 def test_a_study_at_one_quality_has_no_curves(study_rows: list[Row]) -> None:
@@ -83,19 +80,3 @@ def test_bars_of_a_codec_that_clocks_no_parts(make_row) -> None:
     rows = [make_row(parts_ms={})]
     groups, _ = time_bars(summarise(rows), rows)
     assert [s.part for s in groups[0].bars[0].segments] == ["the rest"]
-
-
-def test_the_crop_is_where_the_detail_is() -> None:
-    pixels = np.full((400, 600, 3), 128, dtype=np.uint8)
-    pixels[96:352, 320:576] = np.random.default_rng(0).integers(0, 256, (256, 256, 3))
-    pixels[:, :8] = 255  # one hard edge is no detail
-    assert most_detailed(PIL.Image.fromarray(pixels)) == (320, 96, 256, 256)
-
-
-@pytest.mark.parametrize("size", [(5, 3), (100, 400), (256, 256), (257, 300), (7, 300)])
-def test_the_crop_lies_in_any_picture(size: tuple[int, int]) -> None:
-    picture = PIL.Image.effect_noise(size, 50).convert("RGB")
-    left, top, width, height = most_detailed(picture)
-    assert left >= 0 and left + width <= size[0]
-    assert top >= 0 and top + height <= size[1]
-    assert (width, height) == (min(256, size[0]), min(256, size[1]))

@@ -25,7 +25,7 @@ from slimcodec.bench.summary import Summary, summarise
 from slimcodec.errors import SlimcodecError
 from slimcodec.report import figures
 from slimcodec.report.changes import change_table, speed_table
-from slimcodec.report.pictures import Gallery, Progressed, make_gallery
+from slimcodec.report.pictures import PICTURE_BYTES, Gallery, Progressed, make_gallery
 from slimcodec.report.rendering import template
 from slimcodec.report.selection import by_variant, is_ladder, leader
 from slimcodec.report.sentences import absent_metrics, facts, headline
@@ -66,9 +66,7 @@ class ReportPage:
         )
 
 
-def build_report(
-    folder: Path, on_progress: Progressed = lambda done, total, what: None
-) -> Path:
+def build_report(folder: Path, on_progress: Progressed = lambda done, total, what: None) -> Path:
     """Make the page of a bench or study.
 
     Args:
@@ -95,7 +93,7 @@ def build_report(
         raise SlimcodecError(f"{target} cannot be made: {error.strerror}") from error
     figure = (study or {}).get("figure", {})
     gallery = make_gallery(
-        rows, folder / "pictures", leader(summary), figure, on_progress=on_progress
+        rows, folder / "pictures", leader(summary), figure, PICTURE_BYTES, on_progress
     )
     page = page_template.render(
         **_tables(summary, rows, study),
