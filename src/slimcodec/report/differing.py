@@ -15,7 +15,8 @@ Box = tuple[int, int, int, int]
 def squared_error(picture: PIL.Image.Image, other: PIL.Image.Image) -> NDArray[np.int64]:
     """Squared errors of each pixel, summed over its samples: ``int64 [h, w]``."""
     a, b = (np.asarray(each.convert("RGB"), dtype=np.int32) for each in (picture, other))
-    return np.square(a - b).sum(axis=2, dtype=np.int64)
+    error: NDArray[np.int64] = np.square(a - b).sum(axis=2, dtype=np.int64)
+    return error
 
 
 def most_differing(error: NDArray[np.int64], side: int) -> Box:

@@ -37,13 +37,13 @@ from slimcodec.report.text import (
 
 __all__ = ["PICTURE_BYTES", "Gallery", "Plate", "Progressed", "Shot", "make_gallery"]
 
-PICTURE_BYTES = 22_000_000
+PICTURE_BYTES = 23_500_000
 """Of text, for all pictures of a page; with everything else a page stays under 25 MB."""
-_WHOLE_SHARE = 0.8
+_WHOLE_SHARE = 0.88
 """Of the budget, that crops and whole pictures at equal size may take; the rest is for other
 qualities."""
 
-CROP = 256
+CROP = 192
 _SPOT = 96
 """Side of the window that "where they differ most" leads to."""
 _SHOWN = ("psnr", "ms-ssim", "lpips")
@@ -108,7 +108,7 @@ class Gallery:
         lead: name of the shot that the viewer opens with beside the original, by image.
         budget: bytes that all pictures together may take in the page.
         left_out: names of images that did not fit at all.
-        other_left_out: how many pictures at other qualities did not.
+        others, others_left_out: how many pictures at other qualities did, and did not.
     """
 
     plates: list[Plate]
@@ -116,7 +116,8 @@ class Gallery:
     lead: Mapping[str, str]
     budget: int
     left_out: list[str]
-    other_left_out: int
+    others: int
+    others_left_out: int
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ def make_gallery(
     source: Path,
     lead: Point,
     figure: Mapping[str, Any],
-    budget: int = PICTURE_BYTES,
+    budget: int,
     on_progress: Progressed = lambda done, total, what: None,
 ) -> Gallery:
     """Choose and encode the kept pictures of every image that has an original.
@@ -235,6 +236,7 @@ def _fill(
         {each.image: _lead_name(each, lead) for each in kept},
         budget.total,
         [each.image for each in kept[len(plates) :]],
+        sum(not shot.is_matched for plate in plates for shot in plate.shots),
         missing,
     )
 
@@ -246,7 +248,7 @@ def _add_others(
     budget: Budget,
     on_progress: Progressed,
 ) -> int:
-    """Put crops at other qualities onto the plates, each image in its turn; how many did not fit."""
+    """Put crops at other qualities onto the plates, image by image; how many did not fit."""
     turns = max((len(each.others) for each, _ in zip(kept, plates, strict=False)), default=0)
     waiting = [
         (place, each.others[turn])
