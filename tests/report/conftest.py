@@ -224,7 +224,7 @@ def _study() -> dict[str, Any]:
     return json.loads(json.dumps(STUDY))
 
 
-@pytest.fixture(name="make_row")
+@pytest.fixture(name="make_row", scope="session")
 def _make_row() -> Callable[..., Row]:
     return make_row
 

@@ -19,7 +19,7 @@ from slimcodec.report import (
 )
 from slimcodec.report.figures import time_bars
 from slimcodec.report.selection import changed_points
-from slimcodec.report.sentences import headline
+from slimcodec.report.verdict import verdict
 
 PUBLISHED = {
     "published": {
@@ -89,7 +89,7 @@ def test_a_setting_is_zero_only_where_the_codec_could_have_it(two_codec_rows: li
 
 
 def test_the_headline_has_a_sentence_for_each_codec(two_codec_rows: list[Row]) -> None:
-    said = headline(summarise(two_codec_rows), is_study=True)
+    said = " ".join(verdict(summarise(two_codec_rows), two_codec_rows, {}, is_study=True))
     assert said.startswith("Against RNN, its 2 other variants change the average stream by 0.0")
     assert ". Against HiFiC, HiFiC generator 30 % changes the average stream by −10.9" in said
 

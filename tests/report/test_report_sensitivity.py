@@ -82,8 +82,8 @@ def test_every_cost_is_there_in_its_colour(folder: Path) -> None:
     assert "With 4 bits, generator.head alone costs +35.0 % of the rate" in words
     assert "<trunk>" in words and "<trunk>" not in text
     # The group that one layer makes stands in its line.
-    (line,) = [part for part in text.split("<tr>") if 'title="generator.head"' in part]
-    assert line.count("data-tip") == 3
+    (line,) = [part for part in text.split("<tr data-line>") if 'title="generator.head"' in part]
+    assert line.count('data-tip="') == 3
     assert 'title="generator.inner"' not in text
 
 

@@ -9,13 +9,67 @@ import typer
 
 
 def report(
-    folder: Annotated[Path, typer.Argument(help="Where bench, study or search wrote its rows.")],
+    folders: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Where bench, study or search wrote its rows; several make one page.",
+            metavar="FOLDER...",
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--out",
+            help="Folder of the page; needed for several folders, report in the only one if not "
+            "given.",
+        ),
+    ] = None,
+    against: Annotated[
+        Path | None, typer.Option(help="An earlier run: say what changed since.")
+    ] = None,
+    parquet: Annotated[
+        Path | None, typer.Option(help="Write all rows to this Parquet file too.")
+    ] = None,
+    tensorboard: Annotated[
+        Path | None, typer.Option(help="Write a log for TensorBoard into this new folder too.")
+    ] = None,
 ) -> None:
-    """Write the HTML report of a bench, study or search again, from its rows and pictures.
+    """Write the HTML report of benches and studies, or of a search, again, from rows and pictures.
 
-    Example: slimcodec report results
+    Several folders become one page: benches of the same pictures are put together, and each study
+    keeps its own part.
+
+    Example: slimcodec report results results-int8 -o page --against results-before
     """
-    from slimcodec.report import build_report, build_search_page, is_search
+    from slimcodec.cli.console import note, progress_bar
+    from slimcodec.errors import UsageError
+    from slimcodec.report import (
+        build_report,
+        build_search_page,
+        is_search,
+        read_runs,
+        runs_to_parquet,
+        runs_to_tensorboard,
+    )
 
-    build = build_search_page if is_search(folder) else build_report
-    print(f"report: {build(folder)}")
+    searches = [folder for folder in folders if is_search(folder)]
+    if searches:
+        others = (out, against, parquet, tensorboard)
+        if len(folders) > 1 or any(each is not None for each in others):
+            raise UsageError(
+                f"{searches[0]} holds a search, which has a page of its own: name it alone"
+            )
+        print(f"report: {build_search_page(folders[0])}")
+        return
+    if parquet is not None or tensorboard is not None:
+        runs = read_runs(folders)
+        if parquet is not None:
+            runs_to_parquet(runs, parquet)
+            note(f"rows: {parquet}")
+        if tensorboard is not None:
+            runs_to_tensorboard(runs, tensorboard)
+            note(f"log: tensorboard --logdir {tensorboard}")
+    with progress_bar("reporting") as progress:
+        page = build_report(folders, out, against, on_progress=progress)
+    print(f"report: {page}")

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from slimcodec.errors import UsageError
 from slimcodec.metrics.bd_rate import bd_rate
 
-__all__ = ["Interval", "bd_rate_interval"]
+__all__ = ["FEWEST_IMAGES", "Interval", "bd_rate_interval", "jackknife_reach"]
 
 FEWEST_IMAGES = 4
 """With fewer, Student's t is so large that the ends say nothing."""
@@ -78,11 +78,20 @@ def bd_rate_interval(
         without = np.array([_log_rate(reference, candidate, quality, n) for n in range(images)])
     except UsageError:
         return Interval(value)
-    error = math.sqrt((images - 1) * float(without.var()))
-    reach = _students_t(images - 1) * error
+    reach = jackknife_reach(without)
     middle = math.log1p(value / 100)
     low, high = (100 * math.expm1(end) for end in (middle - reach, middle + reach))
     return Interval(value, low, high)
+
+
+def jackknife_reach(without: Array) -> float:
+    """How far the interval of a figure reaches to both sides of it.
+
+    Args:
+        without: ``[images]``, the figure without each image; at least two.
+    """
+    images = len(without)
+    return _students_t(images - 1) * math.sqrt((images - 1) * float(without.var()))
 
 
 def _log_rate(

@@ -11,11 +11,15 @@ charts and crops side by side, as in a paper's figure. Three rules make it trust
   are SVG drawn by `slimcodec.report.figures`: a plotting library in the browser would be a hundred
   times the weight of everything else here, for two kinds of chart.
 
-The rooms: `text` (numbers and names as a reader wants them), `selection` (which points stand for a
-variant, and what it is a change of), `columns` (what a table is), `tables`, `changes` and `steps`
-(plain rows of words, for the page and the command line alike), `study` (what a study says of
-itself), `sentences` (what the tables amount to), `figures` (geometry), `pictures` (crops and
-copies), `page` (all of it into one template, aside and renamed). Also made from rows are `card`,
+The rooms, from rows to page: `runs` (folders read, told apart and put together), `selection` (which
+points stand for a variant, and what it is a change of), `standing` (the leading codec against each
+rival), `trends` (what was published, against what is seen here), `comparison` (a run against an
+earlier one), `resampling` (intervals of means); `text` (numbers and names as a reader wants them),
+`columns` (what a table is), `tables`, `changes` and `steps` (plain rows of words, for the page and
+the command line alike), `study` (what a study says of itself), `sentences` and `verdict` (what it
+all amounts to), `figures` (geometry), `pictures` (crops and copies); `chapter` (all that is said of
+one bench or study) and `page` (all of it into one template, aside and renamed). `drawing` shows the
+same figures in a notebook, `tabular` writes rows for other tools. Also made from rows are `card`,
 what a model says of itself, as Markdown beside its file, `sensitivity`, a page with a heat map of
 what each layer would cost to shrink, and `search`, the page of a search. `rendering` knows where
 the templates are.
@@ -30,16 +34,20 @@ from slimcodec.report.card import (
 )
 from slimcodec.report.changes import change_table, speed_table
 from slimcodec.report.columns import Column, Table
+from slimcodec.report.drawing import Drawing, figure
 from slimcodec.report.page import ReportPage, build_report
+from slimcodec.report.runs import read_runs
 from slimcodec.report.search import build_search_page, front_table, is_search
 from slimcodec.report.sensitivity import bargain_tables, build_sensitivity_page
 from slimcodec.report.steps import steps_table
 from slimcodec.report.study import study_tables
 from slimcodec.report.tables import bd_rate_table, points_table, rows_table, study_table
+from slimcodec.report.tabular import runs_to_parquet, runs_to_tensorboard
 
 __all__ = [
     "CardFacts",
     "Column",
+    "Drawing",
     "ReportPage",
     "Table",
     "bargain_tables",
@@ -48,13 +56,17 @@ __all__ = [
     "build_search_page",
     "build_sensitivity_page",
     "change_table",
+    "figure",
     "figures_section",
     "front_table",
     "head_section",
     "is_search",
     "network_section",
     "points_table",
+    "read_runs",
     "rows_table",
+    "runs_to_parquet",
+    "runs_to_tensorboard",
     "speed_table",
     "steps_table",
     "study_table",

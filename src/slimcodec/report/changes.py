@@ -14,7 +14,7 @@ from slimcodec.report.columns import Field, Table, fill, number_field, text_fiel
 from slimcodec.report.selection import changed_points
 from slimcodec.report.text import join_words, number, percent, signed
 
-__all__ = ["change_table", "pruned_parts", "speed_table"]
+__all__ = ["change_table", "part_ms", "pruned_parts", "speed_table"]
 
 _Pair = tuple[Point, Point]
 """A variant's point, and the point that it is a change of."""
@@ -88,7 +88,7 @@ def speed_table(summary: Summary) -> Table:
 
     def expected(pair: _Pair) -> float:
         point, first = pair
-        saved = (ratio * _part_ms(first, part) for part, ratio in pruned_parts(point, first))
+        saved = (ratio * part_ms(first, part) for part, ratio in pruned_parts(point, first))
         return _whole_ms(first) - sum(saved)
 
     changed = changed_points(summary)
@@ -117,7 +117,7 @@ def speed_table(summary: Summary) -> Table:
 
 def pruned_parts(point: Point, first: Point) -> list[tuple[str, float]]:
     """Parts that the variant's settings name with a share between 0 and 1 and that were clocked."""
-    return [(name, ratio) for name, ratio in _ratios(point) if _part_ms(first, name)]
+    return [(name, ratio) for name, ratio in _ratios(point) if part_ms(first, name)]
 
 
 def _ratios(point: Point) -> list[tuple[str, float]]:
@@ -141,7 +141,8 @@ def _whole_ms(point: Point) -> float:
     return point.encode_ms + point.decode_ms
 
 
-def _part_ms(point: Point, part: str) -> float:
+def part_ms(point: Point, part: str) -> float:
+    """Milliseconds of a part of the network, encoding and decoding together."""
     part = _CLOCKED_AS.get(part, part)
     return sum(point.parts_ms.get(f"{way}.{part}", 0.0) for way in ("encode", "decode"))
 

@@ -1,9 +1,8 @@
-"""Rows, pictures and a template into ``report/index.html``.
+"""Rows, pictures and templates into ``report/index.html``.
 
-The pictures are written first and the page last, each aside and renamed, so a page that can be
-opened links only to files that are there. A report that is built again from the same rows and
-pictures is the same to the byte; pictures that the new page does not show are removed after it
-stands.
+Style, scripts, charts and pictures stand in the page itself, so it is one file that can be sent to
+somebody. It is written aside and renamed. Built again from the same rows and pictures it is the
+same to the byte.
 
 Everything that came from outside (names of variants and images, titles, notes) is escaped by the
 template engine, which here never gets a string marked as safe.
@@ -13,27 +12,22 @@ from __future__ import annotations
 
 import html
 import os
-import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from slimcodec.atomic import write_atomically
-from slimcodec.bench.rows import Row, RowStore
-from slimcodec.bench.summary import Summary, summarise
-from slimcodec.errors import SlimcodecError
+from slimcodec.errors import SlimcodecError, UsageError
 from slimcodec.report import figures
-from slimcodec.report.changes import change_table, speed_table
-from slimcodec.report.pictures import make_plates, remove_stale
+from slimcodec.report.chapter import Chapter, make_chapter
+from slimcodec.report.comparison import Comparison, compare_rows
+from slimcodec.report.pictures import PICTURE_BYTES, Gallery, Progressed, make_gallery
 from slimcodec.report.rendering import template
-from slimcodec.report.selection import by_variant, is_ladder, leader
-from slimcodec.report.sentences import absent_metrics, facts, headline
-from slimcodec.report.steps import steps_table
-from slimcodec.report.study import read_study
-from slimcodec.report.tables import bd_rate_table, points_table, rows_table, study_table
-from slimcodec.report.text import join_words, plural
+from slimcodec.report.runs import Group, Run, group_runs, read_run, read_runs
+from slimcodec.report.selection import leader
+from slimcodec.report.text import join_words
+from slimcodec.report.viewer import shot_id, viewer_data
 from slimcodec.showing import line
 
 __all__ = ["ReportPage", "build_report"]
@@ -66,100 +60,139 @@ class ReportPage:
         )
 
 
-def build_report(folder: Path) -> Path:
-    """Make the page of a bench or study.
+def build_report(
+    folders: Path | Sequence[Path],
+    out: Path | None = None,
+    against: Path | None = None,
+    published: figures.PublishedCurves | None = None,
+    on_progress: Progressed = lambda done, total, what: None,
+) -> Path:
+    """Make the page of a bench or study, or of several.
 
     Args:
-        folder: holds ``rows.sqlite``; ``study.json`` and ``pictures/`` are used where they are.
+        folders: each holds ``rows.sqlite``; ``study.json`` and ``pictures/`` are used where they
+            are. Benches are put together, a study has a chapter of its own.
+        out: folder of the page; needed for several. ``report`` in the only one by default.
+        against: an earlier run; the page then says what changed since.
+        published: curves from elsewhere, drawn beside those of benches.
+        on_progress: called with (chapters or pictures' images done, of how many, what is next).
 
     Returns:
-        The page, ``folder/report/index.html``. It and the files beside it need nothing else; only
-        the links to the data lead out of ``folder/report``.
+        The page, ``out/index.html``. It needs no other file; only the links to the data lead out of
+        it.
 
     Raises:
         MissingExtraError: when Jinja2 is not installed.
-        SlimcodecError: when there are no rows, or something in the folder is damaged.
+        UsageError: when several folders have no picture in common, or no place for the page.
+        SlimcodecError: when there are no rows, or something in a folder is damaged.
     """
     page_template = template("page.html.j2")
-    folder = Path(folder)
-    rows = _read_rows(folder / "rows.sqlite")
-    study = read_study(folder)
-    summary = summarise(rows, rows[0].variant if study is not None else None)
-    target = folder / "report"
+    runs = read_runs([Path(f) for f in ([folders] if isinstance(folders, str | Path) else folders)])
+    target = _target(runs, out)
+    groups = group_runs(runs)
+    chapters = []
+    for n, group in enumerate(groups):
+        on_progress(n, len(groups), join_words([run.name for run in group.runs]))
+        chapters.append(make_chapter(group, f"c{n + 1}-" if n else "", published))
+    since = None if against is None else _since(runs, groups, read_run(Path(against)))
+    gallery = _gallery(groups, chapters, on_progress)
+    page = page_template.render(
+        title=chapters[0].title
+        if len(chapters) == 1
+        else f"Results of {join_words([run.name for run in runs])}",
+        chapters=chapters,
+        since=since,
+        drawing=figures,
+        gallery=gallery,
+        viewer=viewer_data(gallery),
+        shot_id=shot_id,
+        same_rate=any(chapter.same_rate for chapter in chapters),
+        data=_data(runs, target),
+    )
     try:
-        target.mkdir(exist_ok=True)
+        target.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SlimcodecError(f"{target} cannot be made: {error.strerror}") from error
-    figure = (study or {}).get("figure", {})
-    plates = make_plates(rows, folder / "pictures", target, leader(summary), figure)
-    page = page_template.render(
-        **_tables(summary, rows, study),
-        **_words(summary, rows, study),
-        charts=figures.charts(summary),
-        drawing=figures,
-        bars=figures.time_bars(summary, rows),
-        plates=plates,
-        same_rate=is_ladder(summary.points),
-        data=[(name, words) for name, words in _DATA if (folder / name).exists()],
-    )
     index = target / "index.html"
     write_atomically(index, page.encode())
-    remove_stale(target, plates)
+    if out is None:
+        _remove_former_pictures(target)
     return index
 
 
-def _read_rows(path: Path) -> list[Row]:
-    if not path.is_file():
-        raise SlimcodecError(
-            f"{path} is not there; name the folder that `slimcodec bench` or `study` wrote to"
+def _gallery(
+    groups: Sequence[Group], chapters: Sequence[Chapter], on_progress: Progressed
+) -> Gallery:
+    """The pictures of all runs; an image that several runs kept is shown once for each."""
+    kept = [
+        (run, chapter)
+        for group, chapter in zip(groups, chapters, strict=True)
+        for run in group.runs
+        if (run.folder / "pictures").is_dir()
+    ]
+    galleries = [
+        make_gallery(
+            run.rows,
+            run.folder / "pictures",
+            leader(chapter.summary),
+            (run.study or {}).get("figure", {}),
+            PICTURE_BYTES // len(kept),
+            on_progress,
         )
-    store = RowStore(path)
-    try:
-        rows = list(store)
-    except (TypeError, ValueError, sqlite3.DatabaseError) as error:
-        raise SlimcodecError(f"{path} holds rows that this version cannot read: {error}") from error
-    finally:
-        store.close()
-    if not rows:
-        raise SlimcodecError(f"{path} holds no rows yet; nothing has been measured")
-    return rows
+        for run, chapter in kept
+    ]
+    if len(galleries) == 1:
+        return galleries[0]
+    plates, lead, left_out = [], {}, []
+    for (run, _), each in zip(kept, galleries, strict=True):
+        for plate in each.plates:
+            name = f"{plate.image} ({run.name})"
+            plates.append(replace(plate, image=name))
+            lead[name] = each.lead[plate.image]
+        left_out += [f"{image} ({run.name})" for image in each.left_out]
+    others = sum(each.other_left_out for each in galleries)
+    ranking = galleries[0].ranking if galleries else ""
+    return Gallery(plates, ranking, lead, PICTURE_BYTES, left_out, others)
 
 
-def _tables(
-    summary: Summary, rows: Sequence[Row], study: dict[str, Any] | None
-) -> dict[str, object]:
-    speed = speed_table(summary)
-    steps = steps_table(summary)
-    rates = bd_rate_table(summary)
-    ladder = is_ladder(summary.points) and len(by_variant(summary.points)) > 1
-    tables: dict[str, object] = {
-        "rates": rates if rates.rows else None,
-        "rates_missing": ladder and not rates.rows,
-        "speed": speed if speed.rows else None,
-        "steps": steps if steps.rows else None,
-        "everything": rows_table(rows),
-        "changes": None,
-    }
-    if study is None:
-        return {**tables, "main": points_table(summary)}
-    changes = change_table(summary, study)
-    main = study_table(summary, study, rows)
-    return {**tables, "main": main, "changes": changes if changes.rows else None}
+def _remove_former_pictures(target: Path) -> None:
+    """Pages of before had their pictures beside them; nothing shows those any more."""
+    folder = target / "pictures"
+    for path in sorted(folder.glob("*/*.png")):
+        path.unlink()
+    for path in (*sorted(folder.glob("*")), folder):
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
 
 
-def _words(
-    summary: Summary, rows: Sequence[Row], study: dict[str, Any] | None
-) -> dict[str, object]:
-    said = study or {}
-    variants = list(by_variant(summary.points))
-    images = plural(len({row.image_digest for row in rows}), "image")
-    who = join_words(variants) if len(variants) <= 4 else plural(len(variants), "variant")
-    title = said.get("title") or said.get("name") or f"{who} on {images}"
-    return {
-        "title": title,
-        "headline": headline(summary, is_study=study is not None),
-        "facts": facts(rows),
-        "absent": absent_metrics(rows),
-        "notes": said.get("notes", []),
-        "is_study": study is not None,
-    }
+def _target(runs: Sequence[Run], out: Path | None) -> Path:
+    """Where the page goes; not among the rows, where one would look for a page of them alone."""
+    if out is None:
+        if len(runs) > 1:
+            raise UsageError("a page of several folders needs a place: say -o DIR")
+        return runs[0].folder / "report"
+    if (out / "rows.sqlite").exists():
+        raise UsageError(f"{out} holds results; name another folder, such as {out / 'report'}")
+    return out
+
+
+def _since(runs: Sequence[Run], groups: Sequence[Group], old: Run) -> Comparison:
+    rows = [row for group in groups for row in group.rows]
+    name = join_words([run.name for run in runs])
+    if name == old.name:  # as in results/now and results-of-before/now
+        return compare_rows(rows, old.rows, ("the new run", "the old run"))
+    return compare_rows(rows, old.rows, (name, old.name))
+
+
+def _data(runs: Sequence[Run], target: Path) -> list[tuple[str, str, str]]:
+    """Address, name and words of every file with data."""
+    return [
+        (
+            quote(Path(os.path.relpath(run.folder / name, target)).as_posix()),
+            name if len(runs) == 1 else f"{run.name}/{name}",
+            words,
+        )
+        for run in runs
+        for name, words in _DATA
+        if (run.folder / name).exists()
+    ]

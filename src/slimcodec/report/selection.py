@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from slimcodec.bench.rows import Row
 from slimcodec.bench.summary import Point, Summary
+from slimcodec.report.text import metric_label, metric_text, metrics_of, plain, smaller_is_better
 
 __all__ = [
     "akin",
@@ -23,7 +24,12 @@ __all__ = [
     "leader",
     "middle_points",
     "nearest_in_rate",
+    "rate_factor",
+    "worst_first",
 ]
+
+_RANKING = ("ms-ssim", "psnr", "ssim", "lpips", "delta-e")
+"""By which images are ordered: the first of these that was measured, else what there is."""
 
 
 def by_variant(points: Sequence[Point]) -> dict[str, list[Point]]:
@@ -79,4 +85,30 @@ def changed_points(summary: Summary) -> list[tuple[Point, Point]]:
 
 def nearest_in_rate(rows: Sequence[Row], bpp: float) -> Row:
     """The row whose rate differs by the smallest factor."""
-    return min(rows, key=lambda row: abs(math.log(max(row.bpp, 1e-9) / max(bpp, 1e-9))))
+    return min(rows, key=lambda row: rate_factor(row, bpp))
+
+
+def rate_factor(row: Row, bpp: float) -> float:
+    """By what factor a row's rate differs from another, up or down, as a logarithm."""
+    return abs(math.log(max(row.bpp, 1e-9) / max(bpp, 1e-9)))
+
+
+def worst_first(rows: Sequence[Row], lead: Point) -> tuple[dict[str, str], str]:
+    """Images by how bad the leading point's pictures are.
+
+    Returns:
+        Image to its metric as words, worst first, those without one last; and by what that is, as
+        words, empty where no image has a metric.
+    """
+    leading = [r for r in rows if (r.variant, r.quality) == (lead.variant, lead.quality)]
+    known = metrics_of(leading)
+    metric = next((name for name in (*_RANKING, *known) if name in known), None)
+    names = dict.fromkeys(row.image for row in rows)
+    if metric is None:
+        return {name: "" for name in names}, ""
+    values = {row.image: row.metrics[metric] for row in leading if metric in row.metrics}
+    sign = -1 if smaller_is_better(metric) else 1
+    ordered = sorted(names, key=lambda name: sign * values.get(name, math.inf * sign))
+    label = metric_label(metric)
+    words = {n: f"{label} {metric_text(metric, values[n])}" if n in values else "" for n in ordered}
+    return words, f"{label} of {lead.variant} at quality {plain(lead.quality)}"

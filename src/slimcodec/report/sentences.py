@@ -1,18 +1,17 @@
 """What the tables amount to, in words, and the facts that every figure rests on.
 
-A reader should get the result from the first line and find there nothing that the tables below do
-not say; so each sentence is computed from the same points.
+A reader finds here nothing that the tables do not say: each sentence is computed from the same
+points. Who wins and who loses is in `slimcodec.report.verdict`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from slimcodec.bench.rows import Row
 from slimcodec.bench.summary import Point, Summary
-from slimcodec.metrics import Interval
-from slimcodec.report.selection import by_variant, changed_points, leader
+from slimcodec.report.selection import by_variant
 from slimcodec.report.text import (
     USUAL_METRICS,
     join_words,
@@ -26,47 +25,32 @@ from slimcodec.report.text import (
     signed,
 )
 
-__all__ = ["absent_metrics", "facts", "headline"]
+__all__ = ["absent_metrics", "beside_note", "changes", "extent", "facts"]
 
 _TELLING = ("ms-ssim", "psnr", "lpips", "ssim", "delta-e")
 
 
-def headline(summary: Summary, *, is_study: bool) -> str:
-    """The result in a sentence: of a study the changes of each codec, of a bench its BD-rates or
-    its range."""
-    if is_study:
-        changed: dict[str, tuple[Point, list[Point]]] = {}
-        for point, first in changed_points(summary):
-            changed.setdefault(first.variant, (first, []))[1].append(point)
-        if changed:
-            whose = "its" if len(changed) > 1 else "the"
-            return " ".join(_changes(first, others, whose) for first, others in changed.values())
-    subject = leader(summary).variant
-    rates = summary.bd_rates
-    if rates:
-        subject = subject if subject in rates else next(iter(rates))
-        return _equal_quality(subject, summary.reference, rates[subject])
-    return _range(summary)
-
-
 def facts(rows: Sequence[Row]) -> list[tuple[str, str]]:
-    """Term and text: images, measurements, machine, version, runtimes, metrics. No dates."""
+    """Term and text: images, measurements, machine, versions, metrics, memory, energy. No dates."""
     images = list({row.image_digest: row for row in rows}.values())
     sizes = list(dict.fromkeys(f"{row.width} × {row.height}" for row in images))
     shown = join_words(sizes) if len(sizes) <= 3 else f"{len(sizes)} sizes"
     variants = dict.fromkeys(row.variant for row in rows)
     labels = [metric_label(name) for name in metrics_of(rows)]
-    machine = _said(rows, "cpu")
-    cores = _said(rows, "cores")
     runtimes = list(dict.fromkeys(row.runtime for row in rows if row.runtime))
     found = [
         ("Images", f"{plural(len(images), 'image')}, {shown} pixels"),
         ("Measured", f"{plural(len(rows), 'stream')} of {plural(len(variants), 'variant')}"),
         ("Metrics", ", ".join(labels)),
-        ("Machine", " / ".join(machine)),
-        ("Cores", " / ".join(cores)),
+        ("Timed runs of each", _between([plain(n) for n in _ends([row.repeats for row in rows])])),
+        ("Beside it ran", " / ".join(dict.fromkeys(row.beside for row in rows if row.beside))),
+        ("Machine", " / ".join(_said(rows, "cpu"))),
+        ("Cores", " / ".join(_said(rows, "cores"))),
         ("Instruction sets", " / ".join(_said(rows, "flags"))),
         ("Runtime", ", ".join(runtimes)),
+        ("Versions", _environments(rows)),
+        ("Peak memory", _megabytes([row.peak_mb for row in rows if row.peak_mb is not None])),
+        ("Energy", _joules([row.energy_j for row in rows if row.energy_j is not None])),
         ("slimcodec", " / ".join(_said(rows, "slimcodec"))),
     ]
     return [(term, text) for term, text in found if text]
@@ -88,6 +72,64 @@ def absent_metrics(rows: Sequence[Row]) -> str:
             "and left out of the means there."
         )
     return " ".join(lines)
+
+
+def extent(summary: Summary) -> str:
+    """Who was measured, and over which rates and qualities."""
+    points: Any = summary.points
+    names = list(by_variant(points))
+    rates = _ends([p.bpp for p in points])
+    text = f"{join_words(names) if len(names) <= 4 else plural(len(names), 'variant')}, "
+    text += f"{_between([number(rate, 3) for rate in rates])} bits per pixel"
+    metric = next((m for m in _TELLING if all(m in p.metrics for p in points)), None)
+    if metric is not None:
+        ends = _ends([p.metrics[metric] for p in points])
+        label = metric_label(metric)
+        text += f" and {label} {_between([metric_text(metric, end) for end in ends])}"
+    return f"{text}."
+
+
+def changes(pairs: Sequence[tuple[Point, Point]]) -> list[str]:
+    """What the variants of each codec changed, one sentence for each codec.
+
+    Args:
+        pairs: a variant's point, and the point that it is a change of.
+    """
+    changed: dict[str, tuple[Point, list[Point]]] = {}
+    for point, first in pairs:
+        changed.setdefault(first.variant, (first, []))[1].append(point)
+    whose = "its" if len(changed) > 1 else "the"
+    return [_changes(first, others, whose) for first, others in changed.values()]
+
+
+def beside_note(rows: Sequence[Row]) -> str:
+    """Whose times are no speeds, because something else had the cores; empty where nothing had."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        if row.beside and row.variant not in found.setdefault(row.beside, []):
+            found[row.beside].append(row.variant)
+    every = len({row.variant for row in rows})
+    clauses = [
+        f"{'all variants' if len(names) == every else join_words(names)} beside {beside}"
+        for beside, names in found.items()
+    ]
+    return f"Timed {'; '.join(clauses)}: these times are no speeds." if clauses else ""
+
+
+def _environments(rows: Sequence[Row]) -> str:
+    """What decided bytes and pixels besides the models, each said once."""
+    found = [f"{name} {value}" for row in rows for name, value in row.environment.items()]
+    return ", ".join(dict.fromkeys(found))
+
+
+def _megabytes(peaks: Sequence[float]) -> str:
+    return f"up to {number(max(peaks))} MB" if peaks else ""
+
+
+def _joules(energies: Sequence[float]) -> str:
+    if not energies:
+        return ""
+    return f"{_between([number(e, 1) for e in _ends(energies)])} J for one encode and decode"
 
 
 def _said(rows: Sequence[Row], key: str) -> list[str]:
@@ -125,32 +167,3 @@ def _ends(values: Sequence[float]) -> list[float]:
 def _between(texts: Sequence[str]) -> str:
     low, high = texts
     return low if low == high else f"{low} to {high}"
-
-
-def _equal_quality(subject: str, reference: str, rates: Mapping[str, Interval]) -> str:
-    clauses: list[str] = []
-    for metric in (m for m in _TELLING[:3] if m in rates):
-        rate = rates[metric].value
-        amount = f"{percent(number(abs(rate), 1))} {'fewer' if rate < 0 else 'more'}"
-        # Said in full once: "1 % fewer bytes than jpeg at equal PSNR and 2 % fewer at equal LPIPS".
-        than = "" if clauses else f" bytes than {reference}"
-        clauses.append(f"{amount}{than} at equal {metric_label(metric)}")
-    if not clauses:
-        metric, first = next(iter(rates.items()))
-        amount = percent(signed(first.value))
-        clauses = [f"{amount} bytes against {reference} at equal {metric_label(metric)}"]
-    return f"{subject} needs {join_words(clauses)}."
-
-
-def _range(summary: Summary) -> str:
-    points: Any = summary.points
-    names = list(by_variant(points))
-    rates = _ends([p.bpp for p in points])
-    text = f"{join_words(names) if len(names) <= 4 else plural(len(names), 'variant')}, "
-    text += f"{_between([number(rate, 3) for rate in rates])} bits per pixel"
-    metric = next((m for m in _TELLING if all(m in p.metrics for p in points)), None)
-    if metric is not None:
-        ends = _ends([p.metrics[metric] for p in points])
-        label = metric_label(metric)
-        text += f" and {label} {_between([metric_text(metric, end) for end in ends])}"
-    return f"{text}."

@@ -115,10 +115,30 @@ def rows_table(rows: Sequence[Row]) -> Table:
         number_field("Encode (ms)", lambda r: number(r.encode_ms, 1)),
         number_field("Decode (ms)", lambda r: number(r.decode_ms, 1)),
         number_field("Spread (%)", lambda r: _spread(r.spread)),
+        *_known_fields(rows),
     ]
     order = {name: n for n, name in enumerate(dict.fromkeys(row.variant for row in rows))}
     ordered = sorted(rows, key=lambda r: (r.image, order[r.variant], r.quality))
     return fill("Every measurement", fields, ordered)
+
+
+def _known_fields(rows: Sequence[Row]) -> list[Field[Row]]:
+    """What only some machines and runs tell of a measurement."""
+    fields: list[tuple[bool, Field[Row]]] = [
+        (
+            any(row.peak_mb is not None for row in rows),
+            number_field("Peak memory (MB)", lambda r: number(r.peak_mb)),
+        ),
+        (
+            any(row.energy_j is not None for row in rows),
+            number_field("Energy (J)", lambda r: number(r.energy_j, 2)),
+        ),
+        (
+            any(row.beside for row in rows),
+            text_field("Timed beside", lambda r: r.beside or NOTHING),
+        ),
+    ]
+    return [field for is_known, field in fields if is_known]
 
 
 def part_order(points: Sequence[Point], rows: Sequence[Row] = ()) -> list[str]:

@@ -18,6 +18,7 @@ __all__ = [
     "USUAL_METRICS",
     "interval_text",
     "join_words",
+    "metric_digits",
     "metric_heading",
     "metric_label",
     "metric_text",
@@ -66,13 +67,13 @@ def signed(value: float | None, digits: int = 1) -> str:
     return f"+{text}" if positive and text != NOTHING else text
 
 
-def interval_text(rate: Interval | None) -> str:
+def interval_text(rate: Interval | None, digits: int = 1) -> str:
     """A change and the ends of its interval: ``−12.3 [−14.0, −9.8]``."""
     if rate is None:
         return NOTHING
     if rate.low is None or rate.high is None:
-        return signed(rate.value)
-    return f"{signed(rate.value)} [{signed(rate.low)}, {signed(rate.high)}]"
+        return signed(rate.value, digits)
+    return f"{signed(rate.value, digits)} [{signed(rate.low, digits)}, {signed(rate.high, digits)}]"
 
 
 def percent(text: str) -> str:
@@ -126,7 +127,12 @@ def metric_unit(name: str) -> str:
 
 def metric_text(name: str, value: float | None) -> str:
     """The value in its usual number of digits."""
-    return number(value, _DIGITS.get(name, _USUAL_DIGITS))
+    return number(value, metric_digits(name))
+
+
+def metric_digits(name: str) -> int:
+    """How many digits of a metric mean something."""
+    return _DIGITS.get(name, _USUAL_DIGITS)
 
 
 def smaller_is_better(name: str) -> bool:

@@ -1,0 +1,134 @@
+"""A chapter of a page: all that it says and draws of one bench or one study.
+
+A page of one run has one chapter, a page of several has one for the benches together and one for
+each study. Within a chapter a variant has the same colour everywhere; a part of a codec has it on
+every page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from slimcodec.bench.rows import Row
+from slimcodec.bench.summary import Summary, summarise
+from slimcodec.report import figures
+from slimcodec.report.changes import change_table, speed_table
+from slimcodec.report.columns import Table
+from slimcodec.report.runs import Group
+from slimcodec.report.selection import by_variant, changed_points, is_ladder, leader
+from slimcodec.report.sentences import absent_metrics, beside_note, facts
+from slimcodec.report.standing import duels, standings
+from slimcodec.report.steps import steps_table
+from slimcodec.report.tables import bd_rate_table, points_table, rows_table, study_table
+from slimcodec.report.text import join_words, plural
+from slimcodec.report.trends import find_trends, trend_sentences, trend_table
+from slimcodec.report.verdict import verdict
+
+__all__ = ["Chapter", "make_chapter"]
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """What the templates are given of one group of runs; None and empty is left out of the page.
+
+    Attributes:
+        prefix: before every anchor, so that no two chapters have the same.
+        title: of the study, or who was measured on what.
+        verdict: sentences.
+        lanes: the verdict's picture.
+        summary, rows: what all of it is computed from.
+    """
+
+    prefix: str
+    title: str
+    is_study: bool
+    verdict: list[str]
+    lanes: list[figures.LaneChart]
+    facts: list[tuple[str, str]]
+    absent: str
+    beside: str
+    notes: list[str]
+    charts: list[figures.Chart]
+    legend: tuple[list[figures.Curve], list[figures.Curve]]
+    rates: Table | None
+    rates_missing: bool
+    pareto: list[figures.ParetoChart]
+    scatters: list[figures.ScatterChart]
+    main: Table
+    layers: list[figures.LayerChart]
+    changes: Table | None
+    trends: Table | None
+    bars: tuple[list[figures.BarGroup], list[figures.Segment]]
+    steps: Table | None
+    speed: Table | None
+    everything: Table
+    same_rate: bool
+    summary: Summary
+    rows: Sequence[Row]
+
+
+def make_chapter(
+    group: Group,
+    prefix: str = "",
+    published: figures.PublishedCurves | None = None,
+) -> Chapter:
+    """Everything of one group of runs.
+
+    Args:
+        group: its rows, and what the study says of itself.
+        prefix: see `Chapter`.
+        published: curves from elsewhere, drawn beside a bench's.
+    """
+    rows, study = group.rows, group.study
+    summary = summarise(rows, rows[0].variant if study is not None else None)
+    lead = leader(summary).variant
+    has_changes = study is not None and bool(changed_points(summary))
+    fought = {} if has_changes else duels(summary, rows)
+    compared = standings(summary, fought)
+    drawn = figures.charts(summary, rows, published)
+    several = len(by_variant(summary.points)) > 1
+    rates = bd_rate_table(summary)
+    trends = [] if study is None else find_trends(summary, rows, study)
+    said = verdict(summary, rows, fought, is_study=study is not None)
+    changes = None if study is None else change_table(summary, study)
+    return Chapter(
+        prefix=prefix,
+        title=_title(study or {}, rows),
+        is_study=study is not None,
+        verdict=[*said, *trend_sentences(trends)],
+        lanes=figures.change_lanes(summary, trends) or figures.bd_rate_lanes(summary),
+        facts=facts(rows),
+        absent=absent_metrics(rows),
+        beside=beside_note(rows),
+        notes=[*(study or {}).get("notes", []), *group.remarks],
+        charts=drawn,
+        legend=figures.legend(drawn),
+        rates=_filled(rates),
+        rates_missing=is_ladder(summary.points) and several and not rates.rows,
+        pareto=figures.pareto_charts(summary),
+        scatters=figures.image_scatters(rows, lead, compared),
+        layers=figures.layer_charts(summary),
+        main=points_table(summary) if study is None else study_table(summary, study, rows),
+        changes=_filled(changes),
+        trends=_filled(trend_table(trends)),
+        bars=figures.time_bars(summary, rows),
+        steps=_filled(steps_table(summary)),
+        speed=_filled(speed_table(summary)),
+        everything=rows_table(rows),
+        same_rate=is_ladder(summary.points),
+        summary=summary,
+        rows=rows,
+    )
+
+
+def _filled(table: Table | None) -> Table | None:
+    return table if table is not None and table.rows else None
+
+
+def _title(study: Mapping[str, Any], rows: Sequence[Row]) -> str:
+    variants = list(dict.fromkeys(row.variant for row in rows))
+    images = plural(len({row.image_digest for row in rows}), "image")
+    who = join_words(variants) if len(variants) <= 4 else plural(len(variants), "variant")
+    return str(study.get("title") or study.get("name") or f"{who} on {images}")
