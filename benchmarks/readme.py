@@ -45,7 +45,7 @@ def _rows(folder: Path) -> list[Row]:
     return rows
 
 
-def _picture(folder: Path, rows) -> None:
+def _picture(folder: Path, rows: list[Row]) -> None:
     shown = [row for row in rows if Path(row.image).stem == SHOWN]
     pictures = folder / "pictures" / SHOWN
     # The original, the peers and what has no variants on one line, then one for each learned codec
@@ -90,7 +90,7 @@ def _demo_table(rows: list[Row]) -> list[str]:
 def _model_table(rows: list[Row]) -> list[str]:
     summary = summarise(rows, "jpeg")
     learned = dict.fromkeys(p.variant for p in summary.points if p.model_bytes)
-    lines = []
+    lines: list[str] = []
     for variant in learned:
         points = [p for p in summary.points if p.variant == variant]
         rates = {m: rate.value for m, rate in summary.bd_rates.get(variant, {}).items()}

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from planes import BitPlanes
 from slimcodec.bench import Candidate, Row, RowStore, load_metrics, measure, run_grid
 from slimcodec.bench.measure import measure_curve
 from slimcodec.errors import SlimcodecError
 from slimcodec.images import read_image
 from slimcodec.types import Clock, Image, Progressive, no_clock
+from tests.planes import BitPlanes
 
 Picture = Callable[..., Image]
 

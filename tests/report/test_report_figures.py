@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -32,7 +33,7 @@ def test_every_point_lies_inside_the_axes(bench_rows: list[Row]) -> None:
             assert TOP <= tick.at <= HEIGHT - BOTTOM
 
 
-def test_up_is_always_better(make_row) -> None:
+def test_up_is_always_better(make_row: Any) -> None:
     rows = [
         make_row(quality=q, stream_bytes=1000 * q, metrics={"psnr": 20.0 + q, "lpips": 0.5 / q})
         for q in (1, 2, 3)
@@ -43,7 +44,9 @@ def test_up_is_always_better(make_row) -> None:
 
 
 @pytest.mark.parametrize(("factor", "words"), [(4, "bits per pixel"), (40, "bits per pixel, log")])
-def test_a_wide_range_of_rates_gets_a_logarithmic_axis(make_row, factor: int, words: str) -> None:
+def test_a_wide_range_of_rates_gets_a_logarithmic_axis(
+    make_row: Any, factor: int, words: str
+) -> None:
     rows = [make_row(quality=q, stream_bytes=1000 * factor**q) for q in (0, 1)]
     chart = charts(summarise(rows))[0]
     assert chart.x_title.startswith(words)
@@ -51,7 +54,7 @@ def test_a_wide_range_of_rates_gets_a_logarithmic_axis(make_row, factor: int, wo
 
 
 @pytest.mark.parametrize("psnr", [(30.0, 30.0), (30.0, math.inf), (0.0, 0.0)])
-def test_flat_and_infinite_curves_are_drawn(make_row, psnr: tuple[float, float]) -> None:
+def test_flat_and_infinite_curves_are_drawn(make_row: Any, psnr: tuple[float, float]) -> None:
     rows = [
         make_row(quality=q, stream_bytes=1000 + q, metrics={"psnr": psnr[q], "ms-ssim": 1.0})
         for q in (0, 1)
@@ -61,7 +64,7 @@ def test_flat_and_infinite_curves_are_drawn(make_row, psnr: tuple[float, float])
     assert all(math.isfinite(spot.y) for spot in chart.curves[0].spots)
 
 
-def test_a_ninth_curve_is_told_from_the_first(make_row) -> None:
+def test_a_ninth_curve_is_told_from_the_first(make_row: Any) -> None:
     rows = [make_row(variant=f"v{n}", quality=q) for n in range(10) for q in (1, 2)]
     looks = {(c.style, c.dashed) for c in charts(summarise(rows))[0].curves}
     assert len(looks) == 10
@@ -79,7 +82,7 @@ def test_bars_are_shares_of_the_longest(study_rows: list[Row]) -> None:
     assert len({s.style for s in legend}) == len(legend)
 
 
-def test_bars_of_a_codec_that_clocks_no_parts(make_row) -> None:
+def test_bars_of_a_codec_that_clocks_no_parts(make_row: Any) -> None:
     rows = [make_row(parts_ms={})]
     groups, _ = time_bars(summarise(rows), rows)
     assert [s.part for s in groups[0].bars[0].segments] == ["the rest"]

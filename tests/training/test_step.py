@@ -37,7 +37,8 @@ class Squares:
 def step_of(adversary: bool, device: str = "cpu") -> tuple[Step, nn.Module, Squares]:
     torch.manual_seed(0)
     fabric = fabric_module.Fabric(accelerator=device, devices=1)
-    network, objective = nn.Conv2d(3, 3, 1), Squares(nn.Conv2d(3, 1, 1) if adversary else None)
+    network = nn.Conv2d(3, 3, 1)
+    objective: Any = Squares(nn.Conv2d(3, 1, 1) if adversary else None)
     on_gpu = device == "cuda"
     optimizers: list[Any] = [
         torch.optim.Adam(module.parameters(), 0.05, fused=True, capturable=on_gpu)
