@@ -1,0 +1,178 @@
+"""Every example of the README and the guides runs, page by page, in a folder of small pictures.
+
+A page finds there what its reader has: ``photo.png``, a folder ``photos`` with a subfolder and a
+WebP, and ``PHOTOS``, photographs to calibrate on. What a page makes, its later blocks find.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import PIL.Image
+import pytest
+
+from slimcodec.cli import main
+from slimcodec.cli.app import VERBS
+from tests.docs.pages import PAGES, ROOT, Block, blocks_of
+
+RUN = {"sh", "python"}
+NOT_RUN = {"", "text", "toml", "html"}
+MOST_NOT_RUN = 8
+"""Blocks that no test runs, over all pages."""
+SHELL = re.compile(r"[|<>;&$`]")
+
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+
+
+@pytest.fixture
+def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder as a reader of a page has it; the current one."""
+    photograph = PIL.Image.open(ROOT / "src/slimcodec/demo/kitten.png").convert("RGB")
+    other = PIL.Image.open(ROOT / "src/slimcodec/demo/osprey.png").convert("RGB")
+    for folder in ("photos/more", "PHOTOS"):
+        (tmp_path / folder).mkdir(parents=True)
+    photograph.crop((300, 180, 428, 276)).save(tmp_path / "photo.png")
+    photograph.crop((300, 180, 380, 244)).save(tmp_path / "photos/one.png")
+    other.crop((300, 180, 380, 244)).save(tmp_path / "photos/two.webp")
+    other.crop((200, 100, 280, 164)).save(tmp_path / "photos/more/three.png")
+    photograph.crop((200, 100, 392, 260)).save(tmp_path / "PHOTOS/one.png")
+    other.crop((200, 100, 392, 260)).save(tmp_path / "PHOTOS/two.png")
+    shims = tmp_path / "bin"
+    shims.mkdir()
+    (shims / "slimcodec").write_text(f'#!/bin/sh\nexec {sys.executable} -m slimcodec "$@"\n')
+    (shims / "slimcodec").chmod(0o755)
+    (shims / "python").symlink_to(sys.executable)
+    monkeypatch.setenv("PATH", str(shims), prepend=os.pathsep)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "src"), prepend=os.pathsep)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return tmp_path
+
+
+def run(blocks: list[Block], monkeypatch: pytest.MonkeyPatch) -> None:
+    names: dict[str, object] = {"__name__": "__example__"}
+    for block in blocks:
+        if block.marker == "file":
+            Path(block.reason).parent.mkdir(parents=True, exist_ok=True)
+            Path(block.reason).write_text(block.text, encoding="utf-8")
+        elif block.language == "python":
+            place = "\n" * (block.line - 1)
+            exec(compile(place + block.text, str(block.page), "exec"), names)
+        elif block.language == "sh":
+            for command in block.commands:
+                assert status_of(command, monkeypatch) == 0, f"{block}: {command}"
+
+
+def status_of(command: str, monkeypatch: pytest.MonkeyPatch) -> int:
+    """In this process where nothing but our program is called, for a shell waits for Python."""
+    if SHELL.search(command) or not command.startswith("slimcodec "):
+        return subprocess.run(["bash", "-euc", command], check=False).returncode
+    monkeypatch.setattr(sys, "argv", shlex.split(command))
+    try:
+        main()
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0
+
+
+@each_page
+def test_examples_run(page: Path, reader: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run([b for b in blocks_of(page) if b.marker not in ("slow", "no-run")], monkeypatch)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if any(b.marker == "slow" for b in blocks_of(page))],
+    ids=lambda page: page.stem,
+)
+def test_examples_that_take_long_run(
+    page: Path, reader: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run([b for b in blocks_of(page) if b.marker != "no-run"], monkeypatch)
+
+
+@each_page
+def test_every_block_says_what_it_is(page: Path) -> None:
+    """A language that is neither run nor known to be none would hide an example."""
+    for block in blocks_of(page):
+        assert block.language in RUN | NOT_RUN, block
+        if block.marker == "file":
+            assert block.language in ("toml", "python", "sh"), block
+
+
+def test_few_blocks_are_not_run() -> None:
+    not_run = [b for page in PAGES for b in blocks_of(page) if b.marker == "no-run"]
+    assert len(not_run) <= MOST_NOT_RUN, [str(block) for block in not_run]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_verbs_and_options_are_there(
+    page: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of blocks that are not run, too."""
+    helped: dict[str, str] = {}
+    for block in blocks_of(page):
+        for command in block.commands if block.language == "sh" else ():
+            words = shlex.split(command, comments=True)
+            if words[0] != "slimcodec" or words[1] == "--version":
+                continue
+            verb = words[1]
+            assert verb in VERBS, f"{block}: {command}"
+            if verb not in helped:
+                assert status_of(f"slimcodec {verb} --help", monkeypatch) == 0
+                helped[verb] = capsys.readouterr().out
+            for option in (word for word in words[2:] if re.match(r"--?[a-z]", word)):
+                assert re.search(rf"(^|\s){option}[\s,]", helped[verb]), f"{block}: {option}"
+
+
+# The reader of pages
+
+
+PAGE = """
+# A page
+<!-- slow: as it takes long -->
+```sh
+one \\
+  two   # three
+four '#5'
+```
+````python
+print("```")
+````
+"""
+
+
+def test_blocks_are_read(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(PAGE)
+    first, second = blocks_of(page)
+    assert (first.language, first.marker, first.reason) == ("sh", "slow", "as it takes long")
+    assert first.commands == ["one    two", "four '#5'"]
+    assert (second.line, second.text) == (10, 'print("```")\n')
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("```sh\nnever closed\n", "not closed"), ("<!-- slow: x -->\n\n```sh\na\n```\n", "no fence")],
+)
+def test_pages_that_are_broken(tmp_path: Path, text: str, words: str) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(text)
+    with pytest.raises(ValueError, match=words):
+        blocks_of(page)
+
+
+def test_a_command_that_fails_is_seen(
+    reader: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for text in ("slimcodec encode gone.png", "false | true; false", "echo a > no/such/file"):
+        page = tmp_path / "page.md"
+        page.write_text(f"```sh\n{text}\n```\n")
+        with pytest.raises(AssertionError, match=r"page\.md:2"):
+            run(blocks_of(page), monkeypatch)
