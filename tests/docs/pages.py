@@ -2,9 +2,8 @@
 
 A comment in the line above a fence says what is special about a block, and why:
 
-    <!-- slow: finds grids on photographs -->       left out of `make check`
-    <!-- no-run: an hour of training -->            only its verbs and options are looked up
-    <!-- file: recipe.toml -->                      written to that file
+    <!-- no-run: an hour of training -->    only its verbs and options are looked up
+    <!-- file: recipe.toml -->              written to that file
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "guides").glob("*.md"))]
 
-MARKER = re.compile(r"<!-- (slow|no-run|file): (.+) -->")
+MARKER = re.compile(r"<!-- (no-run|file): (.+) -->")
 FENCE = re.compile(r"(`{3,})(\w*)")
 
 
@@ -29,7 +28,7 @@ class Block:
         line: of its first line, from 1 on.
         language: as the fence says; empty when it does not.
         text: without the fences.
-        marker: ``slow``, ``no-run``, ``file``, or empty.
+        marker: ``no-run``, ``file``, or empty.
         reason: what the marker says behind it.
     """
 

@@ -11,11 +11,13 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import PIL.Image
 import pytest
 
+from slimcodec import registry
 from slimcodec.cli import main
 from slimcodec.cli.app import VERBS
 from tests.docs.pages import PAGES, ROOT, Block, blocks_of
@@ -44,9 +46,9 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     other.crop((200, 100, 392, 260)).save(tmp_path / "PHOTOS/two.png")
     shims = tmp_path / "bin"
     shims.mkdir()
-    (shims / "slimcodec").write_text(f'#!/bin/sh\nexec {sys.executable} -m slimcodec "$@"\n')
-    (shims / "slimcodec").chmod(0o755)
-    (shims / "python").symlink_to(sys.executable)
+    for name, words in (("slimcodec", "-m slimcodec "), ("python", "")):
+        (shims / name).write_text(f'#!/bin/sh\nexec {sys.executable} {words}"$@"\n')
+        (shims / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(shims), prepend=os.pathsep)
     monkeypatch.setenv("PYTHONPATH", str(ROOT / "src"), prepend=os.pathsep)
     monkeypatch.chdir(tmp_path)
@@ -60,12 +62,29 @@ def run(blocks: list[Block], monkeypatch: pytest.MonkeyPatch) -> None:
         if block.marker == "file":
             Path(block.reason).parent.mkdir(parents=True, exist_ok=True)
             Path(block.reason).write_text(block.text, encoding="utf-8")
+            if block.reason == "pyproject.toml":
+                installed(block.text, monkeypatch)
         elif block.language == "python":
             place = "\n" * (block.line - 1)
             exec(compile(place + block.text, str(block.page), "exec"), names)
         elif block.language == "sh":
             for command in block.commands:
                 assert status_of(command, monkeypatch) == 0, f"{block}: {command}"
+
+
+def installed(pyproject: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ``pip install -e .`` leaves of a project in the current folder: its entry points."""
+    project = tomllib.loads(pyproject)["project"]
+    folder = Path(f"{project['name'].replace('-', '_')}-{project['version']}.dist-info")
+    folder.mkdir()
+    (folder / "METADATA").write_text(f"Name: {project['name']}\nVersion: {project['version']}\n")
+    lines = []
+    for group, entries in project["entry-points"].items():
+        lines += [f"[{group}]", *(f"{name} = {target}" for name, target in entries.items())]
+        table = getattr(registry, group.removeprefix("slimcodec."))
+        monkeypatch.setattr(table, "_entries", dict(table._entries))
+        monkeypatch.setattr(table, "_scanned", False)  # it is asked again, as a new process would
+    (folder / "entry_points.txt").write_text("\n".join(lines) + "\n")
 
 
 def status_of(command: str, monkeypatch: pytest.MonkeyPatch) -> int:
@@ -80,21 +99,10 @@ def status_of(command: str, monkeypatch: pytest.MonkeyPatch) -> int:
     return 0
 
 
+@pytest.mark.slow
 @each_page
 def test_examples_run(page: Path, reader: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run([b for b in blocks_of(page) if b.marker not in ("slow", "no-run")], monkeypatch)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "page",
-    [page for page in PAGES if any(b.marker == "slow" for b in blocks_of(page))],
-    ids=lambda page: page.stem,
-)
-def test_examples_that_take_long_run(
-    page: Path, reader: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run([b for b in blocks_of(page) if b.marker != "no-run"], monkeypatch)
+    run([block for block in blocks_of(page) if block.marker != "no-run"], monkeypatch)
 
 
 @each_page
@@ -104,6 +112,22 @@ def test_every_block_says_what_it_is(page: Path) -> None:
         assert block.language in RUN | NOT_RUN, block
         if block.marker == "file":
             assert block.language in ("toml", "python", "sh"), block
+
+
+@each_page
+def test_no_command_passes_for_text(page: Path) -> None:
+    """A ``text`` block is for what is not there yet."""
+    for block in blocks_of(page):
+        for words in map(str.split, block.commands if block.language == "text" else ()):
+            assert words[0] != "slimcodec" or words[1] not in VERBS or unknown(words), block
+
+
+def unknown(words: list[str]) -> bool:
+    """Whether a command has an option that its verb does not know."""
+    text = subprocess.run(
+        [sys.executable, "-m", *words[:2], "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    return not all(word in text for word in words if word.startswith("-"))
 
 
 def test_few_blocks_are_not_run() -> None:
@@ -136,7 +160,7 @@ def test_verbs_and_options_are_there(
 
 PAGE = """
 # A page
-<!-- slow: as it takes long -->
+<!-- no-run: as it takes long -->
 ```sh
 one \\
   two   # three
@@ -152,14 +176,14 @@ def test_blocks_are_read(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(PAGE)
     first, second = blocks_of(page)
-    assert (first.language, first.marker, first.reason) == ("sh", "slow", "as it takes long")
+    assert (first.language, first.marker, first.reason) == ("sh", "no-run", "as it takes long")
     assert first.commands == ["one    two", "four '#5'"]
     assert (second.line, second.text) == (10, 'print("```")\n')
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("```sh\nnever closed\n", "not closed"), ("<!-- slow: x -->\n\n```sh\na\n```\n", "no fence")],
+    [("```sh\nnever closed\n", "not closed"), ("<!-- file: x -->\n\n```sh\na\n```\n", "no fence")],
 )
 def test_pages_that_are_broken(tmp_path: Path, text: str, words: str) -> None:
     page = tmp_path / "page.md"
