@@ -12,6 +12,7 @@ one call each, on as many cores as the machine has.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import statistics
 import subprocess
@@ -90,14 +91,12 @@ def main() -> None:
 
 def joined(folder: Path, width: int, height: int) -> Image:
     """Photographs of one size side by side, so shifted that none begins where a tile does."""
-    pictures, canvas = iter(()), np.empty((height, width, 3), np.uint8)
+    canvas = np.empty((height, width, 3), np.uint8)
     paths = [path for path in find_images(folder) if size_of(path) == (1024, 768)]
+    pictures = itertools.cycle(paths)
     for top in range(-300, height, 768):
         for left in range(-500, width, 1024):
-            path = next(pictures, None)
-            if path is None:
-                pictures = iter(paths)
-                path = next(pictures)
+            path = next(pictures)
             place = canvas[max(top, 0) : top + 768, max(left, 0) : left + 1024]
             own = read_image(path).pixels[max(-top, 0) :, max(-left, 0) :]
             place[:] = own[: place.shape[0], : place.shape[1]]

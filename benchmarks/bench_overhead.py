@@ -15,7 +15,7 @@ import argparse
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from slimcodec import images, report
 from slimcodec.bench import grid, opening
 from slimcodec.images import find_images
 from slimcodec.workflows import bench as workflow
@@ -34,7 +35,7 @@ class Clock:
     """Seconds by what they were spent on."""
 
     def __init__(self) -> None:
-        self.spent: Counter[str] = Counter()
+        self.spent: dict[str, float] = defaultdict(float)
 
     @contextmanager
     def __call__(self, what: str) -> Iterator[None]:
@@ -60,7 +61,7 @@ class TimedMetric:
 
     def __call__(self, original: Any, decoded: Any) -> float:
         with self.clock("metrics"):
-            return self.metric(original, decoded)
+            return float(self.metric(original, decoded))
 
 
 def main() -> None:
@@ -90,15 +91,15 @@ def main() -> None:
         photos.mkdir()
         for path in find_images(arguments.images)[: arguments.count]:
             (photos / path.name).symlink_to(path.absolute())
-        read = _ahead(pool, find_images(photos)) if arguments.ahead else opening.read_image
+        read = _ahead(pool, find_images(photos)) if arguments.ahead else images.read_image
         started = time.perf_counter()
         with (
             patch.object(opening, "metric", lambda name: TimedMetric(load(name), clock)),
             patch.object(MEASURE, "timed", coded),
             patch.object(opening, "is_new_to", untimed),
             patch.object(opening, "read_image", clock.around("reading", read)),
-            patch.object(grid, "write_image", clock.around("pictures", grid.write_image)),
-            patch.object(workflow, "build_report", clock.around("page", workflow.build_report)),
+            patch.object(grid, "write_image", clock.around("pictures", images.write_image)),
+            patch.object(workflow, "build_report", clock.around("page", report.build_report)),
         ):
             results = workflow.run_bench(
                 arguments.codecs, photos, Path(folder) / "out",
@@ -111,7 +112,7 @@ def main() -> None:
 
 def _ahead(pool: ThreadPoolExecutor, paths: list[Path]) -> Callable[[Path], Any]:
     """Reads the picture after the one that is asked for, too."""
-    read = opening.read_image
+    read = images.read_image
     coming: dict[str, Any] = {}
 
     def call(path: Path) -> Any:
@@ -126,7 +127,7 @@ def _ahead(pool: ThreadPoolExecutor, paths: list[Path]) -> Callable[[Path], Any]
     return call
 
 
-def _say(whole: float, spent: Counter[str], rows: int) -> None:
+def _say(whole: float, spent: dict[str, float], rows: int) -> None:
     sizes = spent.pop("sizes that were new")
     told = spent["coding"] + spent["metrics"]
     rest = whole - sum(spent.values())

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,7 @@ def main() -> None:
     parser.add_argument("--images", type=Path, required=True)
     parser.add_argument("--iterations", type=int, nargs="+", default=[1, 2, 3, 4, 8])
     arguments = parser.parse_args()
-    codec = slimcodec.load(arguments.model)
+    codec: Any = slimcodec.load(arguments.model)
     images = [read_image(path).pixels for path in find_images(arguments.images)]
     print(f"{'':14}  mean   worst")
     print(_row("photographs", [edge_ratio(image) for image in images]))

@@ -13,6 +13,7 @@ import argparse
 import statistics
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -62,8 +63,8 @@ def _measure(codec: TodericiCodec, stream: bytes) -> tuple[float, float, float, 
     known = codec.prior.start(*codes.shape[1:3])
     for number, code in enumerate(codes.astype(np.int32)):
 
-        def add(tables, place, code=code):
-            own = code[place]
+        def add(tables: np.ndarray, place: Any, code: np.ndarray = code) -> np.ndarray:
+            own: np.ndarray = code[place]
             lengths.append(-np.log2(np.where(own > 0, plus[tables], minus[tables])).sum())
             return own
 

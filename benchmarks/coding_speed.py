@@ -6,6 +6,7 @@ python benchmarks/coding_speed.py hific-s --image kodim05.png --threads 2
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -13,6 +14,7 @@ import torch
 from slimcodec import library
 from slimcodec.bench.timing import timed
 from slimcodec.images import read_image
+from slimcodec.types import Clock, Codec, Image
 
 
 def main() -> None:
@@ -28,13 +30,19 @@ def main() -> None:
     print(f"{image.shape[1]}x{image.shape[0]}, {arguments.threads} threads, ms (median)")
     for quality in codec.qualities:
         codec.decode(codec.encode(image, quality))
-        stream, encoding = timed(
-            lambda clock, q=quality: codec.encode(image, q, clock=clock), arguments.repeats
-        )
-        _, decoding = timed(lambda clock, s=stream: codec.decode(s, clock=clock), arguments.repeats)
+        stream, encoding = timed(partial(_encode, codec, image, quality), arguments.repeats)
+        _, decoding = timed(partial(_decode, codec, stream), arguments.repeats)
         for verb, timing in (("encode", encoding), ("decode", decoding)):
             shown = "  ".join(f"{name} {ms:.1f}" for name, ms in timing.parts_ms.items())
             print(f"quality {quality:g} {verb}: {timing.median_ms:.0f} whole;  {shown}")
+
+
+def _encode(codec: Codec, image: Image, quality: float, clock: Clock) -> bytes:
+    return codec.encode(image, quality, clock=clock)
+
+
+def _decode(codec: Codec, stream: bytes, clock: Clock) -> Image:
+    return codec.decode(stream, clock=clock)
 
 
 if __name__ == "__main__":

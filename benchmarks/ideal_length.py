@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -48,7 +49,7 @@ def main() -> None:
 
 
 @torch.inference_mode()
-def _ideal_bytes(codec: MeanScaleCodec, probability, latents, step: int) -> float:
+def _ideal_bytes(codec: MeanScaleCodec, probability: Any, latents: Any, step: int) -> float:
     z_hat = torch.from_numpy(latents.hyper_latents[None]).float()
     _, height, width = latents.symbols.shape
     gain = torch.from_numpy(gain_at(codec.coding.log_gain, step))

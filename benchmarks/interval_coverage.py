@@ -40,8 +40,8 @@ def main() -> None:
     all_shares: dict[str, list[float]] = {}
     for variant in dict.fromkeys(row.variant for row in rows if row.variant != options.against):
         for metric in rows[0].metrics:
-            pair = [curves(rows, name, metric) for name in (options.against, variant)]
-            held = coverage(*pair, metric, options.splits, options.draws)
+            first, second = (curves(rows, name, metric) for name in (options.against, variant))
+            held = coverage(first, second, metric, options.splits, options.draws)
             for method, share in held.items():
                 all_shares.setdefault(method, []).append(share)
             words = "   ".join(f"{method} {100 * share:.0f} %" for method, share in held.items())

@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -77,8 +78,9 @@ def _start(config: Path, images: Path, out: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen([*command, *options], stderr=subprocess.DEVNULL)
 
 
-def _state(path: Path) -> dict:
-    return torch.load(path, weights_only=True)
+def _state(path: Path) -> dict[str, Any]:
+    state: dict[str, Any] = torch.load(path, weights_only=True)
+    return state
 
 
 def _reached(out: Path) -> int:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,7 +25,7 @@ from slimcodec.images import find_images, read_image
 from slimcodec.training.data import Crops, sample_blocks
 
 BLOCKS = 12_000
-FORMS = {
+FORMS: dict[str, dict[str, Any]] = {
     "blocks, a sign for every component": {"linear_window": STRIDE, "significance": False},
     "blocks, significance bits": {"linear_window": STRIDE},
     "windows that overlap, significance bits": {},
@@ -64,7 +65,9 @@ def _curve(
     codes: list[list[torch.Tensor]] = [[] for _ in range(config.iterations)]
     decibels = np.zeros(config.iterations)
     for image in images:
-        residual, encoder, decoder = image - 0.5, [], []
+        residual = image - 0.5
+        encoder: list[torch.Tensor] = []
+        decoder: list[torch.Tensor] = []
         for number in range(config.iterations):
             iteration = torch.tensor(number)
             features, *encoder = network.encoder(residual, *encoder)

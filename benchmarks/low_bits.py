@@ -49,7 +49,7 @@ def main() -> None:
     def psnr_db(network: Any) -> float:
         points = held_out.points(network, objective, torch.device("cpu"))
         network.eval()
-        return points[arguments.quality - 1][1]
+        return float(points[arguments.quality - 1][1])
 
     whole = psnr_db(network)
     print(f"{model.name}: {whole:.3f} dB, {part_bytes(model):,} bytes", flush=True)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 from slimcodec import library
 from slimcodec.bench import RowStore, summarise
@@ -61,7 +62,7 @@ def main() -> None:
     arguments.output.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
-def _network_off(results) -> str:
+def _network_off(results: dict[str, Any]) -> str:
     base = results["as it is"]
     lines = [
         "## What each learned network is worth",

@@ -86,8 +86,8 @@ def _curves(rows: Path, published: Path | None, out: Path) -> None:
                       linewidth=2 if marker else 1.3)  # fmt: skip
         for number, (name, curve) in enumerate(theirs.items()):
             if metric != "lpips":
-                kept = [(bpp, values[metric]) for bpp, values in curve if bpp <= MOST_BPP]
-                axis.plot(*zip(*kept, strict=True), "--", linewidth=1, label=name,
+                drawn = [(bpp, values[metric]) for bpp, values in curve if bpp <= MOST_BPP]
+                axis.plot(*zip(*drawn, strict=True), "--", linewidth=1, label=name,
                           color=str(0.2 + 0.15 * number))  # fmt: skip
         axis.set(xlabel="bits per pixel", title=label, xlim=(0, MOST_BPP))
         axis.grid(alpha=0.3)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -51,7 +52,7 @@ def lines_of(codecs: dict[str, Codec], images: list[np.ndarray]) -> list[str]:
     differing = dict.fromkeys(codecs, 0)
     total = 0
     largest = {(e, d): 0 for e in codecs for d in codecs}
-    squares = {pair: [] for pair in largest}
+    squares: dict[tuple[str, str], list[float]] = {pair: [] for pair in largest}
     for image in images:
         streams = {runtime: codec.encode(image) for runtime, codec in codecs.items()}
         own = symbols(codecs[first], streams[first])
@@ -80,11 +81,11 @@ def lines_of(codecs: dict[str, Codec], images: list[np.ndarray]) -> list[str]:
     return lines
 
 
-def symbols(codec: Codec, stream: bytes) -> np.ndarray:
+def symbols(codec: Any, stream: bytes) -> np.ndarray:
     """All symbols of a stream, as this codec reads them."""
     read = codec.read(stream)
     if isinstance(codec, Progressive):
-        return read
+        return np.asarray(read)
     tiles = read[1]
     return np.concatenate([a.ravel() for t in tiles for a in (t.symbols, t.hyper_latents)])
 

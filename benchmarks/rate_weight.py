@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -39,7 +40,7 @@ def main() -> None:
         print(f"{weight:5g}: PSNR {figures[0]:+.2f} %, MS-SSIM {figures[1]:+.2f} %")
 
 
-def _curve(codec, images) -> list[tuple[float, float, float]]:
+def _curve(codec: Any, images: list[np.ndarray]) -> list[tuple[float, float, float]]:
     psnr, ms_ssim = Psnr(), MsSsim()
     points = []
     for quality in codec.qualities:

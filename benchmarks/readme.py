@@ -1,17 +1,21 @@
-"""The README's picture and tables, from the rows of `slimcodec demo` and of a bench.
+"""Tables of the README and of the guide on shrinking, from the rows of benches and of the demo.
 
-    slimcodec demo --out demo-out
+    slimcodec bench hific-s hific-s-fast int8.slim three-blocks.slim small-download.slim \\
+        tiny.slim prune-30.slim --images SIX --metrics psnr,ms-ssim --runtime openvino \\
+        --out results/front
     slimcodec bench hific-s hific-s-natural hific-s-fast toderici-s jpeg webp avif jxl \\
         --images KODAK --out results/kodak
-    python benchmarks/readme.py demo-out --model-rows results/kodak
+    slimcodec demo --out demo-out
+    python benchmarks/readme.py --front results/front --kodak results/kodak --demo demo-out
 
-Writes docs/pruned.png and the tables between the README's markers.
+It fills tables between markers from those that are given, and draws docs/pruned.png from the demo.
 """
 
 from __future__ import annotations
 
 import argparse
 import re
+import statistics
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,8 +23,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from slimcodec.atomic import write_atomically
 from slimcodec.bench import Row, RowStore, picture_name, summarise
+from slimcodec.metrics import Interval
 
 ROOT = Path(__file__).resolve().parents[1]
+README, GUIDE = ROOT / "README.md", ROOT / "docs" / "guides" / "shrink.md"
 SHOWN = "kitten"
 CROP = (270, 150, 510, 390)
 LABEL_HEIGHT = 44
@@ -28,14 +34,18 @@ LABEL_HEIGHT = 44
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--model-rows", type=Path)
+    parser.add_argument("--front", type=Path)
+    parser.add_argument("--kodak", type=Path)
+    parser.add_argument("--demo", type=Path)
     arguments = parser.parse_args()
-    rows = _rows(arguments.folder)
-    _picture(arguments.folder, rows)
-    _replace("demo table", _demo_table(rows))
-    if arguments.model_rows:
-        _replace("model table", _model_table(_rows(arguments.model_rows)))
+    if arguments.front:
+        _replace(README, "front table", _front_table(_rows(arguments.front)))
+    if arguments.kodak:
+        _replace(README, "kodak table", _kodak_table(_rows(arguments.kodak)))
+    if arguments.demo:
+        rows = _rows(arguments.demo)
+        _picture(arguments.demo, rows)
+        _replace(GUIDE, "demo table", _demo_table(rows))
 
 
 def _rows(folder: Path) -> list[Row]:
@@ -45,7 +55,7 @@ def _rows(folder: Path) -> list[Row]:
     return rows
 
 
-def _picture(folder: Path, rows) -> None:
+def _picture(folder: Path, rows: list[Row]) -> None:
     shown = [row for row in rows if Path(row.image).stem == SHOWN]
     pictures = folder / "pictures" / SHOWN
     # The original, the peers and what has no variants on one line, then one for each learned codec
@@ -87,46 +97,81 @@ def _demo_table(rows: list[Row]) -> list[str]:
     return lines
 
 
-def _model_table(rows: list[Row]) -> list[str]:
-    summary = summarise(rows, "jpeg")
-    learned = dict.fromkeys(p.variant for p in summary.points if p.model_bytes)
-    lines = []
-    for variant in learned:
+FRONT = {
+    "hific-s": "as it is",
+    "hific-s+int8": "**`int8`: eight bits everywhere**",
+    "hific-s+three-blocks": "`three-blocks`: half of the generator's blocks, taught",
+    "hific-s-fast": "`hific-s-fast`: narrower networks, taught; ships too",
+    "hific-s+small-download": "`small-download`: two to eight bits, each layer its own",
+    "hific-s+tiny": "`tiny`: fewer blocks and channels, four to eight bits, taught",
+    "hific-s+prune-30": "30 % of single weights to zero, not taught",
+}
+"""Rows of the first table: what was measured, and what it is."""
+
+
+def _front_table(rows: list[Row]) -> list[str]:
+    summary = summarise(rows, "hific-s")
+    lines = [
+        "| `hific-s` on two cores | model, MB | decode, ms | encode, ms | bits at equal PSNR "
+        "| at equal MS-SSIM |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for variant, words in FRONT.items():
         points = [p for p in summary.points if p.variant == variant]
-        rates = {m: rate.value for m, rate in summary.bd_rates.get(variant, {}).items()}
-        steps = any(p.steps_ms for p in points)
-        lines += [
-            *([""] if lines else []),
-            f"`{variant}`, {points[0].model_bytes / 1e6:.1f} MB of model, on the "
-            f"{points[0].images} Kodak pictures, real streams. BD-rate against Pillow's JPEG "
-            f"(4:2:0, optimized): {_rate(rates, 'psnr')} in PSNR, {_rate(rates, 'ms-ssim')} in "
-            f"MS-SSIM, {_rate(rates, 'lpips')} in LPIPS.",
-            "",
-            f"| {'iterations' if steps else 'quality'} | bits per pixel | PSNR, dB | MS-SSIM "
-            "| LPIPS |",
-            "|---:|---:|---:|---:|---:|",
-        ]
-        for p in points:
-            m = p.metrics
-            lines.append(
-                f"| {p.quality:g} | {p.bpp:.3f} | {m['psnr']:.2f} | {m['ms-ssim']:.4f} | "
-                f"{m['lpips']:.3f} |"
-            )
+        decode_ms = statistics.mean(p.decode_ms for p in points)
+        encode_ms = statistics.mean(p.encode_ms for p in points)
+        rates = summary.bd_rates.get(variant, {})
+        lines.append(
+            f"| {words} | {points[0].model_bytes / 1e6:.1f} | {decode_ms:.0f} | {encode_ms:.0f} "
+            f"| {_rate(rates, 'psnr')} | {_rate(rates, 'ms-ssim')} |"
+        )
     return lines
 
 
-def _rate(rates: Mapping[str, float], metric: str) -> str:
-    return f"{rates[metric]:+.1f} %" if metric in rates else "none (no common range)"
+def _kodak_table(rows: list[Row]) -> list[str]:
+    summary = summarise(rows, "jpeg")
+    shown = ("psnr", "ssim", "ms-ssim", "lpips", "delta-e")
+    lines = [
+        "| bits against JPEG at equal quality | model, MB | PSNR | SSIM | MS-SSIM | LPIPS | ΔE |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    variants = dict.fromkeys(p.variant for p in summary.points if p.variant in summary.bd_rates)
+    best = {
+        metric: min(summary.bd_rates[variant][metric].value for variant in variants)
+        for metric in shown
+    }
+    for variant in variants:
+        model_bytes = next(p.model_bytes for p in summary.points if p.variant == variant)
+        rates = summary.bd_rates[variant]
+        cells = [
+            f"**{rates[metric].value:+.1f} %**"
+            if rates[metric].value == best[metric]
+            else f"{rates[metric].value:+.1f} %"
+            for metric in shown
+        ]
+        size = f"{model_bytes / 1e6:.1f}" if model_bytes else ""
+        lines.append(f"| {variant} | {size} | {' | '.join(cells)} |")
+    return lines
 
 
-def _replace(marker: str, lines: list[str]) -> None:
-    path = ROOT / "README.md"
+def _rate(rates: Mapping[str, Interval], metric: str) -> str:
+    """With its 95 % interval over the choice of pictures, where there is one."""
+    if metric not in rates:
+        return ""
+    rate = rates[metric]
+    digits = 1 if abs(rate.value) < 100 else 0
+    ends = (rate.low, rate.high)
+    within = "" if None in ends else " ({:.{d}f} to {:.{d}f})".format(*ends, d=digits)
+    return f"{rate.value:+.{digits}f} %{within}"
+
+
+def _replace(path: Path, marker: str, lines: list[str]) -> None:
     text = path.read_text(encoding="utf-8")
     block = f"<!-- {marker} -->\n" + "\n".join(lines) + "\n<!-- end -->"
     pattern = f"<!-- {marker} -->.*?<!-- end -->"
     changed, count = re.subn(pattern, lambda _: block, text, count=1, flags=re.DOTALL)
     if count != 1:
-        raise SystemExit(f"README.md has no place for the {marker}")
+        raise SystemExit(f"{path.name} has no place for the {marker}")
     write_atomically(path, changed.encode())
 
 

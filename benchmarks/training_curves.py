@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import csv
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -53,7 +54,7 @@ def main() -> None:
     figure.savefig(arguments.output)
 
 
-def _by_quality(scalars: dict, unit: str) -> dict[int, list[float]]:
+def _by_quality(scalars: dict[str, Any], unit: str) -> dict[int, list[float]]:
     """What each validation gave, quality by quality."""
     found: dict[int, list[float]] = {}
     names = [n for n in scalars if n.startswith("validation/") and n.endswith(f"_{unit}")]

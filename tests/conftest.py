@@ -1,8 +1,6 @@
 """What many tests share: synthetic pictures, and a learned codec so small that it costs nothing.
 
-Before anything of ours is imported, jaxtyping's hook is put on the codecs with a network and on
-the training, so that every shape and type written in a signature there is checked while tests run.
-The peers and the training files are left out: they refuse wrong types from users by themselves.
+Before anything of ours is imported, `shape_check` has shapes and types of signatures checked.
 """
 
 from __future__ import annotations
@@ -21,18 +19,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
-from jaxtyping import install_import_hook
+
+from tests import shape_check
 
 # What is made of models while tests run is kept for them alone, and for those processes they start.
 os.environ["SLIMCODEC_CACHE"] = tempfile.mkdtemp(prefix="slimcodec-tests-")
 atexit.register(shutil.rmtree, os.environ["SLIMCODEC_CACHE"], ignore_errors=True)
 
 ROOT = Path(__file__).resolve().parents[1]
-CODECS = ROOT / "src" / "slimcodec" / "codecs"
-NETWORKS = [*CODECS.glob("*/network.py"), *CODECS.glob("*/hyperprior.py")]
-CHECKED = [f"slimcodec.codecs.{path.parent.name}" for path in NETWORKS]
-TRAINING = [f"slimcodec.training.{room}" for room in ("data", "trainer", "objectives")]
-install_import_hook([*CHECKED, *TRAINING], "shape_check.check")
+shape_check.install([*shape_check.shaped(), *shape_check.TYPED])
 
 from slimcodec import registry  # noqa: E402
 from slimcodec.codecs.hific.config import HificConfig, hific_s  # noqa: E402
@@ -89,7 +84,7 @@ def shared() -> Path:
     return folder
 
 
-TINY = {
+TINY: dict[str, Any] = {
     "hific": replace(
         hific_s(),
         latent_channels=12,

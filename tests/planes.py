@@ -29,13 +29,14 @@ class BitPlanes:
         self, image: Image, quality: float | None = None, *, clock: Clock = no_clock
     ) -> bytes:
         self.calls["encode"] += 1
+        height, width = image.shape[:2]
         sections = []
         for step in range(1, self._step(quality) + 1):
             with clock("encoder", step):
                 plane = (image >> (8 - step)) & 1
             with clock("entropy", step):
                 sections.append(np.packbits(plane).tobytes())
-        return pack(Stream(self.stream_id, *image.shape[:2], 0, tuple(sections), progressive=True))
+        return pack(Stream(self.stream_id, height, width, 0, tuple(sections), progressive=True))
 
     def decode(self, stream: bytes, *, clock: Clock = no_clock) -> Image:
         self.calls["decode"] += 1

@@ -111,9 +111,13 @@ def test_pictures_beyond_this_machine(
     stream = codec.encode(image)
     monkeypatch.setattr("slimcodec.codecs.checks.memory_bytes", lambda: 100_000)
     monkeypatch.setattr("PIL.Image.MAX_IMAGE_PIXELS", 1000)
-    for work, kind in ((codec.encode, UsageError), (codec.decode, StreamError)):
+    jobs: tuple[tuple[type[Exception], Callable[[], object]], ...] = (
+        (UsageError, lambda: codec.encode(image)),
+        (StreamError, lambda: codec.decode(stream)),
+    )
+    for kind, job in jobs:
         with pytest.raises(kind, match=r"64x64|smaller") as error:
-            work(image if kind is UsageError else stream)
+            job()
         assert "\n" not in str(error.value)
 
 

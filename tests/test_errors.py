@@ -90,7 +90,10 @@ def test_a_missing_extra_names_the_command() -> None:
 
 @pytest.mark.parametrize("kind", ALL)
 def test_they_can_be_caught_as_one(kind: type[SlimcodecError]) -> None:
-    arguments = {UnknownNameError: ("a", "b", []), ConfigError: ("a", "b")}
+    arguments: dict[type[SlimcodecError], tuple[object, ...]] = {
+        UnknownNameError: ("a", "b", []),
+        ConfigError: ("a", "b"),
+    }
     values = arguments.get(kind, ("a", "b") if kind is MissingExtraError else ("a",))
     with pytest.raises(SlimcodecError):
         raise kind(*values)

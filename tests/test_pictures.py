@@ -140,7 +140,7 @@ def test_settings_that_cannot_be_are_a_value_error(
 ) -> None:
     path = tmp_path / "photo.slc"
     with pytest.raises(ValueError, match=words):
-        PIL.Image.new("RGB", (32, 32)).save(path, **{"codec": tiny_codec, **settings})
+        PIL.Image.new("RGB", (32, 32)).save(path, None, **{"codec": tiny_codec, **settings})
     assert not path.exists()
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from slimcodec.settings import is_of, read_toml, to_toml
 
-TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=8)
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 PLAIN = (
     st.booleans()
     | st.integers(-(2**53), 2**53)

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 import slimcodec
-from planes import BitPlanes
 from slimcodec import registry
 from slimcodec.errors import UsageError
 from slimcodec.metrics import bytes_at
@@ -18,6 +17,7 @@ from slimcodec.model_file import Model
 from slimcodec.runtime import open_codec
 from slimcodec.target_size import encode_to_size, largest_that_fits
 from slimcodec.types import Adjustable, Codec, Image, Progressive
+from tests.planes import BitPlanes
 
 Picture = Callable[..., Image]
 

@@ -186,4 +186,5 @@ def _number(data: bytes, at: int) -> tuple[int, int]:
 def _field(tag: int, value: Any) -> bytes:
     if isinstance(value, int):
         return varint(tag) + varint(value)
-    return varint(tag) + (varint(len(value)) if tag & 7 == 2 else b"") + value
+    content = bytes(value)
+    return varint(tag) + (varint(len(content)) if tag & 7 == 2 else b"") + content

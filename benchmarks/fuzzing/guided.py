@@ -17,6 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from fuzzing.judging import (
     MOST_BYTES,
@@ -138,7 +139,7 @@ def _main(name: str, folder: Path, findings: Path, notes: Path, options: list[st
 
 
 def _write(report: Report, notes: Path) -> None:
-    facts = {"counts": report.counts, "findings": report.findings}
+    facts: dict[str, Any] = {"counts": report.counts, "findings": report.findings}
     facts |= {"slowest_s": report.slowest_s, "most_bytes": report.most_bytes}
     aside = notes.with_suffix(".new")
     aside.write_text(json.dumps(facts), encoding="utf-8")
@@ -146,4 +147,4 @@ def _write(report: Report, notes: Path) -> None:
 
 
 if __name__ == "__main__":
-    _main(sys.argv[1], *map(Path, sys.argv[2:5]), sys.argv[5:])
+    _main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4]), sys.argv[5:])

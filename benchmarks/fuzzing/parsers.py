@@ -96,7 +96,7 @@ class Streams:
 
     def __init__(self, folder: Path, work: Path) -> None:
         self.folder = folder / "streams"
-        self.codecs = [open_codec(load(folder / name)) for name in MODELS]
+        self.codecs: list[Any] = [open_codec(load(folder / name)) for name in MODELS]
 
     def seeds(self) -> list[bytes]:
         return [path.read_bytes() for path in sorted(self.folder.iterdir())]

@@ -47,7 +47,8 @@ def drawn(height: int, width: int) -> np.ndarray:
     rows, columns = np.mgrid[:height, :width]
     grey = 60 + 2.5 * rows + 1.5 * columns + 60 * (columns > rows)
     noisy = grey[..., None] + rng.normal(0, 6, (height, width, 3))
-    return np.clip(noisy, 0, 255).astype(np.uint8)
+    picture: np.ndarray = np.clip(noisy, 0, 255).astype(np.uint8)
+    return picture
 
 
 def make_seeds(folder: Path, kind: str) -> None:
@@ -84,8 +85,12 @@ def _models(folder: Path, own: Path) -> None:
     for number in range(2):
         Image.fromarray(drawn(128, 128 + number)).save(photographs / f"{number}.png")
     context = Context(photographs)
-    quantize = {"pass": "quantize", "rounding": "nearest", "bias_correction": False}
-    recipes = {
+    quantize: dict[str, object] = {
+        "pass": "quantize",
+        "rounding": "nearest",
+        "bias_correction": False,
+    }
+    recipes: dict[str, dict[str, object]] = {
         "int8": {"weights": 8, "activations": 8},
         "placed": {"weights": 3, "levels": "placed"},
     }
@@ -161,8 +166,8 @@ def _checkpoints(folder: Path, own: Path) -> None:
     for number, (part, state) in enumerate(parts.items()):
         torch.save(state, whole / f"{number}-{part}.pth")
     (own / "hific").mkdir()
-    state = {"Encoder.conv_block1.1.weight": made(8, 3, 3, 3), "Discriminator.x": made(2)}
-    content = {"model_state_dict": state, "args": {"latent_channels": 16}}
+    tensors = {"Encoder.conv_block1.1.weight": made(8, 3, 3, 3), "Discriminator.x": made(2)}
+    content = {"model_state_dict": tensors, "args": {"latent_channels": 16}}
     torch.save(content, own / "hific" / "model.pt")
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from planes import BitPlanes
 from slimcodec import registry
 from slimcodec.bench import (
     Candidate,
@@ -26,6 +25,7 @@ from slimcodec.bench import (
 from slimcodec.errors import SlimcodecError
 from slimcodec.images import read_image, write_image
 from slimcodec.types import Clock, Image, Progressive, no_clock
+from tests.planes import BitPlanes
 
 Picture = Callable[..., Image]
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from planes import BitPlanes
 from slimcodec.cli import demo as verb
 from slimcodec.cli import study
 from slimcodec.cli.demo import cut_short, there_and_back
 from slimcodec.errors import InterruptionError, UsageError
 from slimcodec.images import read_image
+from tests.planes import BitPlanes
 
 
 def test_there_and_back_goes_through_files(photos: list[Path], tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from planes import BitPlanes
 from slimcodec.images import read_image, write_image
+from tests.planes import BitPlanes
 
 MEASURED = ("rows.tsv", "summary.json", "report", "pictures")
 

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import pytest
 
-from planes import BitPlanes
 from slimcodec import registry
 from slimcodec.cli import main
+from tests.planes import BitPlanes
 
 
 class Outcome(NamedTuple):
@@ -20,7 +20,9 @@ class Outcome(NamedTuple):
 
 
 @pytest.fixture()
-def outcome_of(monkeypatch, capsys) -> Callable[..., Outcome]:
+def outcome_of(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Outcome]:
     """``outcome_of("decode", path)``: what a verb prints and its exit status."""
 
     def call(*words: object) -> Outcome:
@@ -37,7 +39,7 @@ def outcome_of(monkeypatch, capsys) -> Callable[..., Outcome]:
 
 
 @pytest.fixture()
-def planes(monkeypatch) -> BitPlanes:
+def planes(monkeypatch: pytest.MonkeyPatch) -> BitPlanes:
     """The codec, known to the command line as ``planes`` while a test runs."""
-    monkeypatch.setitem(registry.codecs._entries, "planes", "planes:BitPlanes")
+    monkeypatch.setitem(registry.codecs._entries, "planes", "tests.planes:BitPlanes")
     return BitPlanes()

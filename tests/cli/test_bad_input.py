@@ -18,7 +18,7 @@ from slimcodec.stream import pack, unpack
 
 
 @pytest.fixture()
-def run(outcome_of) -> Callable[..., Any]:
+def run(outcome_of: Any) -> Callable[..., Any]:
     return outcome_of
 
 
@@ -49,35 +49,35 @@ def assert_one_line(outcome: Any, status: int, *words: str) -> None:
         assert word in outcome.err
 
 
-def test_missing_image(run, tmp_path):
+def test_missing_image(run: Any, tmp_path: Path) -> None:
     missing = tmp_path / "none.png"
     assert_one_line(run("encode", missing), 1, str(missing))
 
 
-def test_unreadable_image(run, tmp_path):
+def test_unreadable_image(run: Any, tmp_path: Path) -> None:
     path = tmp_path / "text.png"
     path.write_text("not a picture")
     assert_one_line(run("encode", path), 1, str(path))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["text.png"]
 
 
-def test_folder_without_images(run, tmp_path):
+def test_folder_without_images(run: Any, tmp_path: Path) -> None:
     empty, out = tmp_path / "empty", tmp_path / "out"
     empty.mkdir()
     assert_one_line(run("bench", "jpeg", "--images", empty, "--out", out), 1, str(empty))
     assert not out.exists()
 
 
-def test_unknown_codec_shows_near_names(run, photo):
+def test_unknown_codec_shows_near_names(run: Any, photo: Path) -> None:
     assert_one_line(run("encode", photo, "--codec", "hific-z"), 2, "hific-z", "hific-s")
 
 
-def test_unknown_metric_shows_near_names(run, photo, tmp_path):
+def test_unknown_metric_shows_near_names(run: Any, photo: Path, tmp_path: Path) -> None:
     words = ["--images", photo, "--out", tmp_path / "out", "--metrics", "psnrr"]
     assert_one_line(run("bench", "jpeg", *words), 2, "psnrr", "psnr")
 
 
-def test_quality_out_of_range(run, photo):
+def test_quality_out_of_range(run: Any, photo: Path) -> None:
     assert_one_line(run("encode", photo, "--quality", 9), 2, "1 to 5")
     assert not photo.with_suffix(".slc").exists()
 
@@ -96,7 +96,7 @@ RECIPES = {
 
 
 @pytest.mark.parametrize("text", RECIPES)
-def test_malformed_recipe(run, tmp_path, text):
+def test_malformed_recipe(run: Any, tmp_path: Path, text: str) -> None:
     recipe, out = tmp_path / "recipe.toml", tmp_path / "small.slim"
     recipe.write_text(text)
     outcome = run("shrink", "hific-s", "--recipe", recipe, "-o", out)
@@ -121,7 +121,7 @@ STUDIES = {
 
 
 @pytest.mark.parametrize("text", STUDIES)
-def test_malformed_study(run, tmp_path, photo, text):
+def test_malformed_study(run: Any, tmp_path: Path, photo: Path, text: str) -> None:
     study = tmp_path / "study.toml"
     study.write_text(text)
     outcome = run("study", study, "--images", photo, "--out", tmp_path / "out")
@@ -129,7 +129,7 @@ def test_malformed_study(run, tmp_path, photo, text):
     assert not (tmp_path / "out").exists()
 
 
-def test_truncated_foreign_and_flipped_streams(run, stream, tmp_path):
+def test_truncated_foreign_and_flipped_streams(run: Any, stream: Path, tmp_path: Path) -> None:
     data = stream.read_bytes()
     target = tmp_path / "out.png"
     damaged = {
@@ -143,13 +143,13 @@ def test_truncated_foreign_and_flipped_streams(run, stream, tmp_path):
         assert not target.exists()
 
 
-def test_stream_of_another_model(run, stream, tmp_path):
+def test_stream_of_another_model(run: Any, stream: Path, tmp_path: Path) -> None:
     parts = unpack(stream.read_bytes())
     stream.write_bytes(pack(dataclasses.replace(parts, stream_id=b"somebody")))
     assert_one_line(run("decode", stream), 1, "no built-in model")
 
 
-def test_model_file_with_wrong_digest(run, photo, tmp_path):
+def test_model_file_with_wrong_digest(run: Any, photo: Path, tmp_path: Path) -> None:
     path = tmp_path / "bad.slim"
     data = bytearray(library.model_path("hific-s").read_bytes())
     data[-1000] ^= 1
@@ -157,11 +157,11 @@ def test_model_file_with_wrong_digest(run, photo, tmp_path):
     assert_one_line(run("encode", photo, "--codec", path), 1, "damaged", str(path))
 
 
-def test_checkpoint_that_would_run_code(run, tmp_path):
+def test_checkpoint_that_would_run_code(run: Any, tmp_path: Path) -> None:
     import torch
 
     class Harm:
-        def __reduce__(self):
+        def __reduce__(self) -> Any:
             return os.mkdir, (str(tmp_path / "harm"),)
 
     path, out = tmp_path / "published.pt", tmp_path / "out.slim"
@@ -171,7 +171,7 @@ def test_checkpoint_that_would_run_code(run, tmp_path):
     assert not out.exists()
 
 
-def test_checkpoint_of_something_else(run, tmp_path):
+def test_checkpoint_of_something_else(run: Any, tmp_path: Path) -> None:
     import torch
 
     path = tmp_path / "other.pt"
@@ -181,7 +181,7 @@ def test_checkpoint_of_something_else(run, tmp_path):
     )
 
 
-def test_full_disk(run, photo, monkeypatch):
+def test_full_disk(run: Any, photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -191,17 +191,17 @@ def test_full_disk(run, photo, monkeypatch):
     assert sorted(photo.parent.iterdir()) == before
 
 
-def test_the_picture_is_not_overwritten(run, photo):
+def test_the_picture_is_not_overwritten(run: Any, photo: Path) -> None:
     before = photo.read_bytes()
     assert_one_line(run("encode", photo, "-o", photo), 2, "itself")
     assert photo.read_bytes() == before
 
 
-def test_unknown_verb_is_a_usage_error(run):
+def test_unknown_verb_is_a_usage_error(run: Any) -> None:
     assert run("encod").status == 2
 
 
-def test_rows_of_another_model_are_not_mixed(run, photo, tmp_path):
+def test_rows_of_another_model_are_not_mixed(run: Any, photo: Path, tmp_path: Path) -> None:
     words = ["--images", photo, "--out", tmp_path / "out", "--metrics", "psnr", "--quality", "3"]
     copies = []
     for ratio in ("0.1", "0.2"):
@@ -216,7 +216,7 @@ def test_rows_of_another_model_are_not_mixed(run, photo, tmp_path):
     assert_one_line(run("bench", *both), 2, "two different models are called 'hific-s+same'")
 
 
-def test_decode_never_writes_over_the_picture(run, photo, stream):
+def test_decode_never_writes_over_the_picture(run: Any, photo: Path, stream: Path) -> None:
     before = photo.read_bytes()
     outcome = run("decode", stream)
     assert outcome.status == 0
@@ -225,7 +225,7 @@ def test_decode_never_writes_over_the_picture(run, photo, stream):
 
 
 @pytest.mark.parametrize("verb", [["bench", "jpeg"], ["study", "paper_table2"]])
-def test_a_folder_that_is_a_file(run, photo, tmp_path, verb):
+def test_a_folder_that_is_a_file(run: Any, photo: Path, tmp_path: Path, verb: Any) -> None:
     taken = tmp_path / "taken"
     taken.write_text("mine")
     outcome = run(*verb, "--images", photo, "--out", taken)
@@ -234,7 +234,7 @@ def test_a_folder_that_is_a_file(run, photo, tmp_path, verb):
     assert taken.read_text(encoding="utf-8") == "mine"
 
 
-def test_a_folder_that_holds_another_study(run, photo, tmp_path):
+def test_a_folder_that_holds_another_study(run: Any, photo: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
     (out / "study.json").write_text('{"name": "theirs"}')
@@ -243,11 +243,11 @@ def test_a_folder_that_holds_another_study(run, photo, tmp_path):
     assert [path.name for path in out.iterdir()] == ["study.json"]
 
 
-def test_an_image_format_is_no_model(run):
+def test_an_image_format_is_no_model(run: Any) -> None:
     assert_one_line(run("inspect", "jpeg"), 2, "jpeg is an image format, not a model")
 
 
-def test_what_is_skipped_of_a_folder_is_said(outcome_of, tmp_path):
+def test_what_is_skipped_of_a_folder_is_said(outcome_of: Any, tmp_path: Path) -> None:
     folder = tmp_path / "photos"
     folder.mkdir()
     for name in ("a.png", "b.heic"):

@@ -10,10 +10,10 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from planes import BitPlanes
 from slimcodec.cli import beside
 from slimcodec.images import has_position, plane_bytes, read_image
 from slimcodec.stream import Stream, attach, pack, unpack
+from tests.planes import BitPlanes
 
 PLANES = ("--codec", "planes", "--json")
 XMP = b'<x:xmpmeta tiff:Orientation="1"/>'
@@ -210,7 +210,7 @@ def test_inspect_says_what_travels(outcome_of: Any, photo: Path) -> None:
 @pytest.mark.parametrize("progressive", [False, True])
 def test_inspect_lists_tiles(outcome_of: Any, tmp_path: Path, progressive: bool) -> None:
     path = tmp_path / "a.slc"
-    sections = (b"a", b"bb", b"the third", b"dddd")
+    sections: tuple[bytes, ...] = (b"a", b"bb", b"the third", b"dddd")
     if progressive:
         sections += (b"e", b"f", b"g", b"h")
     content = Stream(b"identity", 300, 300, 12, sections, progressive, tile=9, tiles=4)

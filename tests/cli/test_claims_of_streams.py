@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ def drawn() -> Image:
 
 
 def test_the_verb_takes_the_limit_and_names_it(
-    outcome_of, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    outcome_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("PIL.Image.MAX_IMAGE_PIXELS", 1 << 26)  # put back behind the verb
     path, out = tmp_path / "photo.slc", tmp_path / "photo.png"
@@ -31,7 +32,9 @@ def test_the_verb_takes_the_limit_and_names_it(
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/zero"), reason="no such device")
-def test_a_device_without_end(outcome_of, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_device_without_end(
+    outcome_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("slimcodec.stream.MAX_BYTES", 3 << 20)
     outcome = outcome_of("decode", "/dev/zero", "-o", tmp_path / "never.png")
     assert outcome.status == 1

@@ -11,13 +11,13 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from planes import BitPlanes
 from slimcodec import registry
 from slimcodec.cli.compare import Compared, Comparison, compare
 from slimcodec.errors import MissingExtraError
 from slimcodec.images import read_image, write_image
 from slimcodec.metrics import MsSsim, Psnr
 from slimcodec.types import Codec
+from tests.planes import BitPlanes
 
 PLANES = ("--codec", "planes")
 
@@ -34,7 +34,7 @@ def formats(monkeypatch: pytest.MonkeyPatch) -> None:
     """JPEG and WebP are there, one is not, and no other is known."""
     entries = registry.codecs._entries
     known = {name: entries[name] for name in ("jpeg", "webp")}
-    known |= {"planes": "planes:BitPlanes", "absent": f"{__name__}:Absent"}
+    known |= {"planes": "tests.planes:BitPlanes", "absent": f"{__name__}:Absent"}
     monkeypatch.setattr(registry.codecs, "_entries", known)
 
 

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -66,7 +67,9 @@ def test_no_entry_is_for_a_parameter_that_is_gone() -> None:
     assert {*completion._NAMES, *completion._LISTS} <= there
 
 
-def test_the_script_is_printed_or_installed(outcome_of, tmp_path, monkeypatch) -> None:
+def test_the_script_is_printed_or_installed(
+    outcome_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert outcome_of("--show-completion", "bash").out == script("bash")
     outcome = outcome_of("--show-completion", "fishh")
     assert outcome.status == 2 and "unknown shell 'fishh'; did you mean fish" in outcome.err
@@ -86,7 +89,7 @@ BASH = shutil.which("bash")
 
 
 @pytest.fixture()
-def pressed(tmp_path: Path):
+def pressed(tmp_path: Path) -> Any:
     """``pressed("slimcodec enc")``: what real bash offers when Tab is pressed behind a line."""
     program = tmp_path / "slimcodec"
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m slimcodec "$@"\n')
@@ -117,7 +120,7 @@ def pressed(tmp_path: Path):
 
 
 @pytest.mark.skipif(BASH is None, reason="needs bash")
-def test_bash_completes(pressed) -> None:
+def test_bash_completes(pressed: Any) -> None:
     assert pressed("slimcodec", "enc") == ["encode"]
     assert pressed("slimcodec", "encode", "my photo.png", "--codec", "=", "hific-s-f") == [
         "hific-s-fast"

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_lines import LINES, ONE_OUTPUT, RESULTS, command_lines, make_inputs
 
-from planes import BitPlanes
 from slimcodec import library
 from slimcodec.cli.app import VERBS
+from tests.cli.command_lines import LINES, ONE_OUTPUT, RESULTS, command_lines, make_inputs
+from tests.planes import BitPlanes
 
 
 @pytest.fixture()
@@ -147,8 +147,8 @@ def stopped(*_: object, **__: object) -> None:
 
 
 HALTS: dict[str, tuple[str, str]] = {
-    "encode": ("planes:BitPlanes.encode", "nothing was written"),
-    "decode": ("planes:BitPlanes.decode", "nothing was written"),
+    "encode": ("tests.planes:BitPlanes.encode", "nothing was written"),
+    "decode": ("tests.planes:BitPlanes.decode", "nothing was written"),
     "cut": ("slimcodec.stream:cut", "nothing was written"),
     "shrink": ("slimcodec.library:shrink_model", "nothing was written"),
     "export": ("slimcodec.library:load_model", "nothing was written"),

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_lines import LINES, ONE_OUTPUT, RESULTS, command_lines, make_inputs
 
-from planes import BitPlanes
 from slimcodec import library
 from slimcodec.atomic import check_writable
 from slimcodec.cli.app import VERBS
 from slimcodec.errors import SlimcodecError
 from slimcodec.images import read_image
 from slimcodec.model_file import Model, save
+from tests.cli.command_lines import LINES, ONE_OUTPUT, RESULTS, command_lines, make_inputs
+from tests.planes import BitPlanes
 
 MINE = b"mine, and no result of anything"
 WRITES_NOTHING = {"inspect", "list", "doctor", "time"}
@@ -128,7 +128,9 @@ def test_a_mark_is_told_by_its_bytes(told: Any, place: Path, verb: str) -> None:
 
 
 def test_results_are_gone_on_with(outcome_of: Any, place: Path) -> None:
-    words = ("bench", "jpeg", "--images", place / "photos", "--out", place / "out")
+    words: tuple[object, ...] = (
+        "bench", "jpeg", "--images", place / "photos", "--out", place / "out",
+    )  # fmt: skip
     words = (*words, "--metrics", "psnr", "--quality")
     for quality in (20, 40):
         assert outcome_of(*words, quality).status == 0

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from slimcodec.images import read_image, write_image
 from slimcodec.metrics import bits_per_pixel
 from slimcodec.stream import Stream, pack, step_ends, unpack
 from slimcodec.types import Progressive
+from tests.planes import BitPlanes
 
 
 @pytest.fixture()
@@ -28,7 +30,7 @@ def photo(tmp_path: Path) -> Path:
 
 
 @pytest.fixture()
-def stream(photo: Path, planes) -> Path:
+def stream(photo: Path, planes: BitPlanes) -> Path:
     """Five iterations."""
     path = photo.with_suffix(".slc")
     path.write_bytes(planes.encode(read_image(photo).pixels, 5))
@@ -48,7 +50,7 @@ def pixels(path: Path) -> np.ndarray:
     return read_image(path).pixels
 
 
-def assert_error(outcome, status: int, *words: str) -> None:
+def assert_error(outcome: Any, status: int, *words: str) -> None:
     assert outcome.status == status, outcome
     assert outcome.out == ""
     assert outcome.err.startswith("slimcodec: ") and outcome.err.count("\n") == 1, outcome.err
@@ -56,7 +58,7 @@ def assert_error(outcome, status: int, *words: str) -> None:
         assert word in outcome.err
 
 
-def test_the_codec_of_these_tests_is_one(planes):
+def test_the_codec_of_these_tests_is_one(planes: BitPlanes) -> None:
     assert isinstance(planes, Progressive)
     assert not isinstance(library.load_codec("jpeg"), Progressive)
 
@@ -64,7 +66,7 @@ def test_the_codec_of_these_tests_is_one(planes):
 # encode
 
 
-def test_encode_so_many_iterations(outcome_of, photo, planes):
+def test_encode_so_many_iterations(outcome_of: Any, photo: Path, planes: BitPlanes) -> None:
     words = ["encode", photo, "--codec", "planes", "--json", "--force"]
     for choice in ("--iterations", "--quality"):
         facts = json.loads(outcome_of(*words, choice, 2).out)
@@ -74,19 +76,23 @@ def test_encode_so_many_iterations(outcome_of, photo, planes):
 
 
 @pytest.mark.parametrize("count", [0, -1, 9])
-def test_the_codec_says_which_iterations_it_has(outcome_of, photo, planes, count):
+def test_the_codec_says_which_iterations_it_has(
+    outcome_of: Any, photo: Path, planes: BitPlanes, count: int
+) -> None:
     outcome = outcome_of("encode", photo, "--codec", "planes", "--iterations", count)
     assert_error(outcome, 2, f"the iterations of planes must be 1 to 8, got {count}")
     assert not photo.with_suffix(".slc").exists()
 
 
 @pytest.mark.parametrize(("codec", "quality"), [("jpeg", None), ("hific-s", 3)])
-def test_iterations_of_a_codec_without(outcome_of, photo, codec, quality):
+def test_iterations_of_a_codec_without(
+    outcome_of: Any, photo: Path, codec: Any, quality: float
+) -> None:
     outcome = outcome_of("encode", photo, "--codec", codec, "--iterations", 3)
     assert_error(outcome, 2, f"{codec} has no iterations", f"--quality {quality or ''}")
 
 
-def test_iterations_and_quality(outcome_of, photo, planes):
+def test_iterations_and_quality(outcome_of: Any, photo: Path, planes: BitPlanes) -> None:
     words = ["--codec", "planes", "--iterations", 3, "--quality", 3]
     assert_error(outcome_of("encode", photo, *words), 2, "--iterations and --quality", "one of")
 
@@ -94,7 +100,9 @@ def test_iterations_and_quality(outcome_of, photo, planes):
 # decode
 
 
-def test_decode_whole_and_coarser(outcome_of, stream, planes, tmp_path):
+def test_decode_whole_and_coarser(
+    outcome_of: Any, stream: Path, planes: BitPlanes, tmp_path: Path
+) -> None:
     whole = stream.read_bytes()
     for count in (None, 1, 3, 5):
         out = tmp_path / "out.png"
@@ -111,7 +119,9 @@ def test_decode_whole_and_coarser(outcome_of, stream, planes, tmp_path):
 
 
 @pytest.mark.parametrize(("count", "words"), [(0, "1 to 8, got 0"), (7, "1 to 5, got 7")])
-def test_decode_iterations_that_are_not_there(outcome_of, stream, count, words, tmp_path):
+def test_decode_iterations_that_are_not_there(
+    outcome_of: Any, stream: Path, count: int, words: Any, tmp_path: Path
+) -> None:
     out = tmp_path / "out.png"
     for more in ([], ["--partial"]):
         outcome = outcome_of(
@@ -121,7 +131,7 @@ def test_decode_iterations_that_are_not_there(outcome_of, stream, count, words, 
         assert not out.exists()
 
 
-def test_decode_iterations_of_a_codec_without(outcome_of, photo, tmp_path):
+def test_decode_iterations_of_a_codec_without(outcome_of: Any, photo: Path, tmp_path: Path) -> None:
     facts = json.loads(outcome_of("encode", photo, "--json").out)
     words = ["decode", facts["stream"], "-o", tmp_path / "out.png"]
     assert_error(outcome_of(*words, "--iterations", 1), 2, "hific-s has no iterations")
@@ -130,7 +140,14 @@ def test_decode_iterations_of_a_codec_without(outcome_of, photo, tmp_path):
 
 
 @pytest.mark.parametrize("partial", [False, True])
-def test_what_is_whole_of_a_broken_stream(outcome_of, broken, stream, planes, partial, tmp_path):
+def test_what_is_whole_of_a_broken_stream(
+    outcome_of: Any,
+    broken: Path,
+    stream: Path,
+    planes: BitPlanes,
+    partial: Any,
+    tmp_path: Path,
+) -> None:
     """The picture is there either way; --partial only says that it is enough."""
     out = tmp_path / "out.png"
     words = ["decode", broken, "-o", out, "--codec", "planes", *["--partial"] * partial]
@@ -149,7 +166,9 @@ def test_what_is_whole_of_a_broken_stream(outcome_of, broken, stream, planes, pa
             assert (facts["iterations"], facts["partial"]) == (3, True)
 
 
-def test_damage_and_sections_in_another_order(outcome_of, stream, tmp_path):
+def test_damage_and_sections_in_another_order(
+    outcome_of: Any, stream: Path, tmp_path: Path
+) -> None:
     data, out = stream.read_bytes(), tmp_path / "out.png"
     a, b, c = step_ends(data)[:3]
     changed = bytearray(data)
@@ -167,14 +186,16 @@ def test_damage_and_sections_in_another_order(outcome_of, stream, tmp_path):
         out.unlink()
 
 
-def test_as_much_as_was_asked_for_is_not_partial(outcome_of, broken, planes, tmp_path):
+def test_as_much_as_was_asked_for_is_not_partial(
+    outcome_of: Any, broken: Path, planes: BitPlanes, tmp_path: Path
+) -> None:
     words = ["decode", broken, "-o", tmp_path / "out.png", "--codec", "planes", "--json"]
     outcome = outcome_of(*words, "--iterations", 2)
     assert outcome.status == 0 and outcome.err == ""
     assert json.loads(outcome.out)["partial"] is False
 
 
-def test_nothing_whole(outcome_of, stream, tmp_path):
+def test_nothing_whole(outcome_of: Any, stream: Path, tmp_path: Path) -> None:
     data, out = stream.read_bytes(), tmp_path / "out.png"
     first = step_ends(data)[0]
     for length in (3, 10, 15, first - 1):
@@ -186,16 +207,18 @@ def test_nothing_whole(outcome_of, stream, tmp_path):
         assert not out.exists()
 
 
-def test_a_stream_that_is_not_progressive_is_whole_or_nothing(outcome_of, photo, tmp_path):
+def test_a_stream_that_is_not_progressive_is_whole_or_nothing(
+    outcome_of: Any, photo: Path, tmp_path: Path
+) -> None:
     stream, out = Path(json.loads(outcome_of("encode", photo, "--json").out)["stream"]), "out.png"
     stream.write_bytes(stream.read_bytes()[:-5])
     assert_error(outcome_of("decode", stream, "-o", tmp_path / out, "--partial"), 1, "cut short")
     assert not (tmp_path / out).exists()
 
 
-def test_the_model_of_a_progressive_stream_is_found():
+def test_the_model_of_a_progressive_stream_is_found() -> None:
     """By the id, as for any stream; what the sections hold is the codec's business."""
-    codec = library.load_codec("hific-s")
+    codec: Any = library.load_codec("hific-s")
     data = pack(Stream(codec.stream_id, 8, 8, 0, (b"a", b"b"), progressive=True))
     assert library.codec_of_stream(data).name == "hific-s"
 
@@ -203,7 +226,9 @@ def test_the_model_of_a_progressive_stream_is_found():
 # cut
 
 
-def test_cut_is_what_encode_writes(outcome_of, stream, photo, planes):
+def test_cut_is_what_encode_writes(
+    outcome_of: Any, stream: Path, photo: Path, planes: BitPlanes
+) -> None:
     outcome = outcome_of("cut", stream, "--iterations", 2)
     assert outcome.status == 0 and outcome.err == ""
     coarser = stream.with_name("photo.2.slc")
@@ -229,7 +254,7 @@ def test_cut_is_what_encode_writes(outcome_of, stream, photo, planes):
 
 
 @pytest.mark.parametrize("count", [-1, 0, 6])
-def test_cut_to_what_is_not_there(outcome_of, stream, count):
+def test_cut_to_what_is_not_there(outcome_of: Any, stream: Path, count: int) -> None:
     before = sorted(stream.parent.iterdir())
     outcome = outcome_of("cut", stream, "--iterations", count)
     assert_error(
@@ -238,7 +263,7 @@ def test_cut_to_what_is_not_there(outcome_of, stream, count):
     assert sorted(stream.parent.iterdir()) == before
 
 
-def test_cut_does_not_overwrite_its_input(outcome_of, stream):
+def test_cut_does_not_overwrite_its_input(outcome_of: Any, stream: Path) -> None:
     before = stream.read_bytes()
     assert_error(outcome_of("cut", stream, "--iterations", 2, "-o", stream), 2, "itself")
     assert stream.read_bytes() == before
@@ -248,7 +273,9 @@ def test_cut_does_not_overwrite_its_input(outcome_of, stream):
     assert stream.with_name("photo.4.4.slc").exists()
 
 
-def test_cut_a_broken_stream_to_what_is_whole(outcome_of, broken, stream, planes):
+def test_cut_a_broken_stream_to_what_is_whole(
+    outcome_of: Any, broken: Path, stream: Path, planes: BitPlanes
+) -> None:
     out = stream.with_name("out.slc")
     outcome = outcome_of("cut", broken, "--iterations", 3, "-o", out)
     assert outcome.status == 0 and "the first 3 sections are whole" in outcome.err
@@ -259,7 +286,7 @@ def test_cut_a_broken_stream_to_what_is_whole(outcome_of, broken, stream, planes
     assert not out.exists()
 
 
-def test_cut_something_else(outcome_of, photo, tmp_path):
+def test_cut_something_else(outcome_of: Any, photo: Path, tmp_path: Path) -> None:
     stream = Path(json.loads(outcome_of("encode", photo, "--json").out)["stream"])
     outcome = outcome_of("cut", stream, "--iterations", 1)
     assert_error(outcome, 2, str(stream), "only a progressive stream can be cut")
@@ -267,7 +294,7 @@ def test_cut_something_else(outcome_of, photo, tmp_path):
     assert_error(outcome_of("cut", tmp_path / "none.slc", "--iterations", 1), 1, "cannot be read")
 
 
-def test_cut_and_inspect_need_no_model_and_no_torch(stream):
+def test_cut_and_inspect_need_no_model_and_no_torch(stream: Path) -> None:
     code = (
         "import sys\n"
         "from slimcodec.cli.app import app\n"
@@ -283,7 +310,7 @@ def test_cut_and_inspect_need_no_model_and_no_torch(stream):
 # inspect
 
 
-def test_inspect_lists_the_sections(outcome_of, stream, broken):
+def test_inspect_lists_the_sections(outcome_of: Any, stream: Path, broken: Path) -> None:
     data = stream.read_bytes()
     facts = json.loads(outcome_of("inspect", stream, "--json").out)
     assert facts["progressive"] is True and facts["whole"] is True and "damage" not in facts
@@ -305,21 +332,31 @@ def test_inspect_lists_the_sections(outcome_of, stream, broken):
 # import
 
 
-def test_the_wrong_number_of_checkpoint_files(outcome_of, tmp_path):
+def test_the_wrong_number_of_checkpoint_files(outcome_of: Any, tmp_path: Path) -> None:
     one, out = tmp_path / "one.pt", tmp_path / "out.slim"
     outcome = outcome_of("import", "hific", one, one, "-o", out)
     assert_error(outcome, 2, "hific checkpoint is one file: checkpoint; got 2")
     assert outcome_of("import", "hific", "-o", out).status == 2
 
 
-def test_several_checkpoint_files(outcome_of, monkeypatch, tmp_path, tiny_network):
+def test_several_checkpoint_files(
+    outcome_of: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    tiny_network: Any,
+) -> None:
     from slimcodec import registry
     from slimcodec.codecs.family import by_role
 
     family = registry.families.get("hific")
-    read = []
+    read: list[Any] = []
     monkeypatch.setattr(family, "checkpoint_files", ("first", "second"))
-    monkeypatch.setattr(family, "read_checkpoint", lambda paths: read.append(paths) or tiny_network)
+
+    def read_checkpoint(paths: Any) -> Any:
+        read.append(paths)
+        return tiny_network
+
+    monkeypatch.setattr(family, "read_checkpoint", read_checkpoint)
     paths = [tmp_path / "b.pt", tmp_path / "a.pt"]
     out = tmp_path / "out.slim"
     assert outcome_of("import", "hific", *paths, "-o", out).status == 0
@@ -331,7 +368,7 @@ def test_several_checkpoint_files(outcome_of, monkeypatch, tmp_path, tiny_networ
         by_role("x", ("encoder", "binarizer", "decoder"), paths)
 
 
-def test_streams_of_another_model(outcome_of, stream):
+def test_streams_of_another_model(outcome_of: Any, stream: Path) -> None:
     parts = unpack(stream.read_bytes())
     stream.write_bytes(pack(dataclasses.replace(parts, stream_id=b"somebody")))
     assert_error(outcome_of("decode", stream), 1, "no built-in model")

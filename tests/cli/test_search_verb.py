@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from slimcodec.explore import search as searching
 from slimcodec.images import write_image
-from slimcodec.model_file import save
+from slimcodec.model_file import Model, save
 
 
 @pytest.fixture
-def found(tiny_model, picture, tmp_path, outcome_of):
+def found(tiny_model: Model, picture: Any, tmp_path: Path, outcome_of: Any) -> Any:
     """``found(*more)``: what the verb says; its folder is ``out``."""
     photographs = tmp_path / "photographs"
     photographs.mkdir()
@@ -21,7 +23,7 @@ def found(tiny_model, picture, tmp_path, outcome_of):
         write_image(photographs / f"{number}.png", picture(64, 64, number))
     save(tiny_model, tmp_path / "tiny.slim")
 
-    def call(*more):
+    def call(*more: Any) -> Any:
         return outcome_of(
             "search", tmp_path / "tiny.slim", "--calibration", photographs, "--runtime", "onnx",
             "-o", tmp_path / "out", *more,
@@ -30,7 +32,12 @@ def found(tiny_model, picture, tmp_path, outcome_of):
     return call
 
 
-def test_a_front_a_page_and_a_recipe(found, tmp_path, outcome_of, monkeypatch):
+def test_a_front_a_page_and_a_recipe(
+    found: Any,
+    tmp_path: Path,
+    outcome_of: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     said = found("--trials", 1, "--steps", 0)
     assert said.status == 0, said.err
     assert "1 photographs are measured on" in said.err
@@ -58,14 +65,14 @@ def test_a_front_a_page_and_a_recipe(found, tmp_path, outcome_of, monkeypatch):
         (("--runtime", "onyx"), "unknown runtime 'onyx'; did you mean onnx?"),
     ],
 )
-def test_what_cannot_be_meant(found, tmp_path, more, words):
+def test_what_cannot_be_meant(found: Any, tmp_path: Path, more: Any, words: Any) -> None:
     said = found(*more)
     assert said.status == 2
     assert words in said.err
     assert not (tmp_path / "out").exists()
 
 
-def test_without_optuna(found, monkeypatch):
+def test_without_optuna(found: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
     said = found()
     assert said.status == 1

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import tomllib
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from slimcodec.images import write_image
-from slimcodec.model_file import save
+from slimcodec.model_file import Model, save
 
 
 @pytest.fixture
-def ask(tiny_model, picture, tmp_path, outcome_of):
+def ask(tiny_model: Model, picture: Any, tmp_path: Path, outcome_of: Any) -> Any:
     """``ask("--parts", ...)``: what the verb says; results are in the folder ``out``."""
     photographs = tmp_path / "photographs"
     photographs.mkdir()
@@ -22,7 +24,7 @@ def ask(tiny_model, picture, tmp_path, outcome_of):
     return lambda *words: outcome_of("sensitivity", tmp_path / "tiny.slim", *known, *words)
 
 
-def test_rows_page_recipe_and_bargains(ask, tmp_path):
+def test_rows_page_recipe_and_bargains(ask: Any, tmp_path: Path) -> None:
     words = ("--parts", "generator.out,generator.stages.0", "--bits", "4,8", "--ratios", "none")
     found = ask(*words, "--channels", "50")
     assert found.status == 0, found.err
@@ -49,19 +51,21 @@ def test_rows_page_recipe_and_bargains(ask, tmp_path):
         (("--quality", "9"), "--quality takes some of 1, 2, 3, 4, 5 here, or all; got 9"),
     ],
 )
-def test_bad_input_is_one_line(ask, tmp_path, words, said):
+def test_bad_input_is_one_line(ask: Any, tmp_path: Path, words: Any, said: Any) -> None:
     found = ask(*words)
     assert found.status == 2
     assert said in found.err and found.err.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
 
-def test_whoever_interrupts_has_a_page(ask, tmp_path, monkeypatch):
+def test_whoever_interrupts_has_a_page(
+    ask: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from slimcodec.explore.sensitivity_rows import RowFile
 
     add = RowFile.add
 
-    def stop(self, row):
+    def stop(self: Any, row: Any) -> None:
         add(self, row)
         if len(self.rows) == 3:
             raise KeyboardInterrupt

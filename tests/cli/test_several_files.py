@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from planes import BitPlanes
 from slimcodec import library
 from slimcodec.cli.coding import _LOADING, Memory
 from slimcodec.cli.options import parse_size
 from slimcodec.errors import UsageError
 from slimcodec.images import read_image, write_image
 from slimcodec.types import Codec, Tiled
+from tests.planes import BitPlanes
 
 PLANES = ("--codec", "planes")
 

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from slimcodec.images import write_image
-from slimcodec.model_file import load, save
+from slimcodec.model_file import Model, load, save
 
 
 @pytest.fixture
-def shrunk(tiny_model, picture, tmp_path, outcome_of):
+def shrunk(tiny_model: Model, picture: Any, tmp_path: Path, outcome_of: Any) -> Any:
     """``shrunk("distil")``: what the verb says of a recipe of that pass; the model is out.slim."""
     photographs = tmp_path / "photographs"
     photographs.mkdir()
     write_image(photographs / "a.png", picture(200, 210))
     save(tiny_model, tmp_path / "tiny.slim")
 
-    def call(kind):
+    def call(kind: Any) -> Any:
         recipe = tmp_path / "r.toml"
         recipe.write_text(f'[[pass]]\npass = "{kind}"\nsteps = 2\nbatch = 1\n')
         arguments = ("--recipe", recipe, "--calibration", photographs)
@@ -27,7 +28,9 @@ def shrunk(tiny_model, picture, tmp_path, outcome_of):
     return call
 
 
-def test_the_state_is_gone_when_the_model_is_there(tiny_model, shrunk, tmp_path):
+def test_the_state_is_gone_when_the_model_is_there(
+    tiny_model: Model, shrunk: Any, tmp_path: Path
+) -> None:
     found = shrunk("distil")
     assert found.status == 0, found.err
     assert "plan: distil generator: 2 steps" in found.err
@@ -35,7 +38,7 @@ def test_the_state_is_gone_when_the_model_is_there(tiny_model, shrunk, tmp_path)
     assert not Path(tmp_path / "out.slim.state").exists()
 
 
-def test_a_state_of_another_recipe_is_named(shrunk, tmp_path):
+def test_a_state_of_another_recipe_is_named(shrunk: Any, tmp_path: Path) -> None:
     state = tmp_path / "out.slim.state"
     state.mkdir()
     (state / "recipe.json").write_text("{}")
@@ -45,8 +48,10 @@ def test_a_state_of_another_recipe_is_named(shrunk, tmp_path):
     assert not (tmp_path / "out.slim").exists()
 
 
-def test_whoever_interrupts_is_told_where_it_goes_on(shrunk, tmp_path, monkeypatch):
-    def stop(self, **told):
+def test_whoever_interrupts_is_told_where_it_goes_on(
+    shrunk: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(self: Any, **told: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("slimcodec.training.Trainer.run", stop)

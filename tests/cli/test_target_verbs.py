@@ -12,7 +12,6 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from planes import BitPlanes
 from slimcodec.cli import console
 from slimcodec.cli.target import fit_sentence
 from slimcodec.images import read_image, write_image
@@ -20,6 +19,7 @@ from slimcodec.registry import codecs
 from slimcodec.stream import attach
 from slimcodec.target_size import Fitted, encode_to_size
 from slimcodec.types import Adjustable, Codec
+from tests.planes import BitPlanes
 
 PLANES = ("--codec", "planes")
 

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from published_files import published_files, write_published
 from slimcodec import library
 from slimcodec.images import read_image, write_image
 from slimcodec.model_file import save
 from slimcodec.stream import step_ends, unpack
+from tests.published_files import published_files, write_published
 
 
 @pytest.fixture(scope="module")
-def model(tiny_models, tmp_path_factory) -> Path:
+def model(tiny_models: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("rnn") / "tiny.slim"
     save(tiny_models["toderici"], path)
     return path
 
 
 @pytest.fixture()
-def photo(picture, tmp_path) -> Path:
+def photo(picture: Any, tmp_path: Path) -> Path:
     path = tmp_path / "photo.png"
     write_image(path, picture(50, 70))
     return path
@@ -33,7 +34,9 @@ def pixels(path: Path) -> np.ndarray:
     return read_image(path).pixels
 
 
-def test_from_a_picture_to_its_iterations(outcome_of, model, photo, tmp_path):
+def test_from_a_picture_to_its_iterations(
+    outcome_of: Any, model: Path, photo: Path, tmp_path: Path
+) -> None:
     codec = library.load_codec(model)
     words = ["encode", photo, "--codec", model, "--json", "--iterations", 4]
     facts = json.loads(outcome_of(*words).out)
@@ -59,7 +62,9 @@ def test_from_a_picture_to_its_iterations(outcome_of, model, photo, tmp_path):
 
 
 @pytest.mark.parametrize("choice", [("--iterations", 0), ("--iterations", 6), ("--quality", 1.5)])
-def test_iterations_that_the_model_does_not_have(outcome_of, model, photo, choice):
+def test_iterations_that_the_model_does_not_have(
+    outcome_of: Any, model: Path, photo: Path, choice: Any
+) -> None:
     outcome = outcome_of("encode", photo, "--codec", model, *choice)
     assert outcome.status == 2
     assert outcome.err.count("\n") == 1
@@ -67,7 +72,9 @@ def test_iterations_that_the_model_does_not_have(outcome_of, model, photo, choic
     assert not photo.with_suffix(".slc").exists()
 
 
-def test_a_published_checkpoint_becomes_a_codec(outcome_of, photo, tmp_path):
+def test_a_published_checkpoint_becomes_a_codec(
+    outcome_of: Any, photo: Path, tmp_path: Path
+) -> None:
     paths, out = write_published(published_files(), tmp_path), tmp_path / "rnn.slim"
     outcome = outcome_of("import", "toderici", *paths, "-o", out)
     assert outcome.status == 0
@@ -89,7 +96,9 @@ def test_a_published_checkpoint_becomes_a_codec(outcome_of, photo, tmp_path):
         ((0, 1), "3 files, in this order: encoder, binarizer, decoder; got 2"),
     ],
 )
-def test_files_that_are_not_the_three(outcome_of, tmp_path, order, words):
+def test_files_that_are_not_the_three(
+    outcome_of: Any, tmp_path: Path, order: Any, words: Any
+) -> None:
     paths, out = write_published(published_files(), tmp_path), tmp_path / "rnn.slim"
     outcome = outcome_of("import", "toderici", *[paths[i] for i in order], "-o", out)
     assert outcome.status != 0

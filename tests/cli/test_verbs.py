@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ DEMO = Path(library.__file__).parent / "demo"
 
 
 @pytest.fixture()
-def run(monkeypatch, capsys):
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
     def call(*words: object) -> str:
         monkeypatch.setattr(sys, "argv", ["slimcodec", *map(str, words)])
         try:
@@ -32,13 +33,13 @@ def run(monkeypatch, capsys):
 
 
 @pytest.fixture()
-def photo(tmp_path):
+def photo(tmp_path: Path) -> Any:
     image = read_image(DEMO / "kitten.png").pixels[100:260, 200:400]
     write_image(tmp_path / "photo.png", image)
     return tmp_path / "photo.png"
 
 
-def test_encode_and_decode_equal_the_library(run, photo, tmp_path):
+def test_encode_and_decode_equal_the_library(run: Any, photo: Path, tmp_path: Path) -> None:
     facts = json.loads(run("encode", photo, "--quality", 2.5, "--json"))
     stream = Path(facts["stream"])
     assert facts["bytes"] == stream.stat().st_size
@@ -51,7 +52,7 @@ def test_encode_and_decode_equal_the_library(run, photo, tmp_path):
     )
 
 
-def test_shrink_says_what_it_means_for_streams(run, photo, tmp_path):
+def test_shrink_says_what_it_means_for_streams(run: Any, photo: Path, tmp_path: Path) -> None:
     stream = Path(json.loads(run("encode", photo, "--json"))["stream"])
     words = {}
     for part in ("generator", "encoder", "probability"):
@@ -67,7 +68,7 @@ def test_shrink_says_what_it_means_for_streams(run, photo, tmp_path):
     assert "decoded by" in run("decode", stream, "--codec", tmp_path / "generator.slim")
 
 
-def test_inspect_list_doctor(run, photo):
+def test_inspect_list_doctor(run: Any, photo: Path) -> None:
     stream = json.loads(run("encode", photo, "--json"))["stream"]
     assert json.loads(run("inspect", stream, "--json"))["model"] == "hific-s"
     assert json.loads(run("inspect", "hific-s", "--json"))["family"] == "hific"
@@ -75,7 +76,7 @@ def test_inspect_list_doctor(run, photo):
     assert "cores" in json.loads(run("doctor", "--json"))
 
 
-def test_recipes_and_studies_are_named_like_models(run, tmp_path):
+def test_recipes_and_studies_are_named_like_models(run: Any, tmp_path: Path) -> None:
     listed = json.loads(run("list", "--json"))
     assert listed["recipes"]["int8"].startswith("Every part in eight-bit integers")
     assert "paper_table1" in listed["studies"]
@@ -90,7 +91,12 @@ def test_recipes_and_studies_are_named_like_models(run, tmp_path):
     assert library.load_model(out).name == "hific-s+generator-30"
 
 
-def test_transparency_is_composited_and_said(run, tmp_path, monkeypatch, capsys):
+def test_transparency_is_composited_and_said(
+    run: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     from PIL import Image
 
     Image.new("RGBA", (40, 40), (255, 0, 0, 0)).save(tmp_path / "clear.png")
@@ -99,7 +105,7 @@ def test_transparency_is_composited_and_said(run, tmp_path, monkeypatch, capsys)
 
 
 @pytest.mark.slow
-def test_bench_writes_rows_summary_and_report(run, photo, tmp_path):
+def test_bench_writes_rows_summary_and_report(run: Any, photo: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     run("bench", "hific-s", "jpeg", "--images", photo, "--out", out, "--quality", "2,5",
         "--metrics", "psnr")  # fmt: skip
@@ -112,7 +118,7 @@ def test_bench_writes_rows_summary_and_report(run, photo, tmp_path):
 
 
 @pytest.mark.slow
-def test_study_prints_the_columns(run, photo, tmp_path):
+def test_study_prints_the_columns(run: Any, photo: Path, tmp_path: Path) -> None:
     study = tmp_path / "study.toml"
     study.write_text(
         'codec = "hific-s"\ncolumns = ["generator"]\nrepeats = 1\nmetrics = ["psnr", "ssim"]\n'
@@ -129,7 +135,7 @@ def test_study_prints_the_columns(run, photo, tmp_path):
     assert jpeg["stream_bytes"] <= baseline["stream_bytes"] or jpeg["quality"] == 3
 
 
-def test_help_and_import_load_no_torch():
+def test_help_and_import_load_no_torch() -> None:
     code = (
         "import sys, slimcodec, slimcodec.cli.app\n"
         "assert not {'torch', 'numpy', 'rich'} & set(sys.modules), sorted(sys.modules)"
@@ -137,7 +143,7 @@ def test_help_and_import_load_no_torch():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_every_public_name_is_there():
+def test_every_public_name_is_there() -> None:
     code = (
         "import slimcodec\n"
         "assert set(slimcodec.__all__) == set(slimcodec._HOMES)\n"
@@ -146,7 +152,7 @@ def test_every_public_name_is_there():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_a_verb_makes_no_other_ready():
+def test_a_verb_makes_no_other_ready() -> None:
     code = (
         "import sys; from slimcodec.cli.app import app\n"
         "app(['list'], standalone_mode=False)\n"
@@ -155,7 +161,7 @@ def test_a_verb_makes_no_other_ready():
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
 
 
-def test_every_verb_is_there(run):
+def test_every_verb_is_there(run: Any) -> None:
     printed = run("--help")
     assert [
         line.split()[0] for line in printed.split("Commands:\n")[1].splitlines()[: len(VERBS)]

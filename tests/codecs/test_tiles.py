@@ -18,6 +18,7 @@ from slimcodec import registry
 from slimcodec.codecs import tiles as room
 from slimcodec.codecs.tiles import Box, Canvas, Sight, grid, side_by_side, touching
 from slimcodec.errors import StreamError, UsageError
+from slimcodec.machine import available_cores
 from slimcodec.model_file import Model
 from slimcodec.runtime import open_codec
 from slimcodec.stream import attach, pack, salvage, step_ends, unpack
@@ -368,7 +369,7 @@ def test_what_is_beside_a_picture_changes_no_pixel(
 
 def test_work_is_done_side_by_side_but_for_a_clock() -> None:
     meeting = threading.Barrier(2, timeout=20)
-    if room.available_cores() > 1:
+    if available_cores() > 1:
         assert side_by_side(lambda n: (meeting.wait(), n)[1], [3, 4]) == [3, 4]
     names: set[str] = set()
 

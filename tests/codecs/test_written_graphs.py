@@ -9,12 +9,12 @@ import onnxruntime
 import pytest
 import torch
 
-from onnx_protos import to_proto
 from slimcodec import registry
 from slimcodec.codecs.graphs import on_arrays
 from slimcodec.graphs.building import layers_of
 from slimcodec.graphs.shapes import Side
 from slimcodec.quantization.simulation import convolutions
+from tests.onnx_protos import to_proto
 
 SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
     "hific-s": ("hific", {}),

@@ -30,7 +30,8 @@ APART = {**ROW, "bd_rate_percent": {"psnr": None, "ms-ssim": None}}
 )
 def test_what_is_written(text: str, quantity: str, most: float) -> None:
     (budget,) = parse_budgets([text])
-    assert (budget.quantity, budget.most) == (quantity, pytest.approx(most))
+    assert budget.quantity == quantity
+    assert budget.most == pytest.approx(most)
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ def changed_by_hand(network: Any, family: Any, change: Change) -> Any:
     if change.kind == "block":
         made.set_submodule(change.name, nn.Identity())
     elif change.kind == "bits" and change.name not in coded_layers(family, network.config):
-        bits = {name: {"weights": "float"} for name in convolutions(network)}
+        bits: dict[str, Any] = {name: {"weights": "float"} for name in convolutions(network)}
         bits[change.name] = {"weights": int(change.setting)}
         made, _ = Quantize(layers=bits, rounding="nearest", bias_correction=False).apply(
             network, family

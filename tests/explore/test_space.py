@@ -54,7 +54,11 @@ def test_every_share_can_be_had_and_no_more(space: Space, wide_model: Model) -> 
 
 def test_a_share_is_of_what_blocks_leave(space: Space, wide_model: Model) -> None:
     network = thaw_network(wide_model)
-    choice = {"generator.share": 0.3, "generator.blocks": 2, "generator.bits": "float"}
+    choice: dict[str, float | str] = {
+        "generator.share": 0.3,
+        "generator.blocks": 2,
+        "generator.bits": "float",
+    }
     (step,) = space.recipe(choice, "r").passes
     assert isinstance(step, PruneChannels)
     table = FAMILY.layers(FAMILY.narrowed(network.config, {}, [0, 1], False))

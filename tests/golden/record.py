@@ -63,6 +63,7 @@ def record(name: str, model: str, image: Path, quality: float | None) -> None:
     (HERE / f"{name}.slc").write_bytes(stream)
     np.savez_compressed(
         HERE / f"{name}.npz",
+        allow_pickle=False,
         model=np.array(model),
         pixels=codec.decode(stream),
         **{key: array.astype(np.int16) for key, array in integers.items()},

@@ -7,13 +7,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from record import integers_of, model_of
 
 from slimcodec import library, registry
 from slimcodec.stream import cut, is_progressive, step_ends
+from tests.golden.record import integers_of, model_of
 
 HERE = Path(__file__).parent
 NAMES = sorted(path.stem for path in HERE.glob("*.slc"))
@@ -28,15 +29,15 @@ def stream_of(name: str) -> bytes:
     return (HERE / f"{name}.slc").read_bytes()
 
 
-def test_there_are_golden_streams_of_every_family():
+def test_there_are_golden_streams_of_every_family() -> None:
     models = {model_of(recorded(name)) for name in NAMES}
     assert {library.load_model(model).family for model in models} == set(registry.families)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_integers_exactly_and_pixels_within_one_level(name):
+def test_integers_exactly_and_pixels_within_one_level(name: str) -> None:
     expected = recorded(name)
-    codec = library.load_codec(model_of(expected))
+    codec: Any = library.load_codec(model_of(expected))
     integers = integers_of(codec, stream_of(name))
     assert set(expected) == {"model", "pixels", *integers}
     for key, array in integers.items():
@@ -45,14 +46,14 @@ def test_integers_exactly_and_pixels_within_one_level(name):
     assert np.abs(pixels - expected["pixels"]).max() <= 1
 
 
-def test_a_cut_is_the_recorded_cut():
+def test_a_cut_is_the_recorded_cut() -> None:
     assert cut(stream_of("tiny-rnn-odd"), 2) == stream_of("tiny-rnn-cut")
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if is_progressive(stream_of(name))])
-def test_every_beginning_still_decodes(name):
+def test_every_beginning_still_decodes(name: str) -> None:
     expected = recorded(name)
-    codec = library.load_codec(model_of(expected))
+    codec: Any = library.load_codec(model_of(expected))
     for count in range(1, len(step_ends(stream_of(name))) + 1):
         for key, array in integers_of(codec, codec.cut(stream_of(name), count)).items():
             assert len(array) == count
@@ -74,7 +75,7 @@ print(digest.hexdigest())
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_new_processes_at_one_and_two_threads_agree(name):
+def test_new_processes_at_one_and_two_threads_agree(name: str) -> None:
     printed = set()
     for threads in ("1", "2"):
         environment = {
@@ -96,7 +97,9 @@ def test_new_processes_at_one_and_two_threads_agree(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_command_line_decodes_to_the_recorded_pixels(name, tmp_path, monkeypatch):
+def test_the_command_line_decodes_to_the_recorded_pixels(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from slimcodec.cli import main
     from slimcodec.images import read_image
 

@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-from onnx_protos import to_proto
 from slimcodec.errors import ModelFileError
 from slimcodec.graphs.building import Builder, layers_of
 from slimcodec.graphs.ir import Value
 from slimcodec.graphs.shapes import Side, strided
+from tests.onnx_protos import to_proto
 
 Floats = NDArray[np.float32]
 random = np.random.default_rng(0)

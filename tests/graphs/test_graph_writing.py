@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import numpy_helper
 
-from onnx_protos import to_proto
 from slimcodec.graphs import ir, writing
 from slimcodec.graphs.building import OPSET, Builder, constant
+from tests.onnx_protos import to_proto
 
 FLOAT = ir.TensorType(ir.DataType.FLOAT)
 

@@ -13,7 +13,6 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-import icc
 import numpy as np
 import PIL.Image
 import pytest
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 
 from slimcodec.errors import ImageError, MissingExtraError
 from slimcodec.images import ReadImage, read_image
+from tests.images import icc
 
 imagecodecs = pytest.importorskip("imagecodecs")
 
@@ -282,7 +282,7 @@ def test_jpeg_2000(tmp_path: Path, bits: int, channels: int, codecformat: str) -
         level=0, reversible=True, bitspersample=bits, codecformat=codecformat, planar=False,
     )  # fmt: skip
     found = read(tmp_path, content)
-    assert_like(found, 255.0 * samples / (2**bits - 1))
+    assert_like(found, np.multiply(255.0, samples) / (2**bits - 1))
     assert found.notes == ((f"{bits}-bit samples were reduced to 8",) if bits > 8 else ())
 
 

@@ -22,7 +22,7 @@ def test_arrays_of_three_shapes() -> None:
     assert np.array_equal(as_image(solid).pixels, RGB) and not as_image(solid).notes
     clear = np.dstack([RGB, np.zeros(RGB.shape[:2], np.uint8)])
     read = as_image(clear, background=(1, 2, 3))
-    assert np.array_equal(read.pixels, np.broadcast_to(np.uint8([1, 2, 3]), RGB.shape))
+    assert np.array_equal(read.pixels, np.broadcast_to(np.array([1, 2, 3], np.uint8), RGB.shape))
     assert read.notes == ("transparency was composited on rgb(1, 2, 3)",)
 
 

@@ -16,7 +16,9 @@ sides = st.integers(1, 40)
 def test_law(
     height: int, width: int, channels: int, multiple: int, minimum: int, as_float: bool
 ) -> None:
-    array = np.random.default_rng(0).integers(0, 256, (height, width, channels), dtype=np.uint8)
+    array: np.ndarray = np.random.default_rng(0).integers(
+        0, 256, (height, width, channels), dtype=np.uint8
+    )
     if as_float:
         array = array.astype(np.float32) / 255
     padded = pad_to_multiple(array, multiple, minimum)

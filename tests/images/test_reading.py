@@ -11,7 +11,6 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-import icc
 import numpy as np
 import PIL.Image
 import pytest
@@ -22,6 +21,7 @@ from PIL import ImageOps, features
 from slimcodec.errors import ImageError
 from slimcodec.images import ReadImage, read_image, read_image_bytes
 from slimcodec.types import Image
+from tests.images import icc
 
 RGB = np.random.default_rng(1).integers(0, 256, (6, 5, 3), dtype=np.uint8)
 GREY = RGB[..., 0]

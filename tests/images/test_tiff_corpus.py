@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import itertools
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -283,10 +283,11 @@ def test_orientation_and_pages(tmp_path: Path, orientation: int, dtype: str) -> 
         tags = [(274, "H", 1, orientation, True)]
         file.write(stored, photometric="minisblack", extratags=tags, metadata=None)
         file.write(stored[:4], photometric="minisblack", metadata=None)
-    turned = {
+    turnings: dict[int, Callable[[np.ndarray], np.ndarray]] = {
         1: lambda a: a, 2: np.fliplr, 3: lambda a: np.rot90(a, 2), 4: np.flipud,
         5: np.transpose, 6: lambda a: np.rot90(a, -1), 7: lambda a: np.rot90(a, 2).T, 8: np.rot90,
-    }[orientation](SMOOTH)  # fmt: skip
+    }  # fmt: skip
+    turned = turnings[orientation](SMOOTH)
     read = read_image(tmp_path / "a.tif")
     assert np.abs(read.pixels[..., 1] - turned.astype(int)).max() <= LEVELS
     assert ("the EXIF orientation was applied" in read.notes) == (orientation != 1)

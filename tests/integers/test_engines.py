@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from coded_once import coded, digest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,6 +24,7 @@ from slimcodec.integers import engines as room
 from slimcodec.integers.engines import ENGINES, Engine, Product, engine, engines, fault, trusted
 from slimcodec.integers.engines.onnx import OnnxEngine
 from slimcodec.model_file import Model, freeze_network, save, thaw_network
+from tests.integers.coded_once import coded, digest
 
 Forget = Callable[[], None]
 NAMES = sorted(ENGINES)

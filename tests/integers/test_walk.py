@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -15,7 +15,10 @@ ZEROS = np.array([128, 0, 7, 1, 9, 200, 3, 50], np.uint8)
 """Another for each channel, so that none can stand for another."""
 
 
-def layers_of(groups: Sequence[Group]) -> tuple[dict[str, object], list[np.ndarray]]:
+Layers = dict[str, Callable[..., np.ndarray]]
+
+
+def layers_of(groups: Sequence[Group]) -> tuple[Layers, list[np.ndarray]]:
     """Layers that give back what they are given, and a list of all that hidden ones saw."""
     seen: list[np.ndarray] = []
 
@@ -23,8 +26,11 @@ def layers_of(groups: Sequence[Group]) -> tuple[dict[str, object], list[np.ndarr
         seen.append(np.concatenate(inputs, axis=1))
         return seen[-1]
 
-    layers = {group.hidden: look for group in groups} | {g.out: lambda x: x for g in groups}
-    return layers, seen
+    def back(x: np.ndarray) -> np.ndarray:
+        return x
+
+    layers: Layers = {group.hidden: look for group in groups}
+    return layers | {group.out: back for group in groups}, seen
 
 
 def walked(

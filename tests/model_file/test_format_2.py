@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from rewriting import rewritten
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
@@ -23,6 +22,7 @@ from slimcodec.model_file import (
     storage_of,
 )
 from slimcodec.quantization import ActivationGrid, Quantization, WeightGrid
+from tests.model_file.rewriting import rewritten
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,9 @@ def path(tiny_model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def in_format_1(model: Model, path: Path) -> Path:
     """As format 1 was written: halves and integers as they are."""
-    tensors = {f"weight/{name}": a.astype(np.float16) for name, a in model.weights.items()}
+    tensors: dict[str, np.ndarray] = {
+        f"weight/{name}": a.astype(np.float16) for name, a in model.weights.items()
+    }
     for name, grid in model.quantization.weights.items():
         tensors |= {f"weight/{name}": grid.integers, f"step/{name}": grid.steps}
     tensors |= {f"frozen/{name}": np.ascontiguousarray(a) for name, a in model.frozen.items()}
@@ -213,7 +215,7 @@ def test_storage(tmp_path: Path, tiny_model: Model, old: bool) -> None:
     assert set(rows) == {*model.weights, *("frozen/" + name for name in model.frozen)}
     for name, weights in model.weights.items():
         row = rows[name]
-        assert (row.elements, row.nonzero) == (weights.size, np.count_nonzero(weights))
+        assert (row.elements, row.nonzero) == (weights.size, int(np.count_nonzero(weights)))
         assert row.part == name.split(".")[0]
         grid = model.quantization.weights.get(name)
         assert row.kind == ("half" if grid is None else f"int{grid.bits}")

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from rewriting import rewritten
 
 from slimcodec.errors import ModelFileError
 from slimcodec.model_file import Model, load, read_manifest, save, storage_of
 from slimcodec.quantization import Quantization, WeightGrid
+from tests.model_file.rewriting import rewritten
 
 LEVELS = (-3.5, -2.25, -1.5, -0.75, 0.0, 0.625, 1.25, 2.75)
 

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from rewriting import rewritten
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
@@ -32,6 +31,7 @@ from slimcodec.model_file import (
 from slimcodec.model_file.packing import pack
 from slimcodec.runtime import open_codec
 from slimcodec.types import Codec, Image
+from tests.model_file.rewriting import rewritten
 
 Picture = Callable[..., Image]
 
@@ -320,8 +320,8 @@ def test_a_look_reads_the_same_streams(tiny_model: Model, natural: Model, pictur
     image = picture(64, 96)
     stream = open_codec(tiny_model).encode(image)
     assert stream == open_codec(natural).encode(image)
-    pictures = [open_codec(model).decode(stream) for model in (tiny_model, natural)]
-    assert not np.array_equal(*pictures)
+    ours, theirs = (open_codec(model).decode(stream) for model in (tiny_model, natural))
+    assert not np.array_equal(ours, theirs)
 
 
 def test_a_zero_has_no_sign_in_a_stream_id(tiny_network: Any, tiny_model: Model) -> None:

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from rewriting import rewritten
 
 from slimcodec import registry
 from slimcodec.errors import ModelFileError, SlimcodecError, UsageError
 from slimcodec.model_file import Model, load, read_manifest, save
 from slimcodec.quantization import ActivationGrid, Quantization
+from tests.model_file.rewriting import rewritten
 
 FAMILIES = list(registry.families)
 JUNK: list[Any] = [
@@ -88,7 +88,8 @@ def test_a_configuration_says_which_field_is_wrong(
     kind = type(make_config(family))
     plain = make_config(family).to_dict()
     for key, value in plain.items():
-        for junk in (None, "x", [[]], {}):
+        junks: tuple[object, ...] = (None, "x", [[]], {})
+        for junk in junks:
             if junk is None and key == "stem_kernel":
                 continue
             with pytest.raises(UsageError, match=key):
@@ -151,7 +152,8 @@ def test_values_of_a_manifest_are_of_their_types(
     tiny_models: dict[str, Model], key: str, tmp_path: Path
 ) -> None:
     path = written(tiny_models["hific"], tmp_path / "good.slim")
-    for junk in (None, [[]], 3, [3]):
+    junks: tuple[object, ...] = (None, [[]], 3, [3])
+    for junk in junks:
 
         def change(manifest: dict[str, Any], tensors: dict[str, Any], junk: Any = junk) -> None:
             manifest[key] = junk

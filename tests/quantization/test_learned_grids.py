@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,9 +34,9 @@ def drawn(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
-def network_of(bits: int = 3, table: Tensor | None = TABLE, *, coded: bool = False) -> nn.Module:
+def network_of(bits: int = 3, table: Tensor | None = TABLE, *, coded: bool = False) -> Any:
     """One layer of two outputs, in a part of the name "generator"; some weights beyond its grid."""
-    network = nn.Module()
+    network: Any = nn.Module()
     network.generator = nn.Conv2d(3, 2, 3)
     with torch.no_grad():
         network.generator.weight.copy_(0.2 * drawn(2, 3, 3, 3))
@@ -43,7 +44,7 @@ def network_of(bits: int = 3, table: Tensor | None = TABLE, *, coded: bool = Fal
     return network
 
 
-def rounding_of(network: nn.Module) -> WeightRounding:
+def rounding_of(network: Any) -> WeightRounding:
     return network.generator.parametrizations.weight[0]
 
 

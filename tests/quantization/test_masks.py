@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -38,7 +39,7 @@ def a_mask() -> torch.Tensor:
 @pytest.mark.parametrize("order", ["mask", "mask, rounding", "rounding, mask"])
 def test_zeros_stay_while_the_others_learn(order: str) -> None:
     network, mask = nn.Sequential(layer_of()), a_mask()
-    layer = network[0]
+    layer: Any = network[0]
     for what in order.split(", "):
         if what == "mask":
             attach_mask(layer, mask)
@@ -64,7 +65,7 @@ def test_zeros_stay_while_the_others_learn(order: str) -> None:
 
 
 def test_what_is_zero_is_held() -> None:
-    network = nn.Sequential(layer_of(), nn.ReLU(), nn.Conv2d(4, 2, 1))
+    network: Any = nn.Sequential(layer_of(), nn.ReLU(), nn.Conv2d(4, 2, 1))
     masked(network[0], a_mask())
     kept = copy.deepcopy(network)
     hold_zeros(network)
@@ -77,7 +78,7 @@ def test_what_is_zero_is_held() -> None:
 
 
 def test_a_later_mask_takes_the_place_of_the_first() -> None:
-    layer = layer_of()
+    layer: Any = layer_of()
     attach_mask(layer, a_mask())
     attach_weights(layer, STEPS, 6, 0)
     less = a_mask()

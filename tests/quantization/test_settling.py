@@ -94,11 +94,11 @@ def test_grids_are_those_of_the_integers(network: Small) -> None:
 def test_steps_of_a_sum_are_the_same(network: Small) -> None:
     settled(network)
     found = quantization_of(network)
-    sums = [
+    one, other = (
         found.weights[f"{name}.weight"].steps.astype(np.float64) * found.activations[name].step
         for name in ("one", "other")
-    ]
-    np.testing.assert_allclose(*sums, rtol=1e-6)
+    )
+    np.testing.assert_allclose(one, other, rtol=1e-6)
 
 
 def test_what_is_settled_stays(network: Small) -> None:

@@ -8,9 +8,8 @@ import torch
 
 from slimcodec.errors import ModelFileError
 from slimcodec.quantization import ActivationGrid
-from slimcodec.quantization.observing import grid_of
+from slimcodec.quantization.observing import Seen, grid_of
 from slimcodec.quantization.simulation import InputGrid
-from slimcodec.shrink.calibration import Seen
 
 PIXELS = (torch.arange(256).reshape(1, 1, 16, 16) / 255 - 0.5) * 4
 

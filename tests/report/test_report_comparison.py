@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ def many(rows: list[Row], count: int = 5) -> list[Row]:
     ]
 
 
-def changed(rows: list[Row], variant: str, **changes: object) -> list[Row]:
+def changed(rows: list[Row], variant: str, **changes: Any) -> list[Row]:
     return [replace(row, **changes) if row.variant == variant else row for row in rows]
 
 

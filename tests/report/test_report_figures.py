@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -51,7 +52,7 @@ def test_every_point_lies_inside_the_axes(bench_rows: list[Row]) -> None:
             assert TOP <= tick.at <= HEIGHT - BOTTOM
 
 
-def test_up_is_always_better(make_row) -> None:
+def test_up_is_always_better(make_row: Any) -> None:
     rows = [
         make_row(quality=q, stream_bytes=1000 * q, metrics={"psnr": 20.0 + q, "lpips": 0.5 / q})
         for q in (1, 2, 3)
@@ -62,7 +63,9 @@ def test_up_is_always_better(make_row) -> None:
 
 
 @pytest.mark.parametrize(("factor", "words"), [(4, "bits per pixel"), (40, "bits per pixel, log")])
-def test_a_wide_range_of_rates_gets_a_logarithmic_axis(make_row, factor: int, words: str) -> None:
+def test_a_wide_range_of_rates_gets_a_logarithmic_axis(
+    make_row: Any, factor: int, words: str
+) -> None:
     rows = [make_row(quality=q, stream_bytes=1000 * factor**q) for q in (0, 1)]
     chart = charts(summarise(rows))[0]
     assert chart.x_title.startswith(words)
@@ -70,7 +73,7 @@ def test_a_wide_range_of_rates_gets_a_logarithmic_axis(make_row, factor: int, wo
 
 
 @pytest.mark.parametrize("psnr", [(30.0, 30.0), (30.0, math.inf), (0.0, 0.0)])
-def test_flat_and_infinite_curves_are_drawn(make_row, psnr: tuple[float, float]) -> None:
+def test_flat_and_infinite_curves_are_drawn(make_row: Any, psnr: tuple[float, float]) -> None:
     rows = [
         make_row(quality=q, stream_bytes=1000 + q, metrics={"psnr": psnr[q], "ms-ssim": 1.0})
         for q in (0, 1)
@@ -80,7 +83,7 @@ def test_flat_and_infinite_curves_are_drawn(make_row, psnr: tuple[float, float])
     assert all(math.isfinite(spot.y) for spot in chart.curves[0].spots)
 
 
-def test_a_ninth_curve_is_told_from_the_first(make_row) -> None:
+def test_a_ninth_curve_is_told_from_the_first(make_row: Any) -> None:
     rows = [make_row(variant=f"v{n}", quality=q) for n in range(10) for q in (1, 2)]
     looks = {(c.look.style, c.look.varied) for c in charts(summarise(rows))[0].curves}
     assert len(looks) == 10
@@ -98,13 +101,13 @@ def test_bars_are_shares_of_the_longest(study_rows: list[Row]) -> None:
     assert len({s.look for s in legend}) == len(legend)
 
 
-def test_bars_of_a_codec_that_clocks_no_parts(make_row) -> None:
+def test_bars_of_a_codec_that_clocks_no_parts(make_row: Any) -> None:
     rows = [make_row(parts_ms={})]
     groups, _ = time_bars(summarise(rows), rows)
     assert [s.part for s in groups[0].bars[0].segments] == ["the rest"]
 
 
-def many_images(make_row, images: int = 5) -> list[Row]:
+def many_images(make_row: Any, images: int = 5) -> list[Row]:
     """A learned codec that is better on some images, and JPEG, at five qualities."""
     rows = []
     for n in range(images):
@@ -119,7 +122,7 @@ def many_images(make_row, images: int = 5) -> list[Row]:
     return rows
 
 
-def test_every_measured_metric_has_a_chart(make_row) -> None:
+def test_every_measured_metric_has_a_chart(make_row: Any) -> None:
     metrics = {"ssim": 0.8, "lpips": 0.1, "zeta": 3.0}
     rows = [
         make_row(
@@ -132,7 +135,7 @@ def test_every_measured_metric_has_a_chart(make_row) -> None:
     assert [chart.unit for chart in drawn] == ["dB", "axis turned, up is better", ""]
 
 
-def test_bands_lie_around_their_curve_and_inside_the_chart(make_row) -> None:
+def test_bands_lie_around_their_curve_and_inside_the_chart(make_row: Any) -> None:
     rows = many_images(make_row)
     for curve in charts(summarise(rows), rows)[0].curves:
         places = [tuple(map(float, p.split())) for p in curve.band.strip("MZ").split("L")]
@@ -143,16 +146,19 @@ def test_bands_lie_around_their_curve_and_inside_the_chart(make_row) -> None:
         assert "95 % interval" in curve.spots[0].words
 
 
-def test_few_images_have_no_band(make_row) -> None:
+def test_few_images_have_no_band(make_row: Any) -> None:
     rows = many_images(make_row, images=3)
     assert [curve.band for curve in charts(summarise(rows), rows)[0].curves] == ["", ""]
     rows = many_images(make_row)
     assert [curve.band for curve in charts(summarise(rows))[0].curves] == ["", ""]  # rows not given
 
 
-def test_published_curves_are_told_from_ours(make_row) -> None:
+def test_published_curves_are_told_from_ours(make_row: Any) -> None:
     rows = many_images(make_row)
-    published = {"psnr": [("paper", [(0.1, 25.0), (0.4, 30.0)])], "lpips": [("other", [(1, 0.1)])]}
+    published: dict[str, Any] = {
+        "psnr": [("paper", [(0.1, 25.0), (0.4, 30.0)])],
+        "lpips": [("other", [(1, 0.1)])],
+    }
     (chart,) = charts(summarise(rows), rows, published)
     ours, theirs = legend([chart])
     assert [curve.label for curve in ours] == ["slim", "jpeg"]
@@ -164,7 +170,7 @@ def test_published_curves_are_told_from_ours(make_row) -> None:
     assert "published" in curve.spots[0].words
 
 
-def test_the_legend_names_a_curve_that_the_first_chart_has_not(make_row) -> None:
+def test_the_legend_names_a_curve_that_the_first_chart_has_not(make_row: Any) -> None:
     rows = [
         make_row(variant=v, quality=q, stream_bytes=1000 * q, metrics={m: 0.1 * q})
         for v, m in (("a", "ssim"), ("b", "lpips"))
@@ -174,7 +180,7 @@ def test_the_legend_names_a_curve_that_the_first_chart_has_not(make_row) -> None
     assert [curve.label for curve in ours] == ["a", "b"]
 
 
-def test_a_variant_looks_the_same_in_every_figure(make_row) -> None:
+def test_a_variant_looks_the_same_in_every_figure(make_row: Any) -> None:
     rows = many_images(make_row)
     summary = summarise(rows)
     curve = next(c for c in charts(summary)[0].curves if c.label == "jpeg")
@@ -204,7 +210,7 @@ def test_parts_have_their_colours_on_every_page() -> None:
     assert strange == part_look("a new part") and strange.varied
 
 
-def test_lanes_show_the_best_first_with_intervals(make_row) -> None:
+def test_lanes_show_the_best_first_with_intervals(make_row: Any) -> None:
     (chart,) = bd_rate_lanes(summarise(many_images(make_row)))
     assert [lane.name for lane in chart.lanes] == ["slim", "jpeg"]
     ours, reference = chart.lanes
@@ -237,7 +243,7 @@ def test_the_front_is_what_nobody_dominates(points: list[tuple[float, float]]) -
     assert [points[n][0] for n in front] == sorted(points[n][0] for n in front)
 
 
-def test_the_area_of_a_bubble_is_the_model(make_row) -> None:
+def test_the_area_of_a_bubble_is_the_model(make_row: Any) -> None:
     rows = many_images(make_row)
     small = [
         make_row(
@@ -261,7 +267,7 @@ def test_words_beside_marks_cover_nothing() -> None:
     labels = place_labels(marks, (0, 0, 400, 320))
     assert [label.text for label in labels] == [text for *_, text in marks]
 
-    def box(label) -> tuple[float, float, float, float]:
+    def box(label: Any) -> tuple[float, float, float, float]:
         width = 6.6 * len(label.text)
         left = label.x - {"start": 0.0, "middle": width / 2, "end": width}[label.anchor]
         return left, label.y - 6.5, left + width, label.y + 6.5
@@ -275,7 +281,7 @@ def test_words_beside_marks_cover_nothing() -> None:
             assert across <= 0.11 or down <= 0.11
 
 
-def test_single_images_come_worst_first(make_row) -> None:
+def test_single_images_come_worst_first(make_row: Any) -> None:
     rows = many_images(make_row)
     summary = summarise(rows)
     (chart,) = image_scatters(rows, "slim", standings(summary, duels(summary, rows)))
@@ -295,7 +301,7 @@ def test_times_taken_beside_other_work_are_marked(study_rows: list[Row]) -> None
     assert [group.beside for group in groups] == ["2 workers", "", ""]
 
 
-def test_bits_of_layers_are_drawn_where_a_recipe_says_them(make_row) -> None:
+def test_bits_of_layers_are_drawn_where_a_recipe_says_them(make_row: Any) -> None:
     layers = {
         "encoder.head": {"weights": 6},
         "generator.trunk.0": {"weights": 2},

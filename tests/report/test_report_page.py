@@ -163,7 +163,7 @@ def test_pictures_that_pages_had_beside_them_are_removed_and_nothing_else(
     assert (study_folder / "pictures" / "alps" / "original.png").exists()
 
 
-def test_names_are_escaped_everywhere(tmp_path: Path, fill, make_row) -> None:
+def test_names_are_escaped_everywhere(tmp_path: Path, fill: Any, make_row: Any) -> None:
     evil = "<script>alert('&\"')</script>"
     rows = [
         make_row(variant=evil, quality=q, stream_bytes=9000 * q, image=f"{q}{'<b>'}.png")
@@ -187,7 +187,7 @@ def test_names_are_escaped_everywhere(tmp_path: Path, fill, make_row) -> None:
     assert json.loads(data[1])[0]["shots"][1]["label"] == evil
 
 
-def test_rows_without_pictures_and_metrics_make_a_page(tmp_path: Path, make_row) -> None:
+def test_rows_without_pictures_and_metrics_make_a_page(tmp_path: Path, make_row: Any) -> None:
     store = RowStore(tmp_path / "rows.sqlite")
     store.add(make_row(metrics={}, machine={}, parts_ms={}))
     store.close()
@@ -199,7 +199,7 @@ def test_rows_without_pictures_and_metrics_make_a_page(tmp_path: Path, make_row)
     assert Reader(page.read_text("utf-8")).wrong == []
 
 
-def test_curves_without_a_common_range_say_so(tmp_path: Path, fill, make_row) -> None:
+def test_curves_without_a_common_range_say_so(tmp_path: Path, fill: Any, make_row: Any) -> None:
     rows = [
         make_row(variant=v, quality=q, stream_bytes=1000 * q, metrics={"psnr": base + q})
         for v, base in (("a", 20.0), ("b", 40.0))
@@ -209,7 +209,7 @@ def test_curves_without_a_common_range_say_so(tmp_path: Path, fill, make_row) ->
 
 
 def test_a_metric_of_some_images_only_is_named(
-    tmp_path: Path, fill, make_row, study_rows: list[Row]
+    tmp_path: Path, fill: Any, make_row: Any, study_rows: list[Row]
 ) -> None:
     rows = [*study_rows[1:], make_row(metrics={"psnr": 30.0})]
     words = words_of(build_report(fill(tmp_path, rows)))

@@ -70,7 +70,7 @@ def test_a_folder_twice_is_an_error(folder: Fill, bench_rows: list[Row]) -> None
         read_runs([place, place / ".." / "a"])
 
 
-def test_folders_without_rows_are_errors(tmp_path: Path, folder: Fill, bench_rows) -> None:
+def test_folders_without_rows_are_errors(tmp_path: Path, folder: Fill, bench_rows: Any) -> None:
     place = folder("a", bench_rows)
     (tmp_path / "empty").mkdir()
     with pytest.raises(SlimcodecError, match=r"rows\.sqlite is not there"):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from test_report_page import Reader, words_of
 
 from slimcodec.errors import SlimcodecError
 from slimcodec.explore.sensitivity_rows import Row, RowFile, Setup, Subject, costs_of, read_rows
 from slimcodec.report import bargain_tables, build_sensitivity_page
+from tests.report.test_report_page import Reader, words_of
 
 SUBJECTS = (
     Subject("encoder.head", "layer", "encoder", 1000, 0.5),

@@ -127,7 +127,7 @@ def test_speed_expected_is_the_share_of_zeros_of_the_parts_time(study_rows: list
     assert len(table.rows) == 1
 
 
-def test_probability_is_clocked_as_prior(make_row) -> None:
+def test_probability_is_clocked_as_prior(make_row: Any) -> None:
     rows = [make_row(), make_row(variant="p", settings={"probability": 0.5})]
     assert cells(speed_table(summarise(rows, "baseline")), "p")["Expected (ms)"] == "170.0"
 
@@ -139,7 +139,9 @@ def test_points_over_fewer_images_are_named(study_rows: list[Row], study: dict[s
     assert "Not all" not in points_table(summarise(study_rows)).note
 
 
-def test_a_missing_metric_has_no_column_and_a_partial_one_a_dash(make_row) -> None:
+def test_a_missing_metric_has_no_column_and_a_partial_one_a_dash(
+    make_row: Any,
+) -> None:
     some = {"psnr": 30.0}
     rows = [make_row(metrics=some), make_row(variant="x", metrics={**some, "ssim": 0.9})]
     table = points_table(summarise(rows))
@@ -163,7 +165,7 @@ def test_rows_are_listed_by_image(study_rows: list[Row]) -> None:
 
 
 @pytest.mark.parametrize("columns", [["method"], ["bits"], ["absent"]])
-def test_any_setting_can_be_a_column(make_row, columns: list[str]) -> None:
+def test_any_setting_can_be_a_column(make_row: Any, columns: list[str]) -> None:
     rows = [make_row(), make_row(variant="x", settings={"method": "global", "bits": 8})]
     table = study_table(summarise(rows, "baseline"), {"columns": columns})
     said = {"method": ("–", "global"), "bits": ("–", "8"), "absent": ("–", "–")}[columns[0]]

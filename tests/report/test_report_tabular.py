@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 from xml.dom import minidom
 
 import pytest
@@ -34,7 +35,7 @@ def test_a_parquet_file_has_typed_columns(study_folder: Path, tmp_path: Path) ->
     assert (tmp_path / "again.parquet").read_bytes() == path.read_bytes()
 
 
-def test_a_spread_that_nobody_has_is_null(tmp_path: Path, fill, make_row) -> None:
+def test_a_spread_that_nobody_has_is_null(tmp_path: Path, fill: Any, make_row: Any) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     runs = read_runs([fill(tmp_path, [make_row(spread=None)])])
     runs_to_parquet(runs, tmp_path / "rows.parquet")
@@ -104,6 +105,6 @@ def test_figures_that_there_are_not_are_named(bench_folder: Path) -> None:
         figure(bench_folder, "rate", "lpips")
 
 
-def test_rows_without_such_a_figure_say_so(tmp_path: Path, fill, make_row) -> None:
+def test_rows_without_such_a_figure_say_so(tmp_path: Path, fill: Any, make_row: Any) -> None:
     with pytest.raises(UsageError, match="no figure 'rate'"):
         figure(fill(tmp_path, [make_row()]), "rate")

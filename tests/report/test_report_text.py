@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 
@@ -62,7 +63,9 @@ def test_words() -> None:
     assert plural(2, "quality") == "2 qualities"
 
 
-def test_metrics_come_in_their_usual_order_and_unknown_ones_after(make_row) -> None:
+def test_metrics_come_in_their_usual_order_and_unknown_ones_after(
+    make_row: Any,
+) -> None:
     rows = [make_row(metrics={"zeta": 1.0, "psnr": 1.0}), make_row(metrics={"ssim": 1.0})]
     assert metrics_of(rows) == ["ssim", "psnr", "zeta"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -186,6 +187,6 @@ def test_a_tie_is_neither_won_nor_lost() -> None:
     ],
 )
 def test_facts_know_what_rows_know(
-    study_rows: list[Row], changes: dict[str, object], expected: tuple[str, str]
+    study_rows: list[Row], changes: dict[str, Any], expected: tuple[str, str]
 ) -> None:
     assert expected in facts([replace(row, **changes) for row in study_rows])

@@ -12,7 +12,6 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from onnx_protos import from_proto, to_proto
 from slimcodec.runtime.graphs.rewrites import (
     convolutions_as_products,
     few_outputs_as_blocks,
@@ -20,6 +19,7 @@ from slimcodec.runtime.graphs.rewrites import (
     transposed_as_convolution,
 )
 from slimcodec.runtime.graphs.wide import wide_as_integers
+from tests.onnx_protos import from_proto, to_proto
 
 Rewrite = Callable[[Any], Any]
 

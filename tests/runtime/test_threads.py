@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -49,9 +50,9 @@ def test_threads_share_a_codec(
     decoded = [alone.decode(stream) for stream in streams]
     # Nothing of it is loaded yet, so all threads come for that too.
     shared = open_codec(model, runtime)
-    assert at_once([lambda own=own: shared.encode(own) for own in pictures]) == streams
+    assert at_once([functools.partial(shared.encode, own) for own in pictures]) == streams
     for found, expected in zip(
-        at_once([lambda own=own: shared.decode(own) for own in streams]), decoded, strict=True
+        at_once([functools.partial(shared.decode, own) for own in streams]), decoded, strict=True
     ):
         np.testing.assert_array_equal(found, expected)
 
@@ -80,6 +81,6 @@ def test_threads_share_an_engine(name: str) -> None:
     weights = rng.integers(-63, 64, (96, 48)).astype(np.int8)
     rows = [rng.integers(0, 256, (n, 96), dtype=np.uint8) for n in range(20, 20 + 8 * THREADS)]
     product = engines.engine(name).product(weights)
-    found = at_once([lambda x=x: product(x) for x in rows])
+    found = at_once([functools.partial(product, x) for x in rows])
     for x, sums in zip(rows, found, strict=True):
         np.testing.assert_array_equal(sums, x.astype(np.int64) @ weights.astype(np.int64))

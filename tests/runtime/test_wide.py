@@ -10,9 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_rewrites import Graph, Rewrite, run
 
-from onnx_protos import from_proto, to_proto
 from slimcodec.graphs.building import layers_of
 from slimcodec.quantization import ActivationGrid, Quantization, WeightGrid, levels
 from slimcodec.runtime.graphs.blocks import (
@@ -23,6 +21,8 @@ from slimcodec.runtime.graphs.blocks import (
 from slimcodec.runtime.graphs.grids import write_grids
 from slimcodec.runtime.graphs.rewrites import transposed_as_convolution
 from slimcodec.runtime.graphs.wide import lifts_as_biases, wide_as_integers
+from tests.onnx_protos import from_proto, to_proto
+from tests.runtime.test_rewrites import Graph, Rewrite, run
 
 EIGHT = ActivationGrid(1 / 32, 8, -40)
 
@@ -39,7 +39,8 @@ def rewritten(
     layers = list(layers_of(graph).items())
     weights, activations = {}, {}
     for (name, node), (bits, grid) in zip(layers, grids.values(), strict=True):
-        array = node.inputs[1].const_value.numpy()
+        given: Any = node.inputs[1]
+        array = given.const_value.numpy()
         axis = 1 if node.op_type == "ConvTranspose" else 0
         steps = np.full(array.shape[axis], np.abs(array).max() / levels(bits)[1], np.float32)
         kind = np.int8 if bits <= 8 else np.int16

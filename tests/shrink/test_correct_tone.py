@@ -132,6 +132,7 @@ def test_biases_that_were_shifted_come_back(network: Any, photographs: Path) -> 
     with torch.no_grad():
         dark.generator.out.bias -= 0.4
     step = CorrectTone(matrix=False)
+    after: Any
     after, records = step.apply(dark, FAMILY, Context(photographs, reference=network))
     assert torch.equal(after.generator.out.bias, network.generator.out.bias)
     assert records[0]["delta_e_after"] < records[0]["delta_e_before"]

@@ -125,9 +125,12 @@ def test_what_goes_learns_while_it_fades_and_zeros_stay(
     """Every step has its factor; the last of the fading is at 0."""
     factors: list[float] = []
     at = Fading.at
-    monkeypatch.setattr(
-        Fading, "at", lambda self, factor: (factors.append(factor), at(self, factor))
-    )
+
+    def watched(self: Fading, factor: float) -> None:
+        factors.append(factor)
+        at(self, factor)
+
+    monkeypatch.setattr(Fading, "at", watched)
     family = registry.families.get("hific")
     before = copy.deepcopy(tiny_network)
     recipe = Recipe(

@@ -186,7 +186,8 @@ def test_what_was_rounded_to_zero_may_learn_and_what_was_pruned_not(
     zero = rounded.get_submodule(layer).weight == 0
     assert zero[gone].all() and zero[~gone].any()
     learned, _ = Distil(**FEW).apply(rounded, family_of(), context)
-    under = [underneath(n.get_submodule(layer)).detach() for n in (rounded, learned)]
+    networks: list[Any] = [rounded, learned]
+    under = [underneath(n.get_submodule(layer)).detach() for n in networks]
     assert not under[1][gone].any()
     assert (under[0] != under[1])[zero & ~gone].any()
 

@@ -113,6 +113,7 @@ def test_the_strongest_stay(wide: Any) -> None:
     with torch.no_grad():
         network.generator.stages[1].conv.weight[:, weak] *= 0.1
     kept = [unit for unit in range(16) if unit not in weak]
+    made: Any
     made, _ = PruneChannels({"generator.stages.1": 0.5}).apply(network, FAMILY)
     before, after = (n.generator.stages for n in (network, made))
     assert torch.equal(after[1].conv.weight, before[1].conv.weight[:, kept])
@@ -305,7 +306,7 @@ def test_narrowing_the_probability_model_changes_streams(tiny_models: dict[str, 
 
 def test_then_quantized(tiny_models: dict[str, Model]) -> None:
     model = tiny_models["hific"]
-    passes = [
+    passes: list[Pass] = [
         PruneChannels({"generator": 0.3}, multiple=4),
         Quantize(8, only=("generator",), rounding="nearest", bias_correction=False),
     ]

@@ -6,6 +6,7 @@ import struct
 import tracemalloc
 import zlib
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -199,7 +200,7 @@ def test_a_kind_that_is_not_known_is_passed_over() -> None:
         ({"beside": {"name": b""}}, "not name"),
     ],
 )
-def test_what_is_no_stream(change: dict[str, object], words: str) -> None:
+def test_what_is_no_stream(change: dict[str, Any], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         pack(replace(SAMPLE, **change))
 

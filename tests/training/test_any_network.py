@@ -155,17 +155,19 @@ def test_a_fake_quantized_network_trains(
 ) -> None:
     """Weights move underneath and stay on their grids above; what is saved on the way has the same
     grids, and a model file the integers."""
-    network, grids = rounding.network, grids_of(rounding.network)
+    network: Any = rounding.network
+    grids = grids_of(network)
     before = copy.deepcopy(plain_state(network))
     saved: list[Trained] = []
     trained = trained_by(network, rounding.objective, 3, folder=tmp_path, on_saved=saved.append)
     assert trained.network is network
+    generator = network.get_submodule("generator")
     for each in (trained.network, saved[-1].network):
         assert grids_of(each) == grids
         assert not each.training
     assert saved[-1].network is not network
     moved = plain_state(network)
-    for name, layer in convolutions(network.generator).items():
+    for name, layer in convolutions(generator).items():
         key = f"generator.{name}.weight"
         assert not torch.equal(moved[key], before[key])
         rounded = layer.parametrizations.weight[0]
@@ -174,7 +176,7 @@ def test_a_fake_quantized_network_trains(
         torch.testing.assert_close(levels, levels.round(), rtol=0, atol=1e-3)
     model = freeze_network(trained.network, name="rounded", family="hific")
     assert model.quantized
-    assert {f"generator.{name}.weight" for name in convolutions(network.generator)} <= set(
+    assert {f"generator.{name}.weight" for name in convolutions(generator)} <= set(
         model.quantization.weights
     )
 
@@ -277,10 +279,13 @@ def test_a_switch_is_off_in_whatever_comes_out(
     all of the network."""
     network, seen, switched = make_network(0), [], []
     forward = network.encoder.forward
-    network.encoder.forward = lambda image, learned: (
-        switched.append(not learned) if network.training else None,
-        forward(image, learned),
-    )[1]
+
+    def watched(image: Any, learned: bool) -> Any:
+        if network.training:
+            switched.append(not learned)
+        return forward(image, learned)
+
+    network.encoder.forward = watched
     schedule = Schedule(
         steps=3, linear_steps=2, batch=1, precision="32-true", checkpoint_minutes=1e-9
     )

@@ -96,7 +96,10 @@ def test_a_run(tiny_models: dict[str, Model], photos: list[Path]) -> None:
 
 
 def test_crops(photos: list[Path]) -> None:
-    for numbers in ({"crop": 0}, {"crop": 10**30}, {"seed": -1}, {"largest_scale": 0.5},
-                    {"largest_scale": math.nan}, {"largest_scale": math.inf}):  # fmt: skip
+    nonsense: tuple[dict[str, Any], ...] = (
+        {"crop": 0}, {"crop": 10**30}, {"seed": -1}, {"largest_scale": 0.5},
+        {"largest_scale": math.nan}, {"largest_scale": math.inf},
+    )  # fmt: skip
+    for numbers in nonsense:
         with pytest.raises(UsageError, match="crops take"):
             Crops(photos, **{"crop": 128, "seed": 1, **numbers})

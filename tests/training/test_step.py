@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -21,6 +22,18 @@ class Squares:
     def __init__(self, adversary: nn.Module | None = None) -> None:
         self.adversary = adversary
 
+    def to(self, device: torch.device) -> None:
+        """It has nothing that is anywhere."""
+
+    def describe(self) -> str:
+        return "squares"
+
+    def draw(self, count: int, rng: torch.Generator) -> Draw:
+        raise NotImplementedError("tests draw themselves")
+
+    def coded(self, network: Any, image: Any, most: int | None = None) -> Sequence[Any]:
+        raise NotImplementedError("nothing is coded here")
+
     def training_loss(self, network: Any, image: Any, draw: Any) -> Loss:
         decoded = image
         for _ in range(draw.control.get("times", 1)):
@@ -37,7 +50,8 @@ class Squares:
 def step_of(adversary: bool, device: str = "cpu") -> tuple[Step, nn.Module, Squares]:
     torch.manual_seed(0)
     fabric = fabric_module.Fabric(accelerator=device, devices=1)
-    network, objective = nn.Conv2d(3, 3, 1), Squares(nn.Conv2d(3, 1, 1) if adversary else None)
+    network = nn.Conv2d(3, 3, 1)
+    objective = Squares(nn.Conv2d(3, 1, 1) if adversary else None)
     on_gpu = device == "cuda"
     optimizers: list[Any] = [
         torch.optim.Adam(module.parameters(), 0.05, fused=True, capturable=on_gpu)
@@ -73,7 +87,7 @@ class Noted(Recorded):
 
     def __init__(self) -> None:
         self.linear = False
-        super().__init__(None, lambda: self.linear)  # type: ignore[arg-type]
+        super().__init__(step_of(False)[0], lambda: self.linear)
         self.done: list[tuple[str, dict[str, int]]] = []
 
     def _aside(self, image: torch.Tensor, draw: Draw) -> torch.Tensor:

@@ -42,7 +42,7 @@ from slimcodec.types import Image
 Run = Callable[..., Trained]
 
 
-FAMILIES = {
+FAMILIES: dict[str, dict[str, Any]] = {
     "hific": {"linear_steps": 2},
     "toderici": {
         "family": "toderici",

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from planes import BitPlanes
 from slimcodec import library, registry
 from slimcodec.bench.alternating import Limits
 from slimcodec.errors import ImageError, ModelFileError, UnknownNameError, UsageError
@@ -16,6 +15,7 @@ from slimcodec.images import write_image
 from slimcodec.types import Image
 from slimcodec.workflows import timing
 from slimcodec.workflows.timing import time_codecs
+from tests.planes import BitPlanes
 
 ONCE = Limits(rounds=1)
 TINY = Path(__file__).parents[1] / "golden" / "tiny.slim"

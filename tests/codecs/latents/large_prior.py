@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -72,12 +73,12 @@ def random_settled(
             weights[f"{name}.weight"] = grids[f"{name}.weight"].weights()
             if not name.endswith("seen"):
                 weights[f"{name}.bias"] = rng.normal(0, 0.3, shape[axis]).astype(np.float32)
-    grid = ScaleGrid.build(True, np.linspace(-1, 4, 2 * latents).reshape(2, latents))
-    frozen = {**grid.to_arrays(), **(Units.build().to_arrays() if slices else {})}
+    scales = ScaleGrid.build(True, np.linspace(-1, 4, 2 * latents).reshape(2, latents))
+    frozen = {**scales.to_arrays(), **(Units.build().to_arrays() if slices else {})}
     return Settled(weights, Quantization(grids, activations), frozen, tuple(slices))
 
 
-def regridded(one: Settled, name: str, **changes: object) -> Settled:
+def regridded(one: Settled, name: str, **changes: Any) -> Settled:
     """With another grid for one layer's weights."""
     key = f"{name}.weight"
     grids = one.quantization.weights

@@ -194,7 +194,7 @@ def tables_of(codec: MeanScaleCodec, latents: Latents, step: int) -> np.ndarray:
 
 def values_before_rounding(codec: MeanScaleCodec, image: Image, step: int) -> np.ndarray:
     """Gained latents less their means, of an image whose sides need no padding."""
-    x = image.transpose(2, 0, 1)[None].astype(np.float32) / 255
+    x = image.transpose(2, 0, 1)[None].astype(np.float32) / np.float32(255)
     y = codec.graphs["encoder"](x)
     z_hat = np.rint(codec.graphs["hyper_analysis"](y))
     means = codec.graphs["hyper_mean"](z_hat)

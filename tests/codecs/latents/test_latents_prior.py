@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from large_prior import CONTEXT, SCALE, Settled, digest, random_settled, regridded, tables
 
 from slimcodec.codecs.latents import QUALITY_STEPS, MeanScaleCodec
 from slimcodec.codecs.latents.scales import (
@@ -29,6 +28,15 @@ from slimcodec.codecs.latents.scales import (
 from slimcodec.errors import ModelFileError
 from slimcodec.model_file import Model, thaw_network
 from slimcodec.quantization import ActivationGrid, Quantization
+from tests.codecs.latents.large_prior import (
+    CONTEXT,
+    SCALE,
+    Settled,
+    digest,
+    random_settled,
+    regridded,
+    tables,
+)
 
 SLICES = (2, 4)
 
@@ -468,7 +476,7 @@ def test_identity_does_not_cover_what_integers_stand_for() -> None:
 )
 def test_thresholds_that_no_network_has(thresholds: list[int]) -> None:
     """Differences of the first wrap, and look like an order."""
-    arrays = {
+    arrays: dict[str, np.ndarray] = {
         "grid.thresholds": np.array(thresholds, np.int64),
         "grid.lowest": np.array([0], np.int32),
         "grid.shifts": np.zeros((2, 3), np.int32),

@@ -215,7 +215,7 @@ def test_time_is_charged(peer: FileCodec) -> None:
     charged: list[str] = []
 
     @contextmanager
-    def clock(part: str) -> Iterator[None]:
+    def clock(part: str, step: int = 0, /) -> Iterator[None]:
         charged.append(part)
         yield
 

@@ -77,7 +77,7 @@ def settled(config: TodericiConfig, weights: Weights) -> Settled:
     found = {"seen": ActivationGrid(2.0**-6, 8, 0), "units": ActivationGrid(1 / 31, 8, -128)}
     grids, activations = {}, {}
     for one in integer_sums(config):
-        inputs = [found.get(given, given) for given in one.inputs if isinstance(given, str)]
+        inputs = [found[given] for given in one.inputs if isinstance(given, str)]
         inputs += [given for given in one.inputs if not isinstance(given, str)]
         rows = [
             weights[f"{name}.weight"].reshape(len(weights[f"{name}.weight"]), -1) * grid.step

@@ -6,12 +6,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from published_files import Files, published_files, write_published
 from slimcodec.codecs.toderici import family
 from slimcodec.codecs.toderici.checkpoint import from_published, published_names, read_published
 from slimcodec.codecs.toderici.coding import TodericiCodec
@@ -21,6 +21,7 @@ from slimcodec.errors import CheckpointError, UsageError
 from slimcodec.model_file import freeze_network
 from slimcodec.runtime import open_codec
 from slimcodec.types import Image
+from tests.published_files import Files, published_files, write_published
 
 Picture = Callable[..., Image]
 
@@ -129,7 +130,7 @@ def test_another_number_of_files(files: Files, tmp_path: Path, count: int) -> No
     ],
 )
 def test_files_of_different_widths(
-    files: Files, role: str, other: dict[str, object], words: str
+    files: Files, role: str, other: dict[str, Any], words: str
 ) -> None:
     files[role] = published_files(**other)[role]
     with pytest.raises(CheckpointError, match=f"of different widths: the {words}$"):

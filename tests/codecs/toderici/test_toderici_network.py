@@ -13,11 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from large_bit_prior import random_codes as drawn
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from slimcodec.codecs.toderici import convlstm as convlstm_module
 from slimcodec.codecs.toderici.checkpoint import ROLES, from_published, published_names
 from slimcodec.codecs.toderici.config import TodericiConfig, toderici, toderici_s
 from slimcodec.codecs.toderici.convlstm import ConvLstm
@@ -31,6 +29,7 @@ from slimcodec.codecs.toderici.windows import Windows
 from slimcodec.errors import UsageError
 from slimcodec.images import read_image
 from slimcodec.types import Image
+from tests.codecs.toderici.large_bit_prior import random_codes as drawn
 
 NO_LINEAR_PATH: dict[str, Any] = {
     "linear_components": 0,
@@ -147,7 +146,7 @@ def test_recurrent_configurations_go_through_plain_values() -> None:
         ({"input_scale": float("nan")}, "input_scale must be a number above 0"),
     ],
 )
-def test_shapes_that_cannot_be(change: dict[str, object], words: str) -> None:
+def test_shapes_that_cannot_be(change: dict[str, Any], words: str) -> None:
     with pytest.raises(UsageError, match=words) as error:
         replace(toderici(), **change)
     assert "\n" not in str(error.value)
@@ -166,7 +165,7 @@ def test_shapes_that_cannot_be(change: dict[str, object], words: str) -> None:
         ({"input_scale": "x"}, "input_scale must be a number above 0, got 'x'"),
     ],
 )
-def test_values_that_a_forged_manifest_may_hold(change: dict[str, object], words: str) -> None:
+def test_values_that_a_forged_manifest_may_hold(change: dict[str, Any], words: str) -> None:
     """Past the constructor, whose types this suite checks and a user's installation does not."""
     config = object.__new__(TodericiConfig)
     for name, value in {**toderici_s().__dict__, **change}.items():
@@ -220,6 +219,7 @@ def test_a_cell_is_a_long_short_term_memory() -> None:
     with torch.no_grad():
         oracle.weight_ih.copy_(cell.conv_ih.weight[:, :, 1, 1])
         oracle.weight_hh.copy_(cell.conv_hh.weight[:, :, 0, 0])
+        assert cell.conv_ih.bias is not None
         oracle.bias_ih.copy_(cell.conv_ih.bias)
         oracle.bias_hh.zero_()
         state: tuple[Tensor, ...] = ()
@@ -504,6 +504,7 @@ def test_state_goes_in_and_comes_out(rnn_network: TodericiNetwork, picture: Pict
         torch.testing.assert_close(residuals[0], whole[number])
         # A decoder that stops here filters its picture; the next iteration sees it unfiltered.
         picture_so_far, (*_, hidden, _) = mine - residuals[0], states[0][1]
+        assert rnn_network.decoder.filter is not None
         filtered = rnn_network.decoder.filter(picture_so_far, hidden)
         torch.testing.assert_close(errors[number], mine - filtered)
     forgetful = rnn_network.encoder(whole[1])[0]
@@ -591,7 +592,7 @@ def test_bands_are_the_whole(
     x = torch.randn(2, 3, stride * height, stride * width)
     state = (torch.randn(2, 4, height, width), torch.randn(2, 4, height, width))
     for rows in (1, 2, 100):
-        monkeypatch.setattr(convlstm_module, "BAND", rows * 2 * 4 * 4 * width)
+        monkeypatch.setattr("slimcodec.codecs.toderici.convlstm.BAND", rows * 2 * 4 * 4 * width)
         for before in ((), state):
             with torch.no_grad():
                 whole = cell(x, before)
@@ -604,13 +605,13 @@ def test_bands_are_the_whole(
 def test_bands_compute_no_hidden_convolution_of_zeros(monkeypatch: pytest.MonkeyPatch) -> None:
     cell = ConvLstm(3, 4, stride=1, hidden_kernel=3, bias=False)
     weights: list[Tensor] = []
-    real = convlstm_module.F.conv2d
+    real = F.conv2d
 
-    def counted(x: Tensor, weight: Tensor, *rest: object) -> Tensor:
+    def counted(x: Tensor, weight: Tensor, *rest: Any) -> Tensor:
         weights.append(weight)
         return real(x, weight, *rest)
 
-    monkeypatch.setattr(convlstm_module.F, "conv2d", counted)
+    monkeypatch.setattr(F, "conv2d", counted)
     with torch.inference_mode():
         state = cell(torch.randn(1, 3, 4, 4))
         assert [w is cell.conv_hh.weight for w in weights] == [False]
@@ -683,7 +684,7 @@ def test_skipped_iterations_have_values_and_no_gradient(
 def test_the_linear_path_alone_is_a_progressive_codec(
     each_network: TodericiNetwork, picture: Picture
 ) -> None:
-    network = copy.deepcopy(each_network)
+    network: Any = copy.deepcopy(each_network)
     decoder, encoder = network.decoder, network.encoder
     for weight in (network.binarizer.conv.weight, decoder.out.weight, decoder.correction.weight):
         weight.zero_()
@@ -728,7 +729,8 @@ def test_the_filter_is_outside_the_loop(rnn_network: TodericiNetwork, picture: P
 @torch.no_grad()
 def test_a_filter_works_at_half_resolution(rnn_network: TodericiNetwork) -> None:
     """Pixels of a square of four are channels, coming and going; it knows the last memory."""
-    own, scale = copy.deepcopy(rnn_network.decoder.filter), rnn_network.config.input_scale
+    own: Any = copy.deepcopy(rnn_network.decoder.filter)
+    scale = rnn_network.config.input_scale
     width = rnn_network.config.decoder_widths[-1]
     picture, hidden = torch.rand(1, 3, 32, 48), torch.rand(1, width, 16, 24) - 0.5
     seen: list[Tensor] = []
@@ -770,14 +772,14 @@ def formula_files(shared: Path) -> dict[str, dict[str, np.ndarray]]:
         .splitlines()[1:]
     )
     rows = [line.split("\t") for line in lines]
-    files = {}
+    files: dict[str, dict[str, np.ndarray]] = {}
     for role, seed, gain in zip(ROLES, (1000, 1100, 1200), (3, 3, 2), strict=True):
         files[role] = {}
         for number, (key, sides) in enumerate(sorted((k, s) for r, k, s in rows if r == role)):
             shape = tuple(int(side) for side in sides.split("x"))
             u = np.random.RandomState(seed + number).uniform(-1, 1, int(np.prod(shape)))
-            u = u.astype(np.float32).reshape(shape)
-            files[role][key] = (u * gain * np.sqrt(3 / np.prod(shape[1:]))).astype(np.float32)
+            single = u.astype(np.float32).reshape(shape)
+            files[role][key] = (single * gain * np.sqrt(3 / np.prod(shape[1:]))).astype(np.float32)
     return files
 
 

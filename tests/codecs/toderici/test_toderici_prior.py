@@ -17,18 +17,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from large_bit_prior import (
-    Settled,
-    config_of,
-    digest,
-    random_codes,
-    random_settled,
-    random_weights,
-    settled,
-    tables,
-    tables_of,
-    written,
-)
 
 from slimcodec.codecs.toderici.coding import TodericiCodec
 from slimcodec.codecs.toderici.config import TodericiConfig, toderici_s
@@ -40,6 +28,18 @@ from slimcodec.model_file import Model, freeze_network, thaw_network
 from slimcodec.quantization import ActivationGrid, Quantization, WeightGrid
 from slimcodec.runtime import open_codec
 from slimcodec.stream import SymbolDecoder, SymbolEncoder, Tables
+from tests.codecs.toderici.large_bit_prior import (
+    Settled,
+    config_of,
+    digest,
+    random_codes,
+    random_settled,
+    random_weights,
+    settled,
+    tables,
+    tables_of,
+    written,
+)
 
 GRIDS = [(1, 1), (1, 2), (1, 5), (4, 1), (2, 2), (3, 4), (7, 6)]
 QUARTERS, MIDDLE = 4, 32
@@ -147,7 +147,7 @@ def test_the_length_tells_significance_bits_what_their_signs_cost(significance: 
         linear_rounds=int(significance),
         significance=significance, memory_channels=2, context_channels=3, hidden_channels=3,
     )  # fmt: skip
-    model = BitModel(config).double()
+    model: Any = BitModel(config).double()
     with torch.no_grad():
         for group in model.iterations[0].groups:
             group.out.weight.zero_()  # logits know no bits, so that no gradient goes through them
@@ -226,8 +226,8 @@ def test_a_bit_changes_no_table_of_its_own_or_an_earlier_group(
     both = before & ~itself
     ours = [tables_of(rnn_codec.prior, c)[both] for c in (codes, changed)]
     np.testing.assert_array_equal(*ours)
-    floats = [logits_of(twin, c)[before] for c in (codes, changed)]
-    np.testing.assert_allclose(*floats, rtol=0, atol=1e-5)
+    one, other = (logits_of(twin, c)[before] for c in (codes, changed))
+    np.testing.assert_allclose(one, other, rtol=0, atol=1e-5)
 
 
 def test_a_group_is_known_to_all_later_ones(rnn_codec: TodericiCodec, twin: BitModel) -> None:
@@ -260,7 +260,13 @@ def test_both_directions_exchange_the_same_tables(
         coder = SymbolEncoder()
         rows = code.reshape(-1, code.shape[2])
 
-        def give(numbers: np.ndarray, place: Place, rows=rows, asked=asked, coder=coder):
+        def give(
+            numbers: np.ndarray,
+            place: Place,
+            rows: Any = rows,
+            asked: Any = asked,
+            coder: Any = coder,
+        ) -> Any:
             assert numbers.size
             asked.append(numbers)
             bits = rows[place].astype(np.int32)
@@ -270,7 +276,9 @@ def test_both_directions_exchange_the_same_tables(
         _, known_here = prior.iterate(number, known_here, give)
         reader = SymbolDecoder(coder.finish())
 
-        def take(numbers: np.ndarray, place: Place, asked=asked, reader=reader):
+        def take(
+            numbers: np.ndarray, place: Place, asked: Any = asked, reader: Any = reader
+        ) -> Any:
             np.testing.assert_array_equal(numbers, asked.popleft())
             return reader.take(numbers, frozen)
 
@@ -554,9 +562,9 @@ def test_identity_covers_every_weight_of_the_bit_model(rnn_model: Model) -> None
                 quantization = replace(rnn_model.quantization, weights={**grids, name: other})
                 note(name, identity(rnn_model, quantization=quantization), True)
         else:
-            other = array.copy()
-            other.flat[-1] += np.float32(0.01)
-            changed = identity(rnn_model, weights={**rnn_model.weights, name: other})
+            moved = array.copy()
+            moved.flat[-1] += np.float32(0.01)
+            changed = identity(rnn_model, weights={**rnn_model.weights, name: moved})
             note(name, changed, inside)
     assert len(found) == count > 40
 
