@@ -147,6 +147,19 @@ def test_loud_rounds_do_not_count_where_quiet_ones_are_enough(machine: Machine) 
     assert outcome.others == pytest.approx(1)
 
 
+def test_a_machine_that_never_is_quiet_needs_both_clocks(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.others = itertools.repeat(1.5)
+    works = [machine.work("a", 100), machine.work("b", 60)]
+    assert compare(works, Limits(rounds=8)).competitors[1].verdict.startswith("40.0 % less time")
+    processor = itertools.count()
+    monkeypatch.setattr(time, "process_time", lambda: next(processor))  # as much for everybody
+    assert compare(works, Limits(rounds=8)).competitors[1].verdict.startswith("unclear: 40.0 %")
+    machine.others = itertools.repeat(0.0)
+    assert compare(works, Limits(rounds=8)).competitors[1].verdict.startswith("40.0 % less time")
+
+
 def test_a_system_that_does_not_tell_is_not_called_quiet(machine: Machine) -> None:
     machine.others = itertools.repeat(None)
     outcome = compare([machine.work("a", 100)], Limits(rounds=7))

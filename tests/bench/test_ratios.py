@@ -65,6 +65,17 @@ def test_the_resolution_is_the_further_end_from_one() -> None:
     assert resolution_of(Interval(1.0, 0.99, 1.02)) == pytest.approx(0.02)
 
 
+def test_on_a_busy_machine_processor_time_must_agree() -> None:
+    more, less = Interval(1.5, 1.4, 1.6), Interval(0.6, 0.58, 0.63)
+    assert verdict(more, 0.05, Interval(1.1, 1.01, 1.2)).startswith("50.0 % more time")
+    assert verdict(less, 0.05, Interval(0.9, 0.8, 0.99)).startswith("40.0 % less time")
+    unclear = "unclear: 50.0 % more wall time, not so processor time; needs a quiet machine"
+    for processor in (Interval(1.1, 0.99, 1.2), Interval(0.9, 0.8, 0.99), Interval(1.1)):
+        assert verdict(more, 0.05, processor) == unclear
+    assert verdict(less, 0.05, Interval(1.0, 0.99, 1.01)).startswith("unclear: 40.0 % less")
+    assert verdict(Interval(1.0, 0.9, 1.1), 0.05, more).startswith("no difference")
+
+
 @pytest.mark.parametrize(
     ("ratio", "resolution", "said"),
     [

@@ -12,7 +12,8 @@ mean little in less. Two clocks go side by side: wall time, which a user waits f
 time of all threads, which neighbours move less.
 
 A round during which others kept more than ``surroundings.QUIET`` cores busy is marked. As soon as
-there are enough quiet rounds, only those count; a machine that never is quiet is said to be so.
+there are enough quiet rounds, only those count; a machine that never is quiet is said to be so, and
+then a difference of wall times must be one of processor times too.
 """
 
 from __future__ import annotations
@@ -134,7 +135,7 @@ class Competitor:
         parts_ms: medians per part over turns.
         energy_j: for one run, the median over turns; None where the machine does not tell.
         wall_ratio, cpu_ratio: times the first's; of the first, 1.
-        verdict: what ``wall_ratio`` says, in words; empty of the first.
+        verdict: what the ratios say, in words; empty of the first.
     """
 
     name: str
@@ -334,6 +335,7 @@ def _outcome(
 def _competitor(
     name: str, place: int, rounds: Sequence[Round], resolution: float | None
 ) -> Competitor:
+    quiet = all(one.is_quiet for one in rounds)
     turns = list(itertools.chain.from_iterable(one.turns[place] for one in rounds))
     walls = [turn.wall_ms for turn in turns]
     quarter, three_quarters = np.quantile(walls, [0.25, 0.75])
@@ -354,5 +356,5 @@ def _competitor(
         statistics.median(joules) if joules else None,
         ratios[_wall],
         ratios[_cpu],
-        verdict(ratios[_wall], resolution) if place else "",
+        verdict(ratios[_wall], resolution, None if quiet else ratios[_cpu]) if place else "",
     )

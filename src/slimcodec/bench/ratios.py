@@ -11,7 +11,8 @@ look at the jackknife", 1979).
 
 An interval is over rounds, and no round knows that one of two equal works came to lie worse in
 memory. So the first work runs a second time as its own rival, the *control*: how far its ratio's
-interval reaches from 1 is the *resolution*, and no smaller ratio is believed.
+interval reaches from 1 is the *resolution*, and no smaller ratio is believed. Where others had the
+cores, wall time is mostly the share of them that one got, so there processor time must agree.
 """
 
 from __future__ import annotations
@@ -66,12 +67,14 @@ def resolution_of(control: Interval) -> float | None:
     return _reach(control)
 
 
-def verdict(ratio: Interval, resolution: float | None) -> str:
+def verdict(ratio: Interval, resolution: float | None, processor: Interval | None = None) -> str:
     """What a ratio of times says, in words.
 
     Args:
-        ratio: of the other's time to the first's.
+        ratio: of the other's wall time to the first's.
         resolution: see ``resolution_of``.
+        processor: of their processor times, which must be apart in the same direction; None where
+            the machine was quiet, and wall time needs no witness.
     """
     reach = _reach(ratio)
     if reach is None or resolution is None or ratio.low is None or ratio.high is None:
@@ -82,8 +85,17 @@ def verdict(ratio: Interval, resolution: float | None) -> str:
         return f"no difference; the first differs from itself by {100 * resolution:.1f} %"
     ends = sorted(abs(100 * (end - 1)) for end in (ratio.low, ratio.high))
     more = "more" if ratio.value > 1 else "less"
-    percent = abs(100 * (ratio.value - 1))
-    return f"{percent:.1f} % {more} time (95 %: {ends[0]:.1f} to {ends[1]:.1f})"
+    percent = f"{abs(100 * (ratio.value - 1)):.1f} % {more}"
+    if processor is not None and not _agree(ratio, processor):
+        return f"unclear: {percent} wall time, not so processor time; needs a quiet machine"
+    return f"{percent} time (95 %: {ends[0]:.1f} to {ends[1]:.1f})"
+
+
+def _agree(ratio: Interval, processor: Interval) -> bool:
+    """Whether the whole of the second is on the side of 1 on which the first is."""
+    if processor.low is None or processor.high is None:
+        return False
+    return processor.low > 1 if ratio.value > 1 else processor.high < 1
 
 
 def _reach(ratio: Interval) -> float | None:

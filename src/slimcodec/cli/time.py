@@ -57,7 +57,7 @@ def time(
     A round codes all pictures with every codec, there and back. Rounds go on until the ends of
     every interval are within 1 % of the ratio. The first codec also runs against itself: no smaller
     difference than it has from itself is believed. Rounds in which other processes had the cores do
-    not count once there are six quiet ones.
+    not count once there are six quiet ones; where there are not, processor time must agree.
 
     Example: slimcodec time hific-s hific-s-fast --images photo.png
 
