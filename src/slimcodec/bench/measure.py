@@ -110,7 +110,7 @@ def _row(
         variant=candidate.variant,
         digest=codec.digest,
         base=candidate.base or codec.digest,
-        runtime=candidate.codec.executed_by,
+        runtime=opening.runtime_of(candidate.codec),
         quality=float(quality),
         image=job.image.name,
         image_digest=picture.digest,
