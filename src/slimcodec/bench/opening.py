@@ -75,11 +75,18 @@ def runtime_of(reference: CodecReference) -> str:
 
 
 @cache
-def environment(reference: CodecReference) -> dict[str, str]:
-    """What decides its bytes besides its model, here."""
-    codec, other = opened(reference), reference.same_size_as
+def environment(reference: CodecReference, threads: int | None = None) -> dict[str, str]:
+    """What decides its bytes besides its model, here.
+
+    Args:
+        reference: which codec.
+        threads: with which it is open; they decide nothing.
+    """
+    codec, other = opened(reference, threads), reference.same_size_as
     own = codec.peer if isinstance(codec, SameSize) else codec
-    return environment_of(own, runtime_of(reference), None if other is None else environment(other))
+    return environment_of(
+        own, runtime_of(reference), None if other is None else environment(other, threads)
+    )
 
 
 @cache
@@ -95,7 +102,8 @@ def metric(name: str) -> Metric:
 
 def picture(path: Path) -> Picture:
     """The image of a file; that of the file asked for last is kept."""
-    return _picture(path, _stamp(path))
+    whole = path.absolute()
+    return _picture(whole, _stamp(whole))
 
 
 @lru_cache(1)
