@@ -21,6 +21,7 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from slimcodec.bench import Row, RowStore
 
@@ -42,7 +43,7 @@ def main() -> None:
             os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
             from ray.cluster_utils import Cluster
 
-            cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+            cluster: Any = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
             for _ in range(2):
                 cluster.add_node(num_cpus=1)
             try:

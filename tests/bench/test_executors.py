@@ -191,7 +191,7 @@ def test_workers_of_a_killed_process_end_and_it_goes_on(
 ) -> None:
     here = Path(__file__).parent
     program = KILLED.format(tests=str(here.parent), here=str(here))
-    words = [sys.executable, "-c", program, photos[0].parent, tmp_path / "out"]
+    words: list[str | Path] = [sys.executable, "-c", program, photos[0].parent, tmp_path / "out"]
     result = subprocess.run(words, stdout=subprocess.PIPE)
     assert result.returncode == -signal.SIGKILL
     pids = [int(word) for word in result.stdout.split()]
