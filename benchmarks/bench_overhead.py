@@ -19,6 +19,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -69,6 +70,7 @@ def main() -> None:
     parser.add_argument("codecs", nargs="+")
     parser.add_argument("--images", type=Path, required=True)
     parser.add_argument("--count", type=int, default=4, help="of images")
+    parser.add_argument("--quality", nargs="*", type=float, help="each codec's ladder if not given")
     parser.add_argument("--metrics", default=",".join(workflow.METRICS))
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--pictures", type=int, default=1)
@@ -94,7 +96,7 @@ def main() -> None:
         read = _ahead(pool, find_images(photos)) if arguments.ahead else images.read_image
         started = time.perf_counter()
         with (
-            patch.object(opening, "metric", lambda name: TimedMetric(load(name), clock)),
+            patch.object(opening, "metric", cache(lambda name: TimedMetric(load(name), clock))),
             patch.object(MEASURE, "timed", coded),
             patch.object(opening, "is_new_to", untimed),
             patch.object(opening, "read_image", clock.around("reading", read)),
@@ -102,7 +104,7 @@ def main() -> None:
             patch.object(workflow, "build_report", clock.around("page", report.build_report)),
         ):
             results = workflow.run_bench(
-                arguments.codecs, photos, Path(folder) / "out",
+                arguments.codecs, photos, Path(folder) / "out", qualities=arguments.quality,
                 metrics=arguments.metrics.split(","), repeats=arguments.repeats,
                 pictures=arguments.pictures, on_note=print,
             )  # fmt: skip

@@ -72,7 +72,10 @@ def test_a_study_of_two_learned_codecs(models: tuple[str, str], tmp_path: Path) 
     }  # fmt: skip
     assert isinstance(codecs["jpeg like two"], SameSize)
     assert codecs["jpeg like two"].reference is codecs["two"]
-    assert [made[name].codec.executed_by for name in ("two, pruned", "jpeg")] == ["onnx", ""]
+    assert [opening.runtime_of(made[name].codec) for name in ("two, pruned", "jpeg")] == [
+        "onnx",
+        "",
+    ]
 
 
 def test_without_a_quality_each_codec_has_its_own(models: tuple[str, str], tmp_path: Path) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -166,6 +169,45 @@ def test_an_interruption_ends_the_workers_and_keeps_what_is_there(
     store = RowStore(tmp_path / "rows.sqlite")
     assert len(list(store)) == 3
     store.close()
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+sys.path[:0] = [{tests!r}, {here!r}]
+from test_executors import Processes, rows_of, workers_of_this_process
+
+def progress(done, total, what):
+    if done == 5:
+        print(*workers_of_this_process(), flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+rows_of(Processes(2, threads=1), sorted(Path(sys.argv[1]).iterdir()), Path(sys.argv[2]), progress)
+"""
+
+
+def test_workers_of_a_killed_process_end_and_it_goes_on(
+    alone: tuple[list[Row], dict[str, bytes]], photos: list[Path], tmp_path: Path
+) -> None:
+    here = Path(__file__).parent
+    program = KILLED.format(tests=str(here.parent), here=str(here))
+    words: list[str | Path] = [sys.executable, "-c", program, photos[0].parent, tmp_path / "out"]
+    result = subprocess.run(words, stdout=subprocess.PIPE)
+    assert result.returncode == -signal.SIGKILL
+    pids = [int(word) for word in result.stdout.split()]
+    assert len(pids) == 2
+    deadline = time.monotonic() + 20
+    while any(Path(f"/proc/{pid}").exists() for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+    store = RowStore(tmp_path / "out" / "rows.sqlite")
+    before = list(store)
+    store.close()
+    assert len(before) == 5
+    rows = rows_of(Processes(2, threads=1), photos, tmp_path / "out")
+    assert without_times(rows) == without_times(alone[0])
+    assert all(row in rows for row in before)
+    assert pictures_in(tmp_path / "out") == alone[1]
 
 
 def test_cores_are_shared_out() -> None:

@@ -267,6 +267,24 @@ def test_each_size_of_picture_is_coded_once_untimed(make_job: MakeJob, photos: l
     assert Numbering.calls == ["encode", "decode"] * 8
 
 
+def test_a_picture_is_read_once_for_all_codecs(
+    photos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(photos[0].parent)
+    read: list[Path] = []
+
+    def reading(path: Path) -> Any:
+        read.append(path)
+        return read_image(path)
+
+    monkeypatch.setattr(opening, "read_image", reading)
+    store = RowStore(tmp_path / "rows.sqlite")
+    candidates = [Candidate(CodecReference("jpeg"), (q,), f"jpeg {q}") for q in (20, 40)]
+    run_grid(candidates, [Path(path.name) for path in photos], [], store, pictures=0)
+    assert [path.name for path in read] == [path.name for path in photos]
+    store.close()
+
+
 # What decides bytes
 
 

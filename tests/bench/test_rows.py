@@ -145,6 +145,9 @@ def test_tsv(tmp_path: Path, make_row: MakeRow) -> None:
             parts_ms={"encode.prior": 0.25},
             steps_ms={"encode.prior": [0.125, 0.25]},
             base="b" * 64,
+            spread=None,
+            beside="1 other worker on these cores",
+            environment={"runtime": "onnxruntime 1.27", "engine": "numpy 2"},
         ),
     ]
     rows_to_tsv(rows, tmp_path / "rows.tsv")
@@ -163,6 +166,9 @@ def test_tsv(tmp_path: Path, make_row: MakeRow) -> None:
     assert (first["encode.prior_steps_ms"], first["base"]) == ("", "")
     assert second["encode.prior_steps_ms"] == "0.125 0.250"
     assert second["base"] == "b" * 16
+    assert (first["spread"], second["spread"]) == ("0.100", "")
+    assert (first["beside"], second["beside"]) == ("", "1 other worker on these cores")
+    assert second["environment"] == "runtime: onnxruntime 1.27; engine: numpy 2"
     assert set(first) >= {"image", "width", "height", "decode_ms", "read_ms", "model_bytes"}
 
 

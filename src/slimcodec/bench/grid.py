@@ -79,7 +79,7 @@ class _Known:
     environment: Mapping[str, str]
 
     def key(self, quality: float, image_digest: str) -> str:
-        variant, runtime = self.candidate.variant, self.candidate.codec.executed_by
+        variant, runtime = self.candidate.variant, opening.runtime_of(self.candidate.codec)
         return row_key(variant, self.digest, runtime, quality, image_digest, self.environment)
 
 

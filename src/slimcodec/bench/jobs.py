@@ -39,11 +39,6 @@ class CodecReference:
         size = "" if other is None else f"as long as {other.name}"
         return line(self, self.name, self.runtime or "", size)
 
-    @property
-    def executed_by(self) -> str:
-        """Name of the runtime; empty for a peer, which brings its own."""
-        return library.runtime_of(self.name, self.runtime)
-
     def anywhere(self) -> CodecReference:
         """The same for a process in another folder: names stay, paths are whole."""
         other = self.same_size_as

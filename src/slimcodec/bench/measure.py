@@ -84,7 +84,7 @@ def _check_the_same(job: Job, picture: Picture) -> None:
             f"{job.image} holds other pixels here than where the jobs were made; give every worker "
             "the same files"
         )
-    here = opening.environment(job.candidate.codec)
+    here = opening.environment(job.candidate.codec, job.threads)
     if here != job.environment:
         raise SlimcodecError(
             f"a worker would measure {job.candidate.variant} with "
@@ -110,7 +110,7 @@ def _row(
         variant=candidate.variant,
         digest=codec.digest,
         base=candidate.base or codec.digest,
-        runtime=candidate.codec.executed_by,
+        runtime=opening.runtime_of(candidate.codec),
         quality=float(quality),
         image=job.image.name,
         image_digest=picture.digest,

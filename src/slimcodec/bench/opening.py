@@ -20,7 +20,16 @@ from slimcodec.images import read_image
 from slimcodec.metrics import Metric
 from slimcodec.types import Codec, Image
 
-__all__ = ["Picture", "environment", "forget", "is_new_to", "metric", "opened", "picture"]
+__all__ = [
+    "Picture",
+    "environment",
+    "forget",
+    "is_new_to",
+    "metric",
+    "opened",
+    "picture",
+    "runtime_of",
+]
 
 _Stamp = tuple[int, int] | None
 """Size and time of change of a file; None of what is no file."""
@@ -48,7 +57,8 @@ def opened(reference: CodecReference, threads: int | None = None) -> Codec:
         reference: which.
         threads: of each graph; all cores when not given.
     """
-    return _opened(reference, threads, _stamps(reference))
+    whole = reference.anywhere()
+    return _opened(whole, threads, _stamps(whole))
 
 
 @cache
@@ -59,11 +69,24 @@ def _opened(reference: CodecReference, threads: int | None, stamps: tuple[_Stamp
 
 
 @cache
-def environment(reference: CodecReference) -> dict[str, str]:
-    """What decides its bytes besides its model, here."""
-    codec, other = opened(reference), reference.same_size_as
+def runtime_of(reference: CodecReference) -> str:
+    """Name of what executes it; empty for a peer, which brings its own."""
+    return library.runtime_of(reference.name, reference.runtime)
+
+
+@cache
+def environment(reference: CodecReference, threads: int | None = None) -> dict[str, str]:
+    """What decides its bytes besides its model, here.
+
+    Args:
+        reference: which codec.
+        threads: with which it is open; they decide nothing.
+    """
+    codec, other = opened(reference, threads), reference.same_size_as
     own = codec.peer if isinstance(codec, SameSize) else codec
-    return environment_of(own, reference.executed_by, None if other is None else environment(other))
+    return environment_of(
+        own, runtime_of(reference), None if other is None else environment(other, threads)
+    )
 
 
 @cache
@@ -79,7 +102,8 @@ def metric(name: str) -> Metric:
 
 def picture(path: Path) -> Picture:
     """The image of a file; that of the file asked for last is kept."""
-    return _picture(path, _stamp(path))
+    whole = path.absolute()
+    return _picture(whole, _stamp(whole))
 
 
 @lru_cache(1)
@@ -104,7 +128,7 @@ def is_new_to(codec: Codec, shape: tuple[int, ...]) -> bool:
 
 def forget() -> None:
     """Let go of all of it."""
-    for kept in (_opened, environment, metric, _picture):
+    for kept in (_opened, runtime_of, environment, metric, _picture):
         kept.cache_clear()
     _coded.clear()
 

@@ -248,6 +248,12 @@ def rows_to_tsv(rows: Sequence[Row], path: Path) -> None:
             "runtime",
             "digest",
             "base",
+            "repeats",
+            "spread",
+            "peak_mb",
+            "energy_j",
+            "beside",
+            "environment",
         ]
     )
     for row in rows:
@@ -263,6 +269,12 @@ def rows_to_tsv(rows: Sequence[Row], path: Path) -> None:
                 row.runtime,
                 row.digest[:16],
                 row.base[:16],
+                row.repeats,
+                _cell(row.spread, 3),
+                _cell(row.peak_mb, 1),
+                _cell(row.energy_j, 3),
+                row.beside,
+                "; ".join(f"{name}: {words}" for name, words in row.environment.items()),
             ]
         )
     write_atomically(path, out.getvalue().encode())

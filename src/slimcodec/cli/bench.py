@@ -53,7 +53,7 @@ def bench(
 
     Example: slimcodec bench hific-s jpeg webp --images photos --out results
     """
-    from slimcodec.cli.console import note, progress_bar
+    from slimcodec.cli.console import alone_on_stdout, note, progress_bar
     from slimcodec.cli.interrupting import kept_if_interrupted
     from slimcodec.cli.outputs import BENCH, check_results
     from slimcodec.images import find_images
@@ -63,7 +63,7 @@ def bench(
     check_results(out, BENCH)
     executor = executor_of(workers, ray)
     kept = f"what was measured is kept in {out}; the same command goes on"
-    with kept_if_interrupted(kept), progress_bar("measuring") as progress:
+    with kept_if_interrupted(kept), alone_on_stdout(), progress_bar("measuring") as progress:
         results = run_bench(
             codecs, images, out,
             qualities=parse_qualities(quality), metrics=metrics.split(","), repeats=repeats,

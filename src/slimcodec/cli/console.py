@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from slimcodec.showing import readable_bytes
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from slimcodec.report import Table
 
 __all__ = [
+    "alone_on_stdout",
     "note",
     "note_skipped",
     "print_json",
@@ -67,6 +68,14 @@ def _lines(title: str) -> Progressed:
             print(f"{title} {done}/{total}: {what}", file=sys.stderr, flush=True)
 
     return update
+
+
+@contextmanager
+def alone_on_stdout() -> Iterator[None]:
+    """Around work by libraries that print, as Ray does when a worker dies: stdout is for the
+    result, which comes after the block."""
+    with redirect_stdout(sys.stderr):
+        yield
 
 
 def note(message: str) -> None:

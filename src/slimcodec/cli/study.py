@@ -95,10 +95,10 @@ def shown(
     executor: Executor | None = None,
 ) -> BenchResults:
     """Run a study, and say on the terminal how far it is."""
-    from slimcodec.cli.console import note, progress_bar
+    from slimcodec.cli.console import alone_on_stdout, note, progress_bar
     from slimcodec.workflows.study import run_study
 
-    with progress_bar(study.name) as progress:
+    with alone_on_stdout(), progress_bar(study.name) as progress:
         return run_study(
             study, images, out,
             pictures=pictures, runtime=runtime, calibration=calibration, executor=executor,

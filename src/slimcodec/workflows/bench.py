@@ -18,6 +18,7 @@ from slimcodec.bench import (
     RowStore,
     Summary,
     load_metrics,
+    opening,
     rows_to_tsv,
     run_grid,
     summarise,
@@ -100,9 +101,9 @@ def run_bench(
             library.check_quality(codec, quality)
     candidates = []
     for codec in codecs:
-        own = library.load_codec(codec, runtime)
-        ladder = tuple(qualities or own.qualities)
-        candidates.append(Candidate(CodecReference(str(codec), runtime), ladder, own.name))
+        reference = CodecReference(str(codec), runtime)
+        own = opening.opened(reference)
+        candidates.append(Candidate(reference, tuple(qualities or own.qualities), own.name))
     return measure_into(
         out, candidates, images, metrics,
         repeats=repeats, pictures=pictures, executor=executor, on_progress=on_progress,
