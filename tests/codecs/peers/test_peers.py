@@ -137,6 +137,13 @@ def test_jpeg_tables_give_the_same_bytes_as_the_quality() -> None:
         assert Jpeg().encode(image, quality) == file.getvalue()
 
 
+def test_jpeg_between_whole_numbers_lies_between_them() -> None:
+    image = scene()
+    for quality in (7, 30, 49, 50, 80):
+        sizes = [len(Jpeg().encode(image, quality + part)) for part in (0, 0.5, 1)]
+        assert sizes[0] < sizes[1] < sizes[2]
+
+
 @each_peer
 def test_noise_at_every_high_quality(peer: FileCodec) -> None:
     """Where Pillow's own buffer for optimized JPEG is too small."""
@@ -181,7 +188,7 @@ def test_quality_is_rounded_where_the_format_wants_whole_numbers(peer: FileCodec
             if peer.nearest_quality(given_quality) == quality:
                 assert peer.encode(scene(), given_quality) == peer.encode(scene(), quality)
             else:
-                assert peer.name in {"webp", "jpeg2000"}
+                assert peer.name in {"webp", "jpeg", "jxl", "jpeg2000"}
 
 
 @each_peer

@@ -61,6 +61,10 @@ class MozJpeg(Jpeg):
             **super().environment,
         }
 
+    def nearest_quality(self, quality: float) -> float:
+        """Rounded: libvips is told whole numbers."""
+        return round(quality)
+
     def write(self, picture: PIL.Image.Image, file: io.BytesIO, quality: float) -> None:
         """Save with 4:2:0 and no metadata beside the pixels."""
         file.write(_saved(np.asarray(picture), int(quality), **_EFFORT))
