@@ -12,11 +12,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from slimcodec import registry
-from slimcodec.bench.bd_rates import FEWEST_POINTS
+from slimcodec.bench.bd_rates import rate_of_means
 from slimcodec.bench.summary import Point
-from slimcodec.errors import UsageError
-from slimcodec.metrics import bd_rate, curve_quality
 
 __all__ = ["BreakEven", "break_even", "pictures_to_break_even"]
 
@@ -52,8 +49,8 @@ def break_even(points: Sequence[Point], metric: str) -> list[BreakEven]:
         metric: whose quality is held equal, by its name in the registry.
 
     Returns:
-        In the order of the points; pairs without a BD-rate are absent (fewer than four points, no
-        overlap, or points without the metric).
+        In the order of the points; pairs without a BD-rate are absent (fewer than four points with
+        the metric, or no overlap).
     """
     curves: dict[str, list[Point]] = {}
     for point in points:
@@ -70,18 +67,11 @@ def pictures_to_break_even(model_bytes: int, saved_bytes: float) -> float:
 
 
 def _pair(ours: Sequence[Point], theirs: Sequence[Point], metric: str) -> BreakEven | None:
-    everywhere = all(metric in point.metrics for point in (*ours, *theirs))
-    if not everywhere or metric not in registry.metrics:
-        return None
-    if min(len(ours), len(theirs)) < FEWEST_POINTS:
-        return None
-    try:
-        percent = bd_rate(_curve(theirs, metric), _curve(ours, metric))
-    except UsageError:  # no overlap: there is no such number
+    percent = rate_of_means(theirs, ours, metric)
+    if percent is None:
         return None
     middle = ours[(len(ours) - 1) // 2]
-    share = 1 + percent / 100
-    saved = middle.stream_bytes * (1 / share - 1)
+    saved = middle.stream_bytes * (1 / (1 + percent / 100) - 1)
     return BreakEven(
         middle.variant,
         theirs[0].variant,
@@ -91,7 +81,3 @@ def _pair(ours: Sequence[Point], theirs: Sequence[Point], metric: str) -> BreakE
         saved,
         pictures_to_break_even(middle.model_bytes, saved),
     )
-
-
-def _curve(points: Sequence[Point], metric: str) -> list[tuple[float, float]]:
-    return [(p.bpp, float(curve_quality(metric, p.metrics[metric]))) for p in points]

@@ -22,10 +22,10 @@ from pathlib import Path
 
 from slimcodec import registry
 from slimcodec.atomic import write_atomically
-from slimcodec.bench.bd_rates import FEWEST_POINTS
+from slimcodec.bench.bd_rates import rate_of_means
 from slimcodec.bench.summary import Point
-from slimcodec.errors import ConfigError, UsageError
-from slimcodec.metrics import bd_rate, curve_quality
+from slimcodec.errors import ConfigError
+from slimcodec.metrics import curve_quality
 from slimcodec.showing import line
 
 __all__ = [
@@ -153,9 +153,10 @@ def published_rates(
         variants.setdefault(point.variant, []).append(point)
     rates = []
     for curve in curves:
+        metrics = dict.fromkeys(name for point in curve.points for name in point.metrics)
         for variant, ours in variants.items():
-            for metric in _common(ours, curve.points):
-                percent = _rate(curve.points, ours, metric)
+            for metric in metrics:
+                percent = rate_of_means(curve.points, ours, metric)
                 if percent is not None:
                     found = PublishedRate(variant, curve.codec, curve.source, metric, percent)
                     rates.append(found)
@@ -198,33 +199,3 @@ def _number(cell: str, where: str) -> float | None:
     if value is not None and not math.isfinite(value):
         raise ConfigError(where, f"{cell!r:.40} is no finite number")
     return value
-
-
-def _common(points: Sequence[Point], published: Sequence[PublishedPoint]) -> list[str]:
-    """Metrics that all of the one and at least one of the others have, and that are known here."""
-    theirs = {name for point in published for name in point.metrics}
-    first, *rest = points
-    return [
-        name
-        for name in first.metrics
-        if name in theirs and all(name in point.metrics for point in rest)
-    ]
-
-
-def _rate(
-    reference: Sequence[PublishedPoint], points: Sequence[Point], metric: str
-) -> float | None:
-    one, other = (
-        [
-            (point.bpp, float(curve_quality(metric, point.metrics[metric])))
-            for point in each
-            if metric in point.metrics
-        ]
-        for each in (reference, points)
-    )
-    if min(len(one), len(other)) < FEWEST_POINTS:
-        return None
-    try:
-        return bd_rate(one, other)
-    except UsageError:  # no overlap: there is no such number
-        return None
