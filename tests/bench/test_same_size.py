@@ -71,6 +71,7 @@ def test_it_is_a_codec_as_long_as_its_reference(picture: Picture) -> None:
     assert len(stream) == pytest.approx(wanted, rel=0.01)
     assert same.decode(stream).shape == image.shape
     assert same.digest not in {jpeg.digest, webp.digest}
+    assert same.environment == jpeg.environment
 
 
 def test_the_difference_is_said(make_row: MakeRow) -> None:

@@ -11,7 +11,7 @@ numbers only (AVIF, HEIC, mozjpeg) or few quantizers (WebP) may end some percent
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from slimcodec.bench.rows import Row
@@ -72,7 +72,9 @@ class SameSize:
     def __init__(self, peer: Codec, reference: Codec) -> None:
         self.peer, self.reference = peer, reference
         self.name = peer.name
-        self.digest = hashlib.sha256(f"{peer.digest}|{reference.digest}".encode()).hexdigest()
+        made_of = f"{peer.digest}|nearest to|{reference.digest}"
+        self.digest = hashlib.sha256(made_of.encode()).hexdigest()
+        self.environment: Mapping[str, str] = getattr(peer, "environment", {})
         self.qualities = reference.qualities
         self.default_quality = reference.default_quality
         self.model_bytes = peer.model_bytes
