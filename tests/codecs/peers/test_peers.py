@@ -25,6 +25,7 @@ from slimcodec.codecs.peers.mozjpeg import MozJpeg
 from slimcodec.codecs.peers.pillow import PillowCodec
 from slimcodec.codecs.peers.webp import WebP
 from slimcodec.errors import MissingExtraError, StreamError, UsageError
+from slimcodec.library import stream_suffix
 from slimcodec.registry import codecs
 from slimcodec.types import Codec, Image
 
@@ -77,6 +78,24 @@ def test_digests(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(PIL, "__version__", "0.0")
     for peer, old in zip(PEERS, before, strict=True):
         assert (peer.digest != old) == isinstance(peer, PillowCodec)
+
+
+@each_peer
+def test_a_viewer_knows_its_suffix(peer: FileCodec) -> None:
+    known = {"jpeg2000": ".jp2", "mozjpeg": ".jpeg"}
+    assert peer.suffix == stream_suffix(peer.name) == known.get(peer.name, f".{peer.name}")
+
+
+@each_peer
+def test_the_environment_is_told_and_is_all_of_the_digest(
+    peer: FileCodec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = dict(peer.environment)
+    assert len(said) >= 2 and all(type(value) is str and value for value in said.values())
+    digest = peer.digest
+    for name in said:
+        monkeypatch.setattr(type(peer), "environment", said | {name: "another"})
+        assert peer.digest != digest
 
 
 @each_peer
@@ -137,6 +156,13 @@ def test_jpeg_tables_give_the_same_bytes_as_the_quality() -> None:
         assert Jpeg().encode(image, quality) == file.getvalue()
 
 
+def test_jpeg_between_whole_numbers_lies_between_them() -> None:
+    image = scene()
+    for quality in (7, 30, 49, 50, 80):
+        sizes = [len(Jpeg().encode(image, quality + part)) for part in (0, 0.5, 1)]
+        assert sizes[0] < sizes[1] < sizes[2]
+
+
 @each_peer
 def test_noise_at_every_high_quality(peer: FileCodec) -> None:
     """Where Pillow's own buffer for optimized JPEG is too small."""
@@ -181,7 +207,7 @@ def test_quality_is_rounded_where_the_format_wants_whole_numbers(peer: FileCodec
             if peer.nearest_quality(given_quality) == quality:
                 assert peer.encode(scene(), given_quality) == peer.encode(scene(), quality)
             else:
-                assert peer.name in {"webp", "jpeg2000"}
+                assert peer.name in {"webp", "jpeg", "jxl", "jpeg2000"}
 
 
 @each_peer

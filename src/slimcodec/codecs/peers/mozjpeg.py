@@ -40,6 +40,7 @@ class MozJpeg(Jpeg):
     """JPEG by mozjpeg; the quality is libjpeg's, a whole number from 1 to 95, but other tables."""
 
     name = "mozjpeg"
+    suffix = ".jpeg"
 
     def __init__(self) -> None:
         """Without side effects beyond the import.
@@ -60,6 +61,10 @@ class MozJpeg(Jpeg):
             "effort": "trellis, scans, deringing, table 3",
             **super().environment,
         }
+
+    def nearest_quality(self, quality: float) -> float:
+        """Rounded: libvips is told whole numbers."""
+        return round(quality)
 
     def write(self, picture: PIL.Image.Image, file: io.BytesIO, quality: float) -> None:
         """Save with 4:2:0 and no metadata beside the pixels."""
