@@ -150,9 +150,15 @@ def _gallery(
             plates.append(replace(plate, image=name))
             lead[name] = each.lead[plate.image]
         left_out += [f"{image} ({run.name})" for image in each.left_out]
-    others = sum(each.other_left_out for each in galleries)
-    ranking = galleries[0].ranking if galleries else ""
-    return Gallery(plates, ranking, lead, PICTURE_BYTES, left_out, others)
+    return Gallery(
+        plates=plates,
+        ranking=galleries[0].ranking if galleries else "",
+        lead=lead,
+        budget=PICTURE_BYTES,
+        left_out=left_out,
+        others=sum(each.others for each in galleries),
+        others_left_out=sum(each.others_left_out for each in galleries),
+    )
 
 
 def _remove_former_pictures(target: Path) -> None:
