@@ -90,6 +90,9 @@ codecs = Registry(
         "webp": "slimcodec.codecs.peers.webp:WebP",
         "avif": "slimcodec.codecs.peers.avif:Avif",
         "jxl": "slimcodec.codecs.peers.jxl:JpegXl",
+        "heic": "slimcodec.codecs.peers.heic:Heic",
+        "jpeg2000": "slimcodec.codecs.peers.jpeg2000:Jpeg2000",
+        "mozjpeg": "slimcodec.codecs.peers.mozjpeg:MozJpeg",
     },
 )
 """Codecs that need no model file. Model files add theirs by name or path (``slimcodec.load``)."""

@@ -2,7 +2,7 @@
 
 from slimcodec.bench.measure import Candidate, load_metrics, measure, picture_name, run_grid
 from slimcodec.bench.rows import Row, RowStore, rows_to_tsv
-from slimcodec.bench.same_size import SameSize, quality_at
+from slimcodec.bench.same_size import SameSize, SizeDifference, quality_at, size_difference
 from slimcodec.bench.study import Study, Variant
 from slimcodec.bench.summary import Point, Summary, summarise
 
@@ -12,6 +12,7 @@ __all__ = [
     "Row",
     "RowStore",
     "SameSize",
+    "SizeDifference",
     "Study",
     "Summary",
     "Variant",
@@ -21,5 +22,6 @@ __all__ = [
     "quality_at",
     "rows_to_tsv",
     "run_grid",
+    "size_difference",
     "summarise",
 ]

@@ -1,42 +1,71 @@
 """A peer at the size of another codec's stream, image by image.
 
 "At the same size" is how people compare codecs, and a fixed quality knob does not give it: the
-sizes of two codecs part ways from image to image. So for each image the peer's quality is searched,
-by bisection over its integers, for the largest stream that is no longer than the reference's.
+sizes of two codecs part ways from image to image. So for each image the peer's quality is searched
+for the stream that is nearest in length to the reference's, longer or shorter; nothing is
+interpolated. Peers that take fractions of a quality come within a percent; those that know whole
+numbers only (AVIF, HEIC, mozjpeg) or few quantizers (WebP) may end some percent beside it, which
+`size_difference` says from rows.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 
+from slimcodec.bench.rows import Row
+from slimcodec.errors import UsageError
 from slimcodec.target_size import largest_that_fits
 from slimcodec.types import Clock, Codec, Image, codec_line, no_clock
 
-__all__ = ["SameSize", "quality_at"]
+__all__ = ["SameSize", "SizeDifference", "quality_at", "size_difference"]
+
+_CLOSE = 0.002
+"""Near enough to end a search, as a share of the wanted length."""
+_HALVINGS = 5
+"""Of one step of quality, for peers that take fractions; to a codec that rounds all are the same
+two streams again."""
 
 
 def quality_at(peer: Codec, image: Image, target_bytes: int) -> float:
-    """The quality of a peer's longest stream within so many bytes, or of its shortest of all.
+    """The quality of a peer's stream that is nearest to so many bytes.
 
     Args:
-        peer: a codec with integer qualities, larger meaning longer streams.
+        peer: a codec whose streams grow with its quality; fractions are tried too.
         image: pixels.
-        target_bytes: what the stream may take.
+        target_bytes: what the stream should take.
     """
+    lengths: dict[float, int] = {}
+
+    def fits(quality: float) -> bool:
+        if quality not in lengths:
+            lengths[quality] = len(peer.encode(image, quality))
+        return lengths[quality] <= target_bytes
+
+    def away(quality: float) -> tuple[int, float]:
+        return abs(lengths[quality] - target_bytes), quality
+
     low, high = int(peer.qualities[0]), int(peer.qualities[-1])
-
-    def fits(own: int) -> bool:
-        return len(peer.encode(image, own)) <= target_bytes
-
     found = largest_that_fits(low, high, fits)
-    return float(low if found is None else found)
+    if found is not None and found < high:
+        below, above = float(found), float(found + 1)
+        for _ in range(_HALVINGS):
+            if min(map(away, lengths))[0] <= _CLOSE * target_bytes:
+                break
+            middle = (below + above) / 2
+            try:
+                below, above = (middle, above) if fits(middle) else (below, middle)
+            except UsageError:  # a codec that takes whole numbers, and says so
+                break
+    return float(min(lengths, key=away))
 
 
 class SameSize:
     """A codec whose quality means: as long as ``reference`` is at that quality.
 
     Args:
-        peer: a codec with integer qualities, larger meaning longer streams.
+        peer: a codec whose streams grow with its quality.
         reference: what sets the size.
     """
 
@@ -55,7 +84,7 @@ class SameSize:
     def encode(
         self, image: Image, quality: float | None = None, *, clock: Clock = no_clock
     ) -> bytes:
-        """The peer's longest stream within the reference's size, or its shortest of all."""
+        """The peer's stream that is nearest in length to the reference's."""
         quality = self.default_quality if quality is None else quality
         return self.peer.encode(image, self.quality_for(image, quality), clock=clock)
 
@@ -70,3 +99,39 @@ class SameSize:
             target = len(self.reference.encode(image, quality))
             self._found[key] = quality_at(self.peer, image, target)
         return self._found[key]
+
+
+@dataclass(frozen=True)
+class SizeDifference:
+    """How far "the same size" is off.
+
+    Attributes:
+        mean_percent: of all streams together; above 0 the peer's are longer.
+        worst_percent: of the image where they are furthest apart.
+        images: that both have.
+    """
+
+    mean_percent: float
+    worst_percent: float
+    images: int
+
+
+def size_difference(rows: Sequence[Row], reference: Sequence[Row]) -> SizeDifference | None:
+    """The lengths of a ``SameSize`` variant's streams against those that they were to match.
+
+    Args:
+        rows: of the variant.
+        reference: of the variant that it is to be as long as.
+
+    Returns:
+        None where the two have no image in common at the same quality.
+    """
+    wanted = {(row.image_digest, row.quality): row.stream_bytes for row in reference}
+    common = [row for row in rows if (row.image_digest, row.quality) in wanted]
+    if not common:
+        return None
+    theirs = [wanted[row.image_digest, row.quality] for row in common]
+    percents = [100 * (row.stream_bytes / n - 1) for row, n in zip(common, theirs, strict=True)]
+    mean = 100 * (sum(row.stream_bytes for row in common) / sum(theirs) - 1)
+    images = len({row.image_digest for row in common})
+    return SizeDifference(mean, max(percents, key=abs), images)

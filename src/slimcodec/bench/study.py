@@ -165,6 +165,7 @@ class Study:
             "notes": list(self.notes),
             "published": {v.name: dict(v.published) for v in self.variants if v.published},
             "published_source": self.published_source,
+            "same_size_as": {v.name: v.same_size_as for v in self.variants if v.same_size_as},
             "figure": dict(self.figure),
         }
 

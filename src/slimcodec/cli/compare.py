@@ -94,7 +94,7 @@ class Comparison:
 def compare(
     codec: Codec, image: Image, stream: bytes, on_progress: Callable[[int, int, str], None]
 ) -> Comparison:
-    """The picture by every image format, within the bytes of a stream.
+    """The picture by every image format, at the size of a stream or as near as it comes.
 
     Args:
         codec: that wrote the stream.

@@ -18,7 +18,7 @@ from slimcodec.report.changes import change_table, speed_table
 from slimcodec.report.columns import Table
 from slimcodec.report.runs import Group
 from slimcodec.report.selection import by_variant, changed_points, is_ladder, leader
-from slimcodec.report.sentences import absent_metrics, beside_note, facts
+from slimcodec.report.sentences import absent_metrics, beside_note, facts, same_size_notes
 from slimcodec.report.standing import duels, standings
 from slimcodec.report.steps import steps_table
 from slimcodec.report.tables import bd_rate_table, points_table, rows_table, study_table
@@ -102,7 +102,11 @@ def make_chapter(
         facts=facts(rows),
         absent=absent_metrics(rows),
         beside=beside_note(rows),
-        notes=[*(study or {}).get("notes", []), *group.remarks],
+        notes=[
+            *(study or {}).get("notes", []),
+            *same_size_notes(study or {}, rows),
+            *group.remarks,
+        ],
         charts=drawn,
         legend=figures.legend(drawn),
         rates=_filled(rates),

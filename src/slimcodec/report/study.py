@@ -48,7 +48,10 @@ def study_tables(folder: Path, summary: Summary) -> list[Table]:
     study = read_study(folder)
     if study is None or not summary.points:
         return []
-    tables = [study_table(summary, study), change_table(summary, study), speed_table(summary)]
+    rows = read_rows(folder / "rows.sqlite")
+    trends = trend_table(find_trends(summary, rows, study))
+    tables = [study_table(summary, study), trends, change_table(summary, study)]
+    tables.append(speed_table(summary))
     return [table for table in tables if table.rows]
 
 
@@ -71,6 +74,10 @@ def _is_published(value: object) -> bool:
     )
 
 
+def _is_names(value: object) -> bool:
+    return isinstance(value, dict) and all(map(_is_text, value.values()))
+
+
 def _is_figure(value: object) -> bool:
     if not isinstance(value, Mapping):
         return False
@@ -89,5 +96,6 @@ _RULES: dict[str, tuple[Callable[[object], bool], str]] = {
     "notes": (_is_texts, "a list of sentences"),
     "published": (_is_published, "an object of variant to figures"),
     "published_source": (_is_text, "text"),
+    "same_size_as": (_is_names, "an object of variant to the variant that it matches"),
     "figure": (_is_figure, 'an object such as {"image": "a.png", "crop": [x, y, width, height]}'),
 }

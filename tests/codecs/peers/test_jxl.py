@@ -157,3 +157,12 @@ def test_a_file_that_holds_something_else_than_one_rgb_image(
     photometric = "RGB" if pixels.ndim > 2 else None
     with pytest.raises(StreamError, match=r"not a whole|not one RGB image of 8 bits"):
         jxl.decode(coded(pixels, level=75, photometric=photometric))
+
+
+def test_whole_qualities_are_those_of_the_library(jxl: JpegXl, picture: Picture) -> None:
+    import imagecodecs
+
+    image = picture(48, 64)
+    for quality in (0, 1, 15, 29, 30, 31, 50, 75, 90, 99):
+        bare = imagecodecs.jpegxl_encode(image, level=quality, effort=7, numthreads=1)
+        assert read_boxes(jxl.encode(image, quality))[-1][1] == bare

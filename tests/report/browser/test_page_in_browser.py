@@ -77,7 +77,9 @@ def test_keys_reach_every_point_and_a_chart_is_one_stop(open_page: Open) -> None
         page.keyboard.press("ArrowDown")
     assert len(reached) == count
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.closest('svg') !== document.querySelector('#rate .chart svg')")
+    assert page.evaluate(
+        "document.activeElement.closest('svg') !== document.querySelector('#rate .chart svg')"
+    )
 
 
 def test_keys_reach_every_bar(open_page: Open) -> None:

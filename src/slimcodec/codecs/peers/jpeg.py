@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+import math
 from collections.abc import Mapping
 
 import PIL.Image
@@ -15,7 +16,11 @@ __all__ = ["Jpeg"]
 
 
 class Jpeg(PillowCodec):
-    """JPEG; the quality is libjpeg's, a whole number from 1 to 95."""
+    """JPEG; the quality is libjpeg's, from 1 to 95.
+
+    libjpeg knows whole numbers only, which part files of photographs by some percent. Between them
+    its quantization tables are scaled in between, by the same formula.
+    """
 
     name = "jpeg"
     pillow_format = "JPEG"
@@ -32,8 +37,8 @@ class Jpeg(PillowCodec):
         return {"libjpeg-turbo": turbo} if turbo else {"libjpeg": str(features.version("jpg"))}
 
     def nearest_quality(self, quality: float) -> float:
-        """Rounded: libjpeg knows whole numbers only."""
-        return round(quality)
+        """As it is."""
+        return quality
 
     def write(self, picture: PIL.Image.Image, file: io.BytesIO, quality: float) -> None:
         """Save by quantization tables: the same bytes as by quality.
@@ -43,7 +48,7 @@ class Jpeg(PillowCodec):
         When it is told tables, the buffer is two bytes a pixel, which is enough.
         """
         picture.save(
-            file, format="JPEG", qtables=_tables(int(quality)), subsampling="4:2:0", optimize=True
+            file, format="JPEG", qtables=_tables(quality), subsampling="4:2:0", optimize=True
         )
 
     def is_whole(self, stream: bytes) -> bool:
@@ -52,9 +57,25 @@ class Jpeg(PillowCodec):
 
 
 @functools.cache
-def _tables(quality: int) -> dict[int, list[int]]:
-    """libjpeg's quantization tables of a quality, taken from a file it wrote."""
+def _tables(quality: float) -> dict[int, list[int]]:
+    """libjpeg's quantization tables of a quality; of whole numbers, what it would write itself."""
+    below = math.floor(quality)
+    scale = _percent(below) + (quality - below) * (_percent(below + 1) - _percent(below))
+    return {
+        number: [min(max(math.floor((step * scale + 50) / 100), 1), 255) for step in table]
+        for number, table in _tables_as_printed().items()
+    }
+
+
+def _percent(quality: int) -> int:
+    """By how much libjpeg scales the tables of quality 50."""
+    return 5000 // quality if quality < 50 else 200 - 2 * quality
+
+
+@functools.cache
+def _tables_as_printed() -> dict[int, list[int]]:
+    """Those of the JPEG standard's annex K, taken from a file of quality 50."""
     file = io.BytesIO()
-    PIL.Image.new("RGB", (8, 8)).save(file, format="JPEG", quality=quality)
+    PIL.Image.new("RGB", (8, 8)).save(file, format="JPEG", quality=50)
     tables: dict[int, list[int]] = PIL.Image.open(file).quantization  # type: ignore[attr-defined]
     return tables

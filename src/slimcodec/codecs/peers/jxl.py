@@ -31,12 +31,12 @@ _RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
 
 
 class JpegXl(FileCodec):
-    """JPEG XL; the quality is that of ``cjxl -q``, a whole number from 0 to 99.
+    """JPEG XL; the quality is that of ``cjxl -q``, from 0 to 99, fractions allowed.
 
-    libjxl turns it into a Butteraugli distance: 90 is distance 1 ("visually lossless"), each step
-    of ten below is 0.9 more down to 30, and 0 is 25. 100 would be another method, a lossless one.
-    The effort is 7 of 1 (fastest) to 10, libjxl's default; 8 and 9 take four times as long and
-    more, and need as many bytes for the same PSNR. One thread, so that times compare.
+    libjxl's formula turns it into a Butteraugli distance: 90 is distance 1 ("visually lossless"),
+    each step of ten below is 0.9 more down to 30, and 0 is 25. 100 would be another method, a
+    lossless one. The effort is 7 of 1 (fastest) to 10, libjxl's default; 8 and 9 take four times as
+    long and more, and need as many bytes for the same PSNR. One thread, so that times compare.
 
     From one quality to the next a stream can become a few bytes shorter, where it is of a few
     hundred bytes; over the steps of the ladder it grows.
@@ -70,15 +70,15 @@ class JpegXl(FileCodec):
         return {"imagecodecs": codecs.__version__, library: version, "effort": str(self.effort)}
 
     def nearest_quality(self, quality: float) -> float:
-        """Rounded: imagecodecs is told whole numbers."""
-        return round(quality)
+        """As it is."""
+        return quality
 
     def to_file(self, image: Image, quality: float) -> bytes:
         """In the container; sRGB, no metadata."""
         return bytes(
             _imagecodecs().jpegxl_encode(
                 image,
-                level=int(quality),
+                distance=_distance(quality),
                 effort=self.effort,
                 photometric="RGB",
                 usecontainer=True,
@@ -114,6 +114,13 @@ class JpegXl(FileCodec):
                 "encode the image again"
             ) from error
         return pixels
+
+
+def _distance(quality: float) -> float:
+    """What ``JxlEncoderDistanceFromQuality`` makes of it, which takes fractions as well."""
+    if quality >= 30:
+        return 0.1 + (100 - quality) * 0.09
+    return 53 / 3000 * quality**2 - 23 / 20 * quality + 25
 
 
 def _imagecodecs() -> Any:
