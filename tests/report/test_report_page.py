@@ -16,8 +16,7 @@ import pytest
 
 from slimcodec.bench import Row, RowStore
 from slimcodec.errors import MissingExtraError, SlimcodecError
-from slimcodec.report import build_report
-from slimcodec.report.study import study_tables
+from slimcodec.report import build_report, study_tables
 
 VOID = {"meta", "link", "img", "br", "path", "circle"}
 
@@ -261,7 +260,7 @@ def test_study_tables_for_a_terminal(study_folder: Path, study_rows: list[Row]) 
 
     tables = study_tables(study_folder, summarise(study_rows))
     assert [table.title for table in tables] == [
-        "A small study", "Change against baseline", "Expected and achieved time",
+        "A small study", "Published trends", "Change against baseline", "Expected and achieved time",
     ]  # fmt: skip
     (study_folder / "study.json").unlink()
     assert study_tables(study_folder, summarise(study_rows)) == []

@@ -33,6 +33,7 @@ from slimcodec.report.card import (
     training_section,
 )
 from slimcodec.report.changes import change_table, speed_table
+from slimcodec.report.chapter import study_tables
 from slimcodec.report.columns import Column, Table
 from slimcodec.report.drawing import Drawing, figure
 from slimcodec.report.page import ReportPage, build_report
@@ -40,7 +41,6 @@ from slimcodec.report.runs import read_runs
 from slimcodec.report.search import build_search_page, front_table, is_search
 from slimcodec.report.sensitivity import bargain_tables, build_sensitivity_page
 from slimcodec.report.steps import steps_table
-from slimcodec.report.study import study_tables
 from slimcodec.report.tables import bd_rate_table, points_table, rows_table, study_table
 from slimcodec.report.tabular import runs_to_parquet, runs_to_tensorboard
 

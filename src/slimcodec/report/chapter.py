@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from slimcodec.bench.rows import Row
@@ -16,17 +17,18 @@ from slimcodec.bench.summary import Summary, summarise
 from slimcodec.report import figures
 from slimcodec.report.changes import change_table, speed_table
 from slimcodec.report.columns import Table
-from slimcodec.report.runs import Group
+from slimcodec.report.runs import Group, read_run
 from slimcodec.report.selection import by_variant, changed_points, is_ladder, leader
 from slimcodec.report.sentences import absent_metrics, beside_note, facts, same_size_notes
 from slimcodec.report.standing import duels, standings
 from slimcodec.report.steps import steps_table
+from slimcodec.report.study import read_study
 from slimcodec.report.tables import bd_rate_table, points_table, rows_table, study_table
 from slimcodec.report.text import join_words, plural
 from slimcodec.report.trends import find_trends, trend_sentences, trend_table
 from slimcodec.report.verdict import verdict
 
-__all__ = ["Chapter", "make_chapter"]
+__all__ = ["Chapter", "make_chapter", "study_tables"]
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,26 @@ def make_chapter(
         summary=summary,
         rows=rows,
     )
+
+
+def study_tables(folder: Path, summary: Summary) -> list[Table]:
+    """The tables of the study in a folder, for a terminal; none where it holds no study.
+
+    Args:
+        folder: of the study, with its rows.
+        summary: of these.
+    """
+    study = read_study(folder)
+    if study is None or not summary.points:
+        return []
+    trends = find_trends(summary, read_run(folder).rows, study)
+    tables = [
+        study_table(summary, study),
+        trend_table(trends),
+        change_table(summary, study),
+        speed_table(summary),
+    ]
+    return [table for table in tables if table.rows]
 
 
 def _filled(table: Table | None) -> Table | None:

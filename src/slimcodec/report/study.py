@@ -11,13 +11,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from slimcodec.bench.summary import Summary
 from slimcodec.errors import SlimcodecError
-from slimcodec.report.changes import change_table, speed_table
-from slimcodec.report.columns import Table
-from slimcodec.report.tables import study_table
 
-__all__ = ["read_study", "study_tables"]
+__all__ = ["read_study"]
 
 FILE = "study.json"
 
@@ -41,18 +37,6 @@ def read_study(folder: Path) -> dict[str, Any] | None:
         if key in values and not is_right(values[key]):
             raise SlimcodecError(f"{path}: {key} must be {words}, got {values[key]!r}")
     return values
-
-
-def study_tables(folder: Path, summary: Summary) -> list[Table]:
-    """The tables of the study in a folder, for a terminal; none where it holds no study."""
-    study = read_study(folder)
-    if study is None or not summary.points:
-        return []
-    rows = read_rows(folder / "rows.sqlite")
-    trends = trend_table(find_trends(summary, rows, study))
-    tables = [study_table(summary, study), trends, change_table(summary, study)]
-    tables.append(speed_table(summary))
-    return [table for table in tables if table.rows]
 
 
 def _is_text(value: object) -> bool:
