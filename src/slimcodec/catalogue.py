@@ -1,4 +1,4 @@
-"""Recipes and studies by name: those that ship inside, and files of one's own by path."""
+"""Recipes, studies and published curves by name: those that ship inside, and one's own by path."""
 
 from __future__ import annotations
 
@@ -7,27 +7,26 @@ from pathlib import Path
 
 from slimcodec.errors import ConfigError, UnknownNameError
 
-__all__ = ["Catalogue", "headline", "recipes", "studies"]
-
-_SUFFIX = ".toml"
+__all__ = ["Catalogue", "headline", "published", "recipes", "studies"]
 
 
 class Catalogue:
-    """TOML files of one kind that ship inside the package.
+    """Files of one kind that ship inside the package.
 
     Args:
         kind: of what they hold, in the singular; it appears in error messages.
         folder: inside the package.
+        suffix: of the files.
     """
 
-    def __init__(self, kind: str, folder: str) -> None:
-        self.kind = kind
+    def __init__(self, kind: str, folder: str, suffix: str = ".toml") -> None:
+        self.kind, self.suffix = kind, suffix
         self._folder = Path(__file__).parent / folder
 
     def files(self) -> dict[str, Path]:
         """Those that ship, by name."""
-        paths = sorted(self._folder.glob("*" + _SUFFIX))
-        return {path.name.removesuffix(_SUFFIX): path for path in paths}
+        paths = sorted(self._folder.glob("*" + self.suffix))
+        return {path.name.removesuffix(self.suffix): path for path in paths}
 
     def find(self, name_or_path: str | os.PathLike[str]) -> Path:
         """The file that a name or a path means; what looks like a path need not be there.
@@ -40,13 +39,14 @@ class Catalogue:
         if text in files:
             return files[text]
         path = Path(text)
-        if not path.is_file() and path.suffix != _SUFFIX and path.name == text:
+        if not path.is_file() and path.suffix != self.suffix and path.name == text:
             raise UnknownNameError(self.kind, text, files)
         return path
 
 
 recipes = Catalogue("recipe", "recipes")
 studies = Catalogue("study", "studies")
+published = Catalogue("set of published curves", "published", ".csv")
 
 
 def headline(path: Path) -> str:

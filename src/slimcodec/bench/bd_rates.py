@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 from statistics import fmean
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +20,24 @@ from slimcodec.bench.rows import Row
 from slimcodec.errors import UsageError
 from slimcodec.metrics import Interval, bd_rate, bd_rate_interval, curve_quality
 
-__all__ = ["FEWEST_POINTS", "bd_rates"]
+__all__ = ["bd_rates", "rate_of_means"]
 
-FEWEST_POINTS = 4
+_FEWEST_POINTS = 4
 """Of a curve, as Bjontegaard asks for; with fewer, interpolation makes the shape."""
 
 Images = Mapping[str, Row]
+
+
+class HasMeans(Protocol):
+    """A point of a curve, measured or published."""
+
+    @property
+    def bpp(self) -> float:
+        """Bits per pixel, mean over images."""
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """Means over images, by the metrics' names."""
 
 
 def bd_rates(reference: Sequence[Row], variant: Sequence[Row]) -> dict[str, Interval]:
@@ -39,7 +52,7 @@ def bd_rates(reference: Sequence[Row], variant: Sequence[Row]) -> dict[str, Inte
         has fewer than four qualities, no metric whose curves do not meet.
     """
     curves = _by_quality(reference), _by_quality(variant)
-    if min(map(len, curves)) < FEWEST_POINTS:
+    if min(map(len, curves)) < _FEWEST_POINTS:
         return {}
     rates = {}
     for name in reference[0].metrics:
@@ -48,6 +61,33 @@ def bd_rates(reference: Sequence[Row], variant: Sequence[Row]) -> dict[str, Inte
         if rate is not None:
             rates[name] = rate
     return rates
+
+
+def rate_of_means(
+    reference: Sequence[HasMeans], candidate: Sequence[HasMeans], metric: str
+) -> float | None:
+    """Percent of bytes that one curve needs more than another, of points that are means already.
+
+    Returns:
+        None where fewer than four points of either have the metric, the curves do not meet, or the
+        metric is not known here.
+    """
+    if metric not in registry.metrics:
+        return None
+    theirs, ours = (
+        [
+            (point.bpp, float(curve_quality(metric, point.metrics[metric])))
+            for point in points
+            if metric in point.metrics
+        ]
+        for points in (reference, candidate)
+    )
+    if min(len(theirs), len(ours)) < _FEWEST_POINTS:
+        return None
+    try:
+        return bd_rate(theirs, ours)
+    except UsageError:  # no overlap: there is no such number
+        return None
 
 
 def _rate(

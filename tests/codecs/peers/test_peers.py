@@ -80,6 +80,18 @@ def test_digests(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @each_peer
+def test_the_environment_is_told_and_is_all_of_the_digest(
+    peer: FileCodec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = dict(peer.environment)
+    assert len(said) >= 2 and all(type(value) is str and value for value in said.values())
+    digest = peer.digest
+    for name in said:
+        monkeypatch.setattr(type(peer), "environment", said | {name: "another"})
+        assert peer.digest != digest
+
+
+@each_peer
 def test_the_stream_is_a_plain_file_of_the_format(peer: FileCodec) -> None:
     image = scene()
     stream = peer.encode(image)

@@ -1,0 +1,1 @@
+"""Published curves that ship: each is a CSV file (`slimcodec.bench.published`) with its sources."""
