@@ -105,6 +105,7 @@ class Gallery:
 
     Attributes:
         ranking: by what images are ordered, as words; empty where there is no metric.
+        named: the image that the study puts first; empty where none.
         lead: name of the shot that the viewer opens with beside the original, by image.
         budget: bytes that all pictures together may take in the page.
         left_out: names of images that did not fit at all.
@@ -113,6 +114,7 @@ class Gallery:
 
     plates: list[Plate]
     ranking: str
+    named: str
     lead: Mapping[str, str]
     budget: int
     left_out: list[str]
@@ -177,7 +179,8 @@ def make_gallery(
         crop = figure.get("crop") if image == wanted else None
         kept.append(_look(image, own, source / Path(image).stem, lead, crop, ranked[image]))
     numbers = {name: n for n, name in enumerate(dict.fromkeys(row.variant for row in rows))}
-    return _fill(kept, ranking, lead, numbers, Budget(budget), on_progress)
+    gallery = _fill(kept, lead, numbers, Budget(budget), on_progress)
+    return replace(gallery, ranking=ranking, named=wanted if wanted in found else "")
 
 
 def _look(
@@ -209,7 +212,6 @@ def _look(
 
 def _fill(
     kept: Sequence[_Kept],
-    ranking: str,
     lead: Point,
     numbers: Mapping[str, int],
     budget: Budget,
@@ -231,13 +233,14 @@ def _fill(
         plates[place] = whole
     missing = _add_others(kept, plates, numbers, budget, on_progress)
     return Gallery(
-        [_in_order(plate) for plate in plates],
-        ranking,
-        {each.image: _lead_name(each, lead) for each in kept},
-        budget.total,
-        [each.image for each in kept[len(plates) :]],
-        sum(not shot.is_matched for plate in plates for shot in plate.shots),
-        missing,
+        plates=[_in_order(plate) for plate in plates],
+        ranking="",
+        named="",
+        lead={each.image: _lead_name(each, lead) for each in kept},
+        budget=budget.total,
+        left_out=[each.image for each in kept[len(plates) :]],
+        others=sum(not shot.is_matched for plate in plates for shot in plate.shots),
+        others_left_out=missing,
     )
 
 
