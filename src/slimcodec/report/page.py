@@ -25,7 +25,8 @@ from slimcodec.bench.summary import Summary, summarise
 from slimcodec.errors import SlimcodecError
 from slimcodec.report import figures
 from slimcodec.report.changes import change_table, speed_table
-from slimcodec.report.pictures import PICTURE_BYTES, Gallery, Progressed, make_gallery
+from slimcodec.report.gallery import Gallery
+from slimcodec.report.pictures import PICTURE_BYTES, Progressed, make_gallery
 from slimcodec.report.rendering import template
 from slimcodec.report.selection import by_variant, is_ladder, leader
 from slimcodec.report.sentences import absent_metrics, facts, headline
