@@ -260,7 +260,8 @@ def test_study_tables_for_a_terminal(study_folder: Path, study_rows: list[Row]) 
 
     tables = study_tables(study_folder, summarise(study_rows))
     assert [table.title for table in tables] == [
-        "A small study", "Published trends", "Change against baseline", "Expected and achieved time",
+        "A small study", "Published trends", "Change against baseline",
+        "Expected and achieved time",
     ]  # fmt: skip
     (study_folder / "study.json").unlink()
     assert study_tables(study_folder, summarise(study_rows)) == []

@@ -14,8 +14,8 @@ charts and crops side by side, as in a paper's figure. Three rules make it trust
 The rooms, from rows to page: `runs` (folders read, told apart and put together), `selection` (which
 points stand for a variant, and what it is a change of), `standing` (the leading codec against each
 rival), `trends` (what was published, against what is seen here), `comparison` (a run against an
-earlier one), `resampling` (intervals of means); `text` (numbers and names as a reader wants them),
-`columns` (what a table is), `tables`, `changes` and `steps` (plain rows of words, for the page and
+earlier one), `intervals` (of means); `text` (numbers and names as a reader wants them), `columns`
+(what a table is), `tables`, `changes`, `rivalry` and `steps` (plain rows of words, for the page and
 the command line alike), `study` (what a study says of itself), `sentences` and `verdict` (what it
 all amounts to), `figures` (geometry), `pictures` (crops and copies); `chapter` (all that is said of
 one bench or study) and `page` (all of it into one template, aside and renamed). `drawing` shows the

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from slimcodec.bench.published import PublishedCurve
 from slimcodec.bench.rows import Row
 from slimcodec.bench.summary import Summary, summarise
 from slimcodec.report import figures
 from slimcodec.report.changes import change_table, speed_table
 from slimcodec.report.columns import Table
+from slimcodec.report.rivalry import break_even_table, published_table
 from slimcodec.report.runs import Group, read_run
 from slimcodec.report.selection import by_variant, changed_points, is_ladder, leader
 from slimcodec.report.sentences import absent_metrics, beside_note, facts, same_size_notes
@@ -57,6 +59,8 @@ class Chapter:
     rates: Table | None
     rates_missing: bool
     pareto: list[figures.ParetoChart]
+    published: Table | None
+    break_even: Table | None
     scatters: list[figures.ScatterChart]
     main: Table
     layers: list[figures.LayerChart]
@@ -74,7 +78,7 @@ class Chapter:
 def make_chapter(
     group: Group,
     prefix: str = "",
-    published: figures.PublishedCurves | None = None,
+    published: Sequence[PublishedCurve] = (),
 ) -> Chapter:
     """Everything of one group of runs.
 
@@ -114,6 +118,8 @@ def make_chapter(
         rates=_filled(rates),
         rates_missing=is_ladder(summary.points) and several and not rates.rows,
         pareto=figures.pareto_charts(summary),
+        published=_filled(published_table(summary, published)),
+        break_even=_filled(break_even_table(summary)),
         scatters=figures.image_scatters(rows, lead, compared),
         layers=figures.layer_charts(summary),
         main=points_table(summary) if study is None else study_table(summary, study, rows),

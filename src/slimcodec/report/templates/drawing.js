@@ -3,12 +3,21 @@ const drawing = {
   show() {
     const { mode } = this.state;
     this.stage.dataset.mode = mode;
+    this.sizeStage();
     this.showPictures();
     this.showMap();
     this.showDivider();
     this.showChips();
     this.showTools();
     this.showFigures();
+  },
+
+  // As high as the image is when it fits, so that it has no empty bands; on a phone as style has it.
+  sizeStage() {
+    const [, , , height] = this.image.shots[0].stored;
+    const room = { width: this.stage.clientWidth, height: Math.min(736, 0.74 * innerHeight) };
+    const fitted = height * fitZoom(this.image.shots[0].stored, room);
+    this.stage.style.height = matchMedia("(max-width: 40rem)").matches ? "" : `${Math.round(fitted)}px`;
   },
 
   showPictures() {
