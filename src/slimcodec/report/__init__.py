@@ -1,16 +1,15 @@
-"""The report: one folder with one page, made from rows and kept pictures and from nothing else.
+"""The report: one page in one file, made from rows and kept pictures and from nothing else.
 
 A result that lives in somebody's terminal is lost by the evening. So a bench or a study ends in a
-page that can be opened from the disk, mailed as a folder or put on any web server: text, tables,
-charts and crops side by side, as in a paper's figure. Three rules make it trustworthy:
+page that can be opened from the disk, sent to somebody or put on any web server: text, tables,
+charts and pictures that can be compared to the pixel. Three rules make it trustworthy:
 
 * **It measures nothing.** Every figure comes out of the rows, through the same aggregates that go
   to ``summary.json``; the same rows and pictures give the same bytes, with no date in them.
 * **It cannot import torch.** A report must open on a machine that has none, in a second.
-* **It fetches nothing.** Styles, charts and scripts stand in the page. The charts are SVG, computed
-  by `slimcodec.report.figures`: twenty of them, of eight codecs on Kodak, weigh 283 kB, where a
-  plotting library that can be inlined weighs a megabyte before the first point. They are there
-  without a script, on paper, for a reader of screens and for keys, which a canvas is not.
+* **It fetches nothing.** Style, scripts, charts and pictures stand in the page. The charts are SVG
+  drawn by `slimcodec.report.figures`, with five kilobytes of script: plotting libraries that were
+  tried bring 51 to 1,190, and no key reaches a point of theirs.
 
 The rooms, from rows to page: `runs` (folders read, told apart and put together), `selection` (which
 points stand for a variant, and what it is a change of), `standing` (the leading codec against each

@@ -108,7 +108,8 @@ const drawing = {
       element.hidden = !isShown;
       element.replaceChildren(...words);
     };
-    const name = (which, shot) => [colourDot(shot), `${which} · ${shotWords(shot)}`];
+    const how = mode === "flip" ? " · a click flips" : "";
+    const name = (which, shot) => [colourDot(shot), `${which} · ${shotWords(shot)}${how}`];
     const original = [colourDot(this.image.shots[0]), "Original"];
     const [first, second] = [this.shot(a), this.shot(b)];
     const map = [`${shotWords(first)} against ${shotWords(second)}`];
@@ -131,6 +132,15 @@ const drawing = {
       button.tabIndex = number === image ? 0 : -1;
       button.setAttribute("aria-pressed", number === image);
     });
+    this.showInFilm(this.film.children[image]);
+  },
+
+  // Not scrollIntoView, which would move the page as well.
+  showInFilm(button) {
+    const { scrollLeft, clientWidth } = this.film;
+    const [start, end] = [button.offsetLeft, button.offsetLeft + button.offsetWidth];
+    if (start < scrollLeft) this.film.scrollLeft = start - 8;
+    else if (end > scrollLeft + clientWidth) this.film.scrollLeft = end - clientWidth + 8;
   },
 
   showChoice(select) {
