@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slimcodec.bench import Row, summarise
+from slimcodec.bench.published import PublishedCurve, PublishedPoint
 from slimcodec.metrics import Interval
 from slimcodec.report.figures import (
     BOTTOM,
@@ -155,10 +156,9 @@ def test_few_images_have_no_band(make_row: Any) -> None:
 
 def test_published_curves_are_told_from_ours(make_row: Any) -> None:
     rows = many_images(make_row)
-    published: dict[str, Any] = {
-        "psnr": [("paper", [(0.1, 25.0), (0.4, 30.0)])],
-        "lpips": [("other", [(1, 0.1)])],
-    }
+    points = [PublishedPoint(0.1, {"psnr": 25.0}), PublishedPoint(0.4, {"psnr": 30.0})]
+    published = [PublishedCurve("paper", "a journal", points)]
+    published.append(PublishedCurve("other", "a shop", [PublishedPoint(1.0, {"lpips": 0.1})]))
     (chart,) = charts(summarise(rows), rows, published)
     ours, theirs = legend([chart])
     assert [curve.label for curve in ours] == ["slim", "jpeg"]
@@ -167,7 +167,7 @@ def test_published_curves_are_told_from_ours(make_row: Any) -> None:
     assert curve.kind == "published" and curve.band == "" and len(curve.spots) == 2
     assert all(LEFT <= spot.x <= WIDTH - RIGHT for spot in curve.spots)
     assert curve.number not in {each.number for each in ours}
-    assert "published" in curve.spots[0].words
+    assert "published" in curve.spots[0].words and "a journal" in curve.spots[0].words
 
 
 def test_the_legend_names_a_curve_that_the_first_chart_has_not(make_row: Any) -> None:

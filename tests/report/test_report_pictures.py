@@ -15,9 +15,10 @@ import pytest
 from slimcodec.bench import Row, picture_name, summarise
 from slimcodec.errors import SlimcodecError
 from slimcodec.report.differing import most_differing, squared_error
+from slimcodec.report.gallery import Gallery, Plate, join_galleries
 from slimcodec.report.inlining import lossless
 from slimcodec.report.page import build_report
-from slimcodec.report.pictures import PICTURE_BYTES, Gallery, Plate, make_gallery
+from slimcodec.report.pictures import PICTURE_BYTES, make_gallery
 from slimcodec.report.selection import leader
 
 SIDE = 320
@@ -151,6 +152,17 @@ def test_a_study_says_which_image_comes_first_and_where_to_look(
     gallery = gallery_of(noisy, image="1.png", crop=[300, 10, 50, 40])
     assert [plate.image for plate in gallery.plates] == ["1.png", "3.png", "2.png", "0.png"]
     assert gallery.plates[0].crop == (270, 10, 50, 40)
+
+
+def test_galleries_of_several_runs_are_one(noisy: tuple[list[Row], Path]) -> None:
+    gallery = gallery_of(noisy)
+    assert join_galleries([("one", gallery)]) is gallery
+    both = join_galleries([("one", gallery), ("two", gallery)])
+    images = [plate.image for plate in both.plates]
+    assert images[0] == "3.png (one)" and images[4] == "3.png (two)" and len(images) == 8
+    assert both.lead["3.png (two)"] == "learned@2"
+    assert (both.others, both.budget) == (24, 2 * PICTURE_BYTES)
+    assert both.ranking == gallery.ranking
 
 
 def test_a_picture_of_another_size_is_refused(noisy: tuple[list[Row], Path]) -> None:

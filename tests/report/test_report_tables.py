@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from slimcodec.bench import Row, summarise
+from slimcodec.bench.published import PublishedCurve, PublishedPoint
 from slimcodec.report import (
     Table,
     bd_rate_table,
@@ -16,6 +18,7 @@ from slimcodec.report import (
     speed_table,
     study_table,
 )
+from slimcodec.report.rivalry import break_even_table, published_table
 from slimcodec.report.tables import part_order
 
 
@@ -116,6 +119,39 @@ def test_bd_rate_is_negative_for_fewer_bytes(bench_rows: list[Row]) -> None:
 
 def test_bd_rate_table_is_empty_without_curves(study_rows: list[Row]) -> None:
     assert bd_rate_table(summarise(study_rows)).rows == []
+
+
+def test_pictures_until_a_model_is_paid_for(bench_rows: list[Row]) -> None:
+    """18 MB, and at quality 3 a fifth of 16,384 bytes less in each picture."""
+    table = break_even_table(summarise(bench_rows))
+    (row,) = table.rows
+    assert row[:3] == ["hific-s", "18,000,000", "jpeg"]
+    assert [column.name for column in table.columns][3:] == ["MS-SSIM", "PSNR"]
+    assert 5_400 < int(row[3].replace(",", "")) < 5_600
+    assert break_even_table(summarise(bench_rows[:3])).rows == []
+
+
+def test_a_model_that_saves_nothing_is_never_paid_for(bench_rows: list[Row]) -> None:
+    rows = [
+        replace(row, stream_bytes=2 * row.stream_bytes) if row.model_bytes else row
+        for row in bench_rows
+    ]
+    assert break_even_table(summarise(rows)).rows[0][3:] == ["never", "never"]
+
+
+def test_published_curves_have_a_table(bench_rows: list[Row]) -> None:
+    points = [
+        PublishedPoint(0.5 * 8 * 4000 * 1.6**q / (320 * 288), {"psnr": 22.0 + 2.5 * q})
+        for q in range(1, 6)
+    ]
+    table = published_table(summarise(bench_rows), [PublishedCurve("VVC", "a lab", points)])
+    assert cells(table, "hific-s") == {
+        "Variant": "hific-s",
+        "Against": "VVC (published)",
+        "PSNR (%)": "+60.0",
+    }
+    assert "Sources: a lab." in table.note
+    assert published_table(summarise(bench_rows), []).rows == []
 
 
 def test_speed_expected_is_the_share_of_zeros_of_the_parts_time(study_rows: list[Row]) -> None:

@@ -62,7 +62,7 @@ def test_published_trends_of_a_study(study_rows: list[Row], study: dict[str, Any
     size, ssim, time = trends
     assert size.agreement == "agrees" and "as long as before" in size.why
     assert ssim.words == "agrees: 0.5 times as large here" and ssim.is_alike
-    assert ssim.why == "not SSIM alone: PSNR 0.00 dB and LPIPS 0.00"
+    assert ssim.why == "SSIM alone: PSNR and LPIPS stay"
     assert time.words == "differs: no change here"
     assert "generator 30\N{NO-BREAK SPACE}% zeros" in time.why and "multiply by zeros" in time.why
     table = trend_table(trends)
@@ -101,6 +101,16 @@ def test_a_part_that_saves_time_is_named(study_rows: list[Row], study: dict[str,
     time = find_trends(summarise(rows, "baseline"), rows, study)[-1]
     assert time.words.startswith("direction agrees, size does not: 5.6 times")
     assert time.why == "most of it in generator while decoding: −50.0 ms"
+
+
+def test_other_metrics_that_move_are_named(study_rows: list[Row], study: dict[str, Any]) -> None:
+    worse = {"ssim": 0.75, "psnr": 26.5, "lpips": 0.141}
+    rows = [
+        replace(row, metrics={**row.metrics, **worse}) if row.variant == "generator 30 %" else row
+        for row in images_of_a_study(study_rows)
+    ]
+    ssim = find_trends(summarise(rows, "baseline"), rows, study)[1]
+    assert ssim.why == "not SSIM alone: PSNR −1.50 dB"
 
 
 def test_without_published_figures_there_is_no_verdict(study_rows: list[Row]) -> None:

@@ -53,7 +53,7 @@ def test_everything_at_once(say: Callable[..., Said], two: list[Path]) -> None:
     pytest.importorskip("pyarrow")
     pytest.importorskip("tensorboard")
     parquet, log = two[0].parent / "rows.parquet", two[0].parent / "log"
-    words = ("--against", two[0], "--parquet", parquet, "--tensorboard", log)
+    words = ("--curves", "kodak", "--against", two[0], "--parquet", parquet, "--tensorboard", log)
     status, said, notes = say(two[0], *words)
     assert status == 0, notes
     assert said == f"report: {two[0] / 'report' / 'index.html'}\n"
@@ -69,6 +69,7 @@ def test_everything_at_once(say: Callable[..., Said], two: list[Path]) -> None:
         (("bench", "bench", "-o", "page"), "is named twice"),
         (("bench", "--against", "study"), "have nothing in common"),
         (("bench", "-o", "study"), "holds results"),
+        (("bench", "--curves", "kodac"), "cannot be read"),
         (("bench", "nowhere", "-o", "page"), "rows.sqlite is not there"),
         (("bench", "--tensorboard", "study"), "is not empty"),
     ],

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from slimcodec.bench import Point, Row, Summary, summarise
 from slimcodec.metrics import Interval
-from slimcodec.report.sentences import facts
+from slimcodec.report.sentences import beside_note, facts, same_size_notes
 from slimcodec.report.standing import Standing, duels, outcome, standings
 from slimcodec.report.text import metric_label
 from slimcodec.report.verdict import cost_sentence, standing_sentences, verdict
@@ -190,3 +190,20 @@ def test_facts_know_what_rows_know(
     study_rows: list[Row], changes: dict[str, Any], expected: tuple[str, str]
 ) -> None:
     assert expected in facts([replace(row, **changes) for row in study_rows])
+
+
+def test_how_near_the_same_size_came_is_said(study_rows: list[Row]) -> None:
+    """12,000 and 13,000 bytes were to be matched, by 11,900 and 12,900."""
+    study = {"same_size_as": {"JPEG, same size": "baseline"}}
+    assert same_size_notes(study, study_rows) == [
+        "JPEG, same size: its streams together are −0.8\N{NO-BREAK SPACE}% of bytes off those of "
+        "baseline, −0.8\N{NO-BREAK SPACE}% at worst."
+    ]
+    assert same_size_notes({}, study_rows) == []
+
+
+def test_times_that_are_no_speeds_are_named(study_rows: list[Row]) -> None:
+    busy = [replace(row, beside="2 workers") for row in study_rows]
+    assert beside_note(busy) == ("Timed all variants beside 2 workers: these times are no speeds.")
+    assert beside_note([*busy[:1], *study_rows[1:]]).startswith("Timed baseline beside 2 workers")
+    assert beside_note(study_rows) == ""

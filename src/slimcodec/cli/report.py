@@ -28,6 +28,13 @@ def report(
     against: Annotated[
         Path | None, typer.Option(help="An earlier run: say what changed since.")
     ] = None,
+    curves: Annotated[
+        str | None,
+        typer.Option(
+            help="Published curves to draw beside: a CSV file, or a built-in set by name.",
+            metavar="CURVES",
+        ),
+    ] = None,
     parquet: Annotated[
         Path | None, typer.Option(help="Write all rows to this Parquet file too.")
     ] = None,
@@ -40,8 +47,10 @@ def report(
     Several folders become one page: benches of the same pictures are put together, and each study
     keeps its own part.
 
-    Example: slimcodec report results results-int8 -o page --against results-before
+    Example: slimcodec report results results-int8 -o page --curves kodak --against results-before
     """
+    from slimcodec import catalogue
+    from slimcodec.bench.published import read_published
     from slimcodec.cli.console import note, progress_bar
     from slimcodec.errors import UsageError
     from slimcodec.report import (
@@ -55,13 +64,14 @@ def report(
 
     searches = [folder for folder in folders if is_search(folder)]
     if searches:
-        others = (out, against, parquet, tensorboard)
+        others = (out, against, curves, parquet, tensorboard)
         if len(folders) > 1 or any(each is not None for each in others):
             raise UsageError(
                 f"{searches[0]} holds a search, which has a page of its own: name it alone"
             )
         print(f"report: {build_search_page(folders[0])}")
         return
+    published = read_published(catalogue.published.find(curves)) if curves is not None else []
     if parquet is not None or tensorboard is not None:
         runs = read_runs(folders)
         if parquet is not None:
@@ -71,5 +81,5 @@ def report(
             runs_to_tensorboard(runs, tensorboard)
             note(f"log: tensorboard --logdir {tensorboard}")
     with progress_bar("reporting") as progress:
-        page = build_report(folders, out, against, on_progress=progress)
+        page = build_report(folders, out, against, published, progress)
     print(f"report: {page}")

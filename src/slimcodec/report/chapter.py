@@ -9,24 +9,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from slimcodec.bench.published import PublishedCurve
 from slimcodec.bench.rows import Row
 from slimcodec.bench.summary import Summary, summarise
 from slimcodec.report import figures
 from slimcodec.report.changes import change_table, speed_table
 from slimcodec.report.columns import Table
-from slimcodec.report.runs import Group
+from slimcodec.report.rivalry import break_even_table, published_table
+from slimcodec.report.runs import Group, read_run
 from slimcodec.report.selection import by_variant, changed_points, is_ladder, leader
-from slimcodec.report.sentences import absent_metrics, beside_note, facts
+from slimcodec.report.sentences import absent_metrics, beside_note, facts, same_size_notes
 from slimcodec.report.standing import duels, standings
 from slimcodec.report.steps import steps_table
+from slimcodec.report.study import read_study
 from slimcodec.report.tables import bd_rate_table, points_table, rows_table, study_table
 from slimcodec.report.text import join_words, plural
 from slimcodec.report.trends import find_trends, trend_sentences, trend_table
 from slimcodec.report.verdict import verdict
 
-__all__ = ["Chapter", "make_chapter"]
+__all__ = ["Chapter", "make_chapter", "study_tables"]
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,8 @@ class Chapter:
     rates: Table | None
     rates_missing: bool
     pareto: list[figures.ParetoChart]
+    published: Table | None
+    break_even: Table | None
     scatters: list[figures.ScatterChart]
     main: Table
     layers: list[figures.LayerChart]
@@ -72,7 +78,7 @@ class Chapter:
 def make_chapter(
     group: Group,
     prefix: str = "",
-    published: figures.PublishedCurves | None = None,
+    published: Sequence[PublishedCurve] = (),
 ) -> Chapter:
     """Everything of one group of runs.
 
@@ -102,12 +108,18 @@ def make_chapter(
         facts=facts(rows),
         absent=absent_metrics(rows),
         beside=beside_note(rows),
-        notes=[*(study or {}).get("notes", []), *group.remarks],
+        notes=[
+            *(study or {}).get("notes", []),
+            *same_size_notes(study or {}, rows),
+            *group.remarks,
+        ],
         charts=drawn,
         legend=figures.legend(drawn),
         rates=_filled(rates),
         rates_missing=is_ladder(summary.points) and several and not rates.rows,
         pareto=figures.pareto_charts(summary),
+        published=_filled(published_table(summary, published)),
+        break_even=_filled(break_even_table(summary)),
         scatters=figures.image_scatters(rows, lead, compared),
         layers=figures.layer_charts(summary),
         main=points_table(summary) if study is None else study_table(summary, study, rows),
@@ -121,6 +133,26 @@ def make_chapter(
         summary=summary,
         rows=rows,
     )
+
+
+def study_tables(folder: Path, summary: Summary) -> list[Table]:
+    """The tables of the study in a folder, for a terminal; none where it holds no study.
+
+    Args:
+        folder: of the study, with its rows.
+        summary: of these.
+    """
+    study = read_study(folder)
+    if study is None or not summary.points:
+        return []
+    trends = find_trends(summary, read_run(folder).rows, study)
+    tables = [
+        study_table(summary, study),
+        trend_table(trends),
+        change_table(summary, study),
+        speed_table(summary),
+    ]
+    return [table for table in tables if table.rows]
 
 
 def _filled(table: Table | None) -> Table | None:

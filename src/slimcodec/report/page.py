@@ -13,16 +13,18 @@ from __future__ import annotations
 import html
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 from slimcodec.atomic import write_atomically
+from slimcodec.bench.published import PublishedCurve
 from slimcodec.errors import SlimcodecError, UsageError
 from slimcodec.report import figures
 from slimcodec.report.chapter import Chapter, make_chapter
 from slimcodec.report.comparison import Comparison, compare_rows
-from slimcodec.report.pictures import PICTURE_BYTES, Gallery, Progressed, make_gallery
+from slimcodec.report.gallery import Gallery, join_galleries
+from slimcodec.report.pictures import PICTURE_BYTES, Progressed, make_gallery
 from slimcodec.report.rendering import template
 from slimcodec.report.runs import Group, Run, group_runs, read_run, read_runs
 from slimcodec.report.selection import leader
@@ -64,7 +66,7 @@ def build_report(
     folders: Path | Sequence[Path],
     out: Path | None = None,
     against: Path | None = None,
-    published: figures.PublishedCurves | None = None,
+    published: Sequence[PublishedCurve] = (),
     on_progress: Progressed = lambda done, total, what: None,
 ) -> Path:
     """Make the page of a bench or study, or of several.
@@ -130,30 +132,22 @@ def _gallery(
         for run in group.runs
         if (run.folder / "pictures").is_dir()
     ]
-    galleries = [
-        make_gallery(
-            run.rows,
-            run.folder / "pictures",
-            leader(chapter.summary),
-            (run.study or {}).get("figure", {}),
-            PICTURE_BYTES // len(kept),
-            on_progress,
-        )
-        for run, chapter in kept
-    ]
-    if len(galleries) == 1:
-        return galleries[0]
-    plates, lead, left_out = [], {}, []
-    for (run, _), each in zip(kept, galleries, strict=True):
-        for plate in each.plates:
-            name = f"{plate.image} ({run.name})"
-            plates.append(replace(plate, image=name))
-            lead[name] = each.lead[plate.image]
-        left_out += [f"{image} ({run.name})" for image in each.left_out]
-    others = sum(each.others for each in galleries)
-    others_out = sum(each.others_left_out for each in galleries)
-    ranking = galleries[0].ranking if galleries else ""
-    return Gallery(plates, ranking, lead, PICTURE_BYTES, left_out, others, others_out)
+    return join_galleries(
+        [
+            (
+                run.name,
+                make_gallery(
+                    run.rows,
+                    run.folder / "pictures",
+                    leader(chapter.summary),
+                    (run.study or {}).get("figure", {}),
+                    PICTURE_BYTES // len(kept),
+                    on_progress,
+                ),
+            )
+            for run, chapter in kept
+        ]
+    )
 
 
 def _remove_former_pictures(target: Path) -> None:

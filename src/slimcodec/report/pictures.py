@@ -24,6 +24,7 @@ from slimcodec.bench.rows import Row
 from slimcodec.bench.summary import Point
 from slimcodec.errors import SlimcodecError
 from slimcodec.report.differing import Box, most_differing, squared_error
+from slimcodec.report.gallery import Gallery, Plate, Shot
 from slimcodec.report.inlining import Budget, lossless
 from slimcodec.report.selection import nearest_in_rate, rate_factor, worst_first
 from slimcodec.report.text import (
@@ -35,7 +36,7 @@ from slimcodec.report.text import (
     plain,
 )
 
-__all__ = ["PICTURE_BYTES", "Gallery", "Plate", "Progressed", "Shot", "make_gallery"]
+__all__ = ["PICTURE_BYTES", "Progressed", "make_gallery"]
 
 PICTURE_BYTES = 23_500_000
 """Of text, for all pictures of a page; with everything else a page stays under 25 MB."""
@@ -49,75 +50,6 @@ _SPOT = 96
 _SHOWN = ("psnr", "ms-ssim", "lpips")
 
 Progressed = Callable[[int, int, str], None]
-
-
-@dataclass(frozen=True)
-class Shot:
-    """One picture of an image.
-
-    Attributes:
-        name: ``original``, or variant and quality as in the kept file's name; in links.
-        label: the variant, or "Original".
-        detail: its quality in words, where the variant has several.
-        number: of the variant in the order of the rows, which picks its colour; None of originals.
-        is_matched: whether it is among the crops of about equal size.
-        lines: size and the usual three metrics, for under a crop.
-        figures: name and value of everything that was measured of it.
-        source: the picture as a ``data:`` address.
-        stored: what of the image that is, in pixels of the image: all of it or the plate's crop.
-        spot: where it differs most from the original; None of originals.
-    """
-
-    name: str
-    label: str
-    detail: str
-    number: int | None
-    is_matched: bool
-    lines: list[str]
-    figures: list[tuple[str, str]]
-    source: str
-    stored: Box
-    spot: Box | None
-
-
-@dataclass(frozen=True)
-class Plate:
-    """All shots of one image, the original first.
-
-    Attributes:
-        crop: what every variant is shown of in print, in pixels of the image.
-        is_whole: whether its shots at about equal size are whole pictures.
-        score: the leading codec's metric, as words; empty where it has none.
-    """
-
-    image: str
-    width: int
-    height: int
-    crop: Box
-    is_whole: bool
-    score: str
-    shots: list[Shot]
-
-
-@dataclass(frozen=True)
-class Gallery:
-    """Everything that is shown, worst image first, and what of it did not fit.
-
-    Attributes:
-        ranking: by what images are ordered, as words; empty where there is no metric.
-        lead: name of the shot that the viewer opens with beside the original, by image.
-        budget: bytes that all pictures together may take in the page.
-        left_out: names of images that did not fit at all.
-        others, others_left_out: how many pictures at other qualities did, and did not.
-    """
-
-    plates: list[Plate]
-    ranking: str
-    lead: Mapping[str, str]
-    budget: int
-    left_out: list[str]
-    others: int
-    others_left_out: int
 
 
 @dataclass(frozen=True)
@@ -177,7 +109,8 @@ def make_gallery(
         crop = figure.get("crop") if image == wanted else None
         kept.append(_look(image, own, source / Path(image).stem, lead, crop, ranked[image]))
     numbers = {name: n for n, name in enumerate(dict.fromkeys(row.variant for row in rows))}
-    return _fill(kept, ranking, lead, numbers, Budget(budget), on_progress)
+    gallery = _fill(kept, lead, numbers, Budget(budget), on_progress)
+    return replace(gallery, ranking=ranking, named=wanted if wanted in found else "")
 
 
 def _look(
@@ -209,7 +142,6 @@ def _look(
 
 def _fill(
     kept: Sequence[_Kept],
-    ranking: str,
     lead: Point,
     numbers: Mapping[str, int],
     budget: Budget,
@@ -231,13 +163,14 @@ def _fill(
         plates[place] = whole
     missing = _add_others(kept, plates, numbers, budget, on_progress)
     return Gallery(
-        [_in_order(plate) for plate in plates],
-        ranking,
-        {each.image: _lead_name(each, lead) for each in kept},
-        budget.total,
-        [each.image for each in kept[len(plates) :]],
-        sum(not shot.is_matched for plate in plates for shot in plate.shots),
-        missing,
+        plates=[_in_order(plate) for plate in plates],
+        ranking="",
+        named="",
+        lead={each.image: _lead_name(each, lead) for each in kept},
+        budget=budget.total,
+        left_out=[each.image for each in kept[len(plates) :]],
+        others=sum(not shot.is_matched for plate in plates for shot in plate.shots),
+        others_left_out=missing,
     )
 
 

@@ -6,10 +6,11 @@ points. Who wins and who loses is in `slimcodec.report.verdict`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from slimcodec.bench.rows import Row
+from slimcodec.bench.same_size import size_difference
 from slimcodec.bench.summary import Point, Summary
 from slimcodec.report.selection import by_variant
 from slimcodec.report.text import (
@@ -25,7 +26,10 @@ from slimcodec.report.text import (
     signed,
 )
 
-__all__ = ["absent_metrics", "beside_note", "changes", "extent", "facts"]
+__all__ = ["absent_metrics", "beside_note", "changes", "extent", "facts", "same_size_notes"]
+
+_SAME_FILE = 0.01
+"""Model files that differ by less are equal, but for how well their weights compress."""
 
 _TELLING = ("ms-ssim", "psnr", "lpips", "ssim", "delta-e")
 
@@ -102,6 +106,20 @@ def changes(pairs: Sequence[tuple[Point, Point]]) -> list[str]:
     return [_changes(first, others, whose) for first, others in changed.values()]
 
 
+def same_size_notes(study: Mapping[str, Any], rows: Sequence[Row]) -> list[str]:
+    """How near "the same size" came, a sentence for each variant that was to match another."""
+    found = []
+    for name, other in study.get("same_size_as", {}).items():
+        own, wanted = ([r for r in rows if r.variant == each] for each in (name, other))
+        gap = size_difference(own, wanted)
+        if gap is not None:
+            found.append(
+                f"{name}: its streams together are {percent(signed(gap.mean_percent))} of bytes "
+                f"off those of {other}, {percent(signed(gap.worst_percent))} at worst."
+            )
+    return found
+
+
 def beside_note(rows: Sequence[Row]) -> str:
     """Whose times are no speeds, because something else had the cores; empty where nothing had."""
     found: dict[str, list[str]] = {}
@@ -147,6 +165,8 @@ def _changes(first: Point, others: Sequence[Point], whose: str) -> str:
         gaps = [p.metrics[quality] - first.metrics[quality] for p in others]
         label, digits = metric_label(quality), 2 if quality in ("psnr", "delta-e") else 3
         clauses.append(f"{label} by {_between([signed(g, digits) for g in _ends(gaps)])}")
+    if any(abs(p.model_bytes - first.model_bytes) > _SAME_FILE * first.model_bytes for p in others):
+        clauses.append(_percent_clause("the model file", first, others, "model_bytes"))
     clauses.append(_percent_clause("the total time", first, others, "total_s"))
     is_one = len(others) == 1
     subject = others[0].variant if is_one else f"{whose} {plural(len(others), 'other variant')}"

@@ -11,13 +11,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from slimcodec.bench.summary import Summary
 from slimcodec.errors import SlimcodecError
-from slimcodec.report.changes import change_table, speed_table
-from slimcodec.report.columns import Table
-from slimcodec.report.tables import study_table
 
-__all__ = ["read_study", "study_tables"]
+__all__ = ["read_study"]
 
 FILE = "study.json"
 
@@ -43,15 +39,6 @@ def read_study(folder: Path) -> dict[str, Any] | None:
     return values
 
 
-def study_tables(folder: Path, summary: Summary) -> list[Table]:
-    """The tables of the study in a folder, for a terminal; none where it holds no study."""
-    study = read_study(folder)
-    if study is None or not summary.points:
-        return []
-    tables = [study_table(summary, study), change_table(summary, study), speed_table(summary)]
-    return [table for table in tables if table.rows]
-
-
 def _is_text(value: object) -> bool:
     return isinstance(value, str)
 
@@ -69,6 +56,10 @@ def _is_published(value: object) -> bool:
         isinstance(figures, dict) and all(map(_is_number, figures.values()))
         for figures in value.values()
     )
+
+
+def _is_names(value: object) -> bool:
+    return isinstance(value, dict) and all(map(_is_text, value.values()))
 
 
 def _is_figure(value: object) -> bool:
@@ -89,5 +80,6 @@ _RULES: dict[str, tuple[Callable[[object], bool], str]] = {
     "notes": (_is_texts, "a list of sentences"),
     "published": (_is_published, "an object of variant to figures"),
     "published_source": (_is_text, "text"),
+    "same_size_as": (_is_names, "an object of variant to the variant that it matches"),
     "figure": (_is_figure, 'an object such as {"image": "a.png", "crop": [x, y, width, height]}'),
 }

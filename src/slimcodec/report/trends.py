@@ -26,6 +26,7 @@ from slimcodec.report.text import (
     NOTHING,
     interval_text,
     join_words,
+    metric_digits,
     metric_label,
     metric_unit,
     number,
@@ -51,6 +52,10 @@ _NAMES = {"average_bytes": "bytes", "ssim": "SSIM", "total_time_s": "time"}
 
 _STILL = {"average_bytes": 0.1, "ssim": 0.0005, "total_time_s": 1.5}
 """Below it a change is none: SSIM has four digits in print, time whole seconds of a hundred."""
+
+
+_SEEN = {"psnr": 0.05, "lpips": 0.005}
+"""Of other metrics, what is a change that one can speak of."""
 
 
 @dataclass(frozen=True)
@@ -260,13 +265,19 @@ def _why(trend: Trend, point: Point, first: Point, pairs: Sequence[tuple[Row, Ro
 
 def _why_quality(point: Point, first: Point) -> str:
     """Whether it is SSIM alone that moves."""
-    others = [name for name in ("psnr", "lpips") if name in point.metrics and name in first.metrics]
-    gaps = [
-        f"{metric_label(name)} {signed(point.metrics[name] - first.metrics[name], 2)} "
-        f"{metric_unit(name)}".strip()
-        for name in others
+    others = [name for name in _SEEN if name in point.metrics and name in first.metrics]
+    if not others:
+        return ""
+    gaps = {name: point.metrics[name] - first.metrics[name] for name in others}
+    moved = [
+        f"{metric_label(name)} {signed(gap, metric_digits(name))} {metric_unit(name)}".strip()
+        for name, gap in gaps.items()
+        if abs(gap) >= _SEEN[name]
     ]
-    return f"not SSIM alone: {join_words(gaps)}" if gaps else ""
+    if moved:
+        return f"not SSIM alone: {join_words(moved)}"
+    labels = [metric_label(name) for name in others]
+    return f"SSIM alone: {join_words(labels)} {'stays' if len(labels) == 1 else 'stay'}"
 
 
 def _why_time(trend: Trend, point: Point, first: Point) -> str:

@@ -63,7 +63,7 @@ def verdict(
     """
     changed = changed_points(summary)
     if is_study and changed:
-        return [*changes(changed), *caveats(summary)]
+        return [*changes(changed), cost_sentence(summary, rows), *caveats(summary)]
     known = rivals(summary)
     against = {name: rates for name, rates in fought.items() if name in known}
     compared = standings(summary, against)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from slimcodec.report.figures import STYLES
-from slimcodec.report.pictures import Gallery, Plate, Shot
+from slimcodec.report.gallery import Gallery, Plate, Shot
 
 __all__ = ["shot_id", "viewer_data"]
 

@@ -47,7 +47,7 @@ def test_axe_would_find_something(open_page: Open) -> None:
 
 def test_a_point_says_its_words_when_pointed_at_and_when_focused(open_page: Open) -> None:
     page = open_page()
-    spot = page.locator(".chart .spot").nth(2)
+    spot = page.locator("#rate .chart .spot").nth(2)
     words = spot.get_attribute("aria-label")
     assert "bpp" in words and "quality" in words
     assert not page.is_visible("#tip")
@@ -63,10 +63,10 @@ def test_a_point_says_its_words_when_pointed_at_and_when_focused(open_page: Open
 
 def test_keys_reach_every_point_and_a_chart_is_one_stop(open_page: Open) -> None:
     page = open_page()
-    count = page.locator(".chart svg").first.locator(".spot").count()
+    count = page.locator("#rate .chart svg").first.locator(".spot").count()
     assert count == 12  # three codecs, four qualities
-    assert page.locator(".chart svg").first.locator(".spot[tabindex='0']").count() == 1
-    page.locator(".chart .spot[tabindex='0']").first.focus()
+    assert page.locator("#rate .chart svg").first.locator(".spot[tabindex='0']").count() == 1
+    page.locator("#rate .chart .spot[tabindex='0']").first.focus()
     where = "() => document.activeElement.getAttribute('aria-label')"
     reached = set()
     for _ in range(3):
@@ -77,7 +77,9 @@ def test_keys_reach_every_point_and_a_chart_is_one_stop(open_page: Open) -> None
         page.keyboard.press("ArrowDown")
     assert len(reached) == count
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.closest('svg') !== document.querySelector('svg')")
+    assert page.evaluate(
+        "document.activeElement.closest('svg') !== document.querySelector('#rate .chart svg')"
+    )
 
 
 def test_keys_reach_every_bar(open_page: Open) -> None:
@@ -99,7 +101,7 @@ def test_a_legend_hides_its_curve_in_every_chart(open_page: Open) -> None:
     page.keyboard.press("Enter")
     assert entry.get_attribute("aria-pressed") == "false"
     assert not any(curve.is_visible() for curve in curves.all())
-    page.locator(".chart .spot[tabindex='0']").first.focus()
+    page.locator("#rate .chart .spot[tabindex='0']").first.focus()
     words = set()
     for _ in range(3):
         words.add(page.evaluate("document.activeElement.getAttribute('aria-label')")[:4])

@@ -19,7 +19,7 @@ from slimcodec.report.figures.axes import (
     value_axis,
 )
 from slimcodec.report.figures.bars import Bar, BarGroup, Segment, time_bars
-from slimcodec.report.figures.curves import Chart, Curve, PublishedCurves, charts, legend
+from slimcodec.report.figures.curves import Chart, Curve, charts, legend
 from slimcodec.report.figures.lanes import LaneChart, bd_rate_lanes, change_lanes
 from slimcodec.report.figures.layers import LayerChart, layer_charts
 from slimcodec.report.figures.looks import STYLES
@@ -42,7 +42,6 @@ __all__ = [
     "LaneChart",
     "LayerChart",
     "ParetoChart",
-    "PublishedCurves",
     "ScatterChart",
     "Segment",
     "Spot",

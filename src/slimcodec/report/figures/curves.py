@@ -15,6 +15,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from slimcodec.bench.published import PublishedCurve, PublishedPoint
 from slimcodec.bench.rows import Row
 from slimcodec.bench.summary import Point, Summary
 from slimcodec.metrics import Interval
@@ -41,10 +42,7 @@ from slimcodec.report.text import (
     smaller_is_better,
 )
 
-__all__ = ["Chart", "Curve", "PublishedCurves", "charts", "legend"]
-
-PublishedCurves = Mapping[str, Sequence[tuple[str, Sequence[tuple[float, float]]]]]
-"""Metric to its curves: a label, and points of bits per pixel and the metric's value."""
+__all__ = ["Chart", "Curve", "charts", "legend"]
 
 
 @dataclass(frozen=True)
@@ -94,7 +92,7 @@ class _Mean:
 
 
 def charts(
-    summary: Summary, rows: Sequence[Row] = (), published: PublishedCurves | None = None
+    summary: Summary, rows: Sequence[Row] = (), published: Sequence[PublishedCurve] = ()
 ) -> list[Chart]:
     """A chart for every metric; none where no variant was measured at several qualities.
 
@@ -108,10 +106,7 @@ def charts(
     images: dict[tuple[str, float], list[Row]] = {}
     for row in rows:
         images.setdefault((row.variant, row.quality), []).append(row)
-    found = (
-        _chart(summary, images, metric, (published or {}).get(metric, ()))
-        for metric in metrics_of(summary.points)
-    )
+    found = (_chart(summary, images, metric, published) for metric in metrics_of(summary.points))
     return [chart for chart in found if chart is not None]
 
 
@@ -127,7 +122,7 @@ def _chart(
     summary: Summary,
     images: Mapping[tuple[str, float], Sequence[Row]],
     metric: str,
-    published: Sequence[tuple[str, Sequence[tuple[float, float]]]],
+    published: Sequence[PublishedCurve],
 ) -> Chart | None:
     ours = {
         variant: [
@@ -138,9 +133,8 @@ def _chart(
         for variant, points in by_variant(summary.points).items()
     }
     theirs = [
-        (f"{label} (published)", [_stated(label, metric, *point) for point in points])
-        for label, points in published
-        if all(_is_drawn(metric, *point) for point in points)
+        (f"{curve.codec} (published)", [_stated(curve, p, metric) for p in _with(curve, metric)])
+        for curve in published
     ]
     shown = [mean for _, means in (*ours.items(), *theirs) for mean in means]
     if not any(ours.values()):
@@ -206,12 +200,22 @@ def _mean(point: Point, rows: Sequence[Row], metric: str) -> _Mean:
     return _Mean(point.bpp, Interval(value, interval.low, interval.high), words)
 
 
-def _stated(label: str, metric: str, bpp: float, value: float) -> _Mean:
+def _with(curve: PublishedCurve, metric: str) -> list[PublishedPoint]:
+    """The points of a published curve that a chart of the metric has a place for."""
+    return [
+        point
+        for point in curve.points
+        if _is_drawn(metric, point.bpp, point.metrics.get(metric, math.nan))
+    ]
+
+
+def _stated(curve: PublishedCurve, point: PublishedPoint, metric: str) -> _Mean:
+    value = point.metrics[metric]
     words = (
-        f"{label}, published: {number(bpp, 3)} bpp, "
-        f"{metric_heading(metric)} {metric_text(metric, value)}"
+        f"{curve.codec}, published: {number(point.bpp, 3)} bpp, "
+        f"{metric_heading(metric)} {metric_text(metric, value)} ({curve.source})"
     )
-    return _Mean(bpp, Interval(value), words)
+    return _Mean(point.bpp, Interval(value), words)
 
 
 def _band(means: Sequence[_Mean], metric: str, x_axis: Axis, y_axis: Axis) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from slimcodec.bench.summary import Summary
 from slimcodec.metrics import Interval
@@ -195,7 +196,7 @@ def lane_chart(
             name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…",
             _TOP + LANE * (n + 0.5),
             signed(figures[0].interval.value, digits),
-            [_dot(name, figure, axis, unit, digits) for figure in figures],
+            [_dot(figure, axis, unit, digits) for figure in figures],
             name == lead,
         )
         for n, (name, figures) in enumerate(lanes.items())
@@ -210,14 +211,27 @@ def lane_chart(
         right=right,
         floor=floor,
         x_title=x_title,
-        x_ticks=axis.ticks(),
+        x_ticks=_with_room(axis.ticks()),
         lanes=drawn,
         words=f"{title}, {x_title}: "
         + "; ".join(f"{lane.name} {lane.dots[0].words}" for lane in drawn),
     )
 
 
-def _dot(name: str, figure: Figure, axis: Axis, unit: str, digits: int) -> Dot:
+def _with_room(ticks: list[Tick]) -> list[Tick]:
+    """Every second tick, or fewer, where their labels would run into each other; zero stays."""
+    step = 1
+    zero = next((n for n, tick in enumerate(ticks) if tick.label == "0"), 0)
+    while True:
+        shown = [tick for n, tick in enumerate(ticks) if (n - zero) % step == 0]
+        gaps = [after.at - before.at for before, after in pairwise(shown)]
+        widest = max((_LETTER * len(tick.label) for tick in shown), default=0.0)
+        if not gaps or min(gaps) > widest + 4:
+            return shown
+        step += 1
+
+
+def _dot(figure: Figure, axis: Axis, unit: str, digits: int) -> Dot:
     interval = figure.interval
 
     def inside(value: float) -> float:

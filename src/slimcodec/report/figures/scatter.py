@@ -11,10 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from slimcodec.bench.bd_rates import FEWEST_POINTS
+from slimcodec.bench.bd_rates import rate_of_means
 from slimcodec.bench.rows import Row
-from slimcodec.errors import UsageError
-from slimcodec.metrics import bd_rate, curve_quality
 from slimcodec.report.figures.axes import (
     BOTTOM,
     HEIGHT,
@@ -77,10 +75,12 @@ def image_scatters(
 
 def _chart(rows: Sequence[Row], lead: str, standing: Standing) -> ScatterChart | None:
     metric, rival = standing.metric, standing.rival
-    ours, theirs = (_curves(rows, name, metric) for name in (lead, rival))
+    ours, theirs = (_by_image(rows, name) for name in (lead, rival))
     images = [image for image in ours if image in theirs]
     rates = {
-        image: rate for image in images if (rate := _rate(theirs[image], ours[image])) is not None
+        image: rate
+        for image in images
+        if (rate := rate_of_means(theirs[image], ours[image], metric)) is not None
     }
     if len(rates) < 2:
         return None
@@ -123,20 +123,9 @@ def _chart(rows: Sequence[Row], lead: str, standing: Standing) -> ScatterChart |
     )
 
 
-def _curves(rows: Sequence[Row], variant: str, metric: str) -> dict[str, list[tuple[float, float]]]:
-    """Image to its points of bits per pixel and what enters a BD-rate."""
-    found: dict[str, list[tuple[float, float]]] = {}
+def _by_image(rows: Sequence[Row], variant: str) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = {}
     for row in rows:
-        if row.variant == variant and metric in row.metrics:
-            quality = float(curve_quality(metric, row.metrics[metric]))
-            found.setdefault(row.image, []).append((row.bpp, quality))
-    return {image: points for image, points in found.items() if len(points) >= FEWEST_POINTS}
-
-
-def _rate(
-    reference: Sequence[tuple[float, float]], ours: Sequence[tuple[float, float]]
-) -> float | None:
-    try:
-        return bd_rate(reference, ours)
-    except UsageError:  # no common range, or a picture that came back equal
-        return None
+        if row.variant == variant:
+            found.setdefault(row.image, []).append(row)
+    return found

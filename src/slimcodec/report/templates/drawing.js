@@ -3,12 +3,21 @@ const drawing = {
   show() {
     const { mode } = this.state;
     this.stage.dataset.mode = mode;
+    this.sizeStage();
     this.showPictures();
     this.showMap();
     this.showDivider();
     this.showChips();
     this.showTools();
     this.showFigures();
+  },
+
+  // As high as the image is when it fits, so that it has no empty bands; on a phone as style has it.
+  sizeStage() {
+    const [, , , height] = this.image.shots[0].stored;
+    const room = { width: this.stage.clientWidth, height: Math.min(736, 0.74 * innerHeight) };
+    const fitted = height * fitZoom(this.image.shots[0].stored, room);
+    this.stage.style.height = matchMedia("(max-width: 40rem)").matches ? "" : `${Math.round(fitted)}px`;
   },
 
   showPictures() {
@@ -99,7 +108,8 @@ const drawing = {
       element.hidden = !isShown;
       element.replaceChildren(...words);
     };
-    const name = (which, shot) => [colourDot(shot), `${which} · ${shotWords(shot)}`];
+    const how = mode === "flip" ? " · a click flips" : "";
+    const name = (which, shot) => [colourDot(shot), `${which} · ${shotWords(shot)}${how}`];
     const original = [colourDot(this.image.shots[0]), "Original"];
     const [first, second] = [this.shot(a), this.shot(b)];
     const map = [`${shotWords(first)} against ${shotWords(second)}`];
@@ -122,6 +132,15 @@ const drawing = {
       button.tabIndex = number === image ? 0 : -1;
       button.setAttribute("aria-pressed", number === image);
     });
+    this.showInFilm(this.film.children[image]);
+  },
+
+  // Not scrollIntoView, which would move the page as well.
+  showInFilm(button) {
+    const { scrollLeft, clientWidth } = this.film;
+    const [start, end] = [button.offsetLeft, button.offsetLeft + button.offsetWidth];
+    if (start < scrollLeft) this.film.scrollLeft = start - 8;
+    else if (end > scrollLeft + clientWidth) this.film.scrollLeft = end - clientWidth + 8;
   },
 
   showChoice(select) {

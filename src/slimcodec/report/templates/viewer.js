@@ -70,6 +70,7 @@ class Viewer {
 
   change(changes) {
     Object.assign(this.state, changes);
+    this.say("");
     this.show();
     this.keep();
   }

@@ -1,0 +1,95 @@
+"""Tables of what a learned codec is up against: curves that others published, and the download of
+its own model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from slimcodec.bench.break_even import BreakEven, break_even
+from slimcodec.bench.published import PublishedCurve, published_rates
+from slimcodec.bench.summary import Summary
+from slimcodec.report.columns import Field, Table, fill, number_field, text_field
+from slimcodec.report.text import (
+    NOTHING,
+    join_words,
+    metric_label,
+    metrics_of,
+    number,
+    signed,
+)
+
+__all__ = ["break_even_table", "published_table"]
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """A variant, what it is set against, and a figure for each metric."""
+
+    variant: str
+    other: str
+    figures: dict[str, float]
+
+
+def published_table(summary: Summary, curves: Sequence[PublishedCurve]) -> Table:
+    """BD-rates against published curves; no rows where none can be compared."""
+    pairs: dict[tuple[str, str], dict[str, float]] = {}
+    for rate in published_rates(summary.points, curves):
+        pairs.setdefault((rate.variant, rate.codec), {})[rate.metric] = rate.percent
+    rows = [_Pair(variant, codec, found) for (variant, codec), found in pairs.items()]
+
+    def field(metric: str) -> Field[_Pair]:
+        head = f"{metric_label(metric)} (%)"
+        return number_field(head, lambda pair: signed(pair.figures.get(metric)), "At equal")
+
+    fields: list[Field[_Pair]] = [
+        text_field("Variant", lambda pair: pair.variant),
+        text_field("Against", lambda pair: f"{pair.other} (published)"),
+        *[field(metric) for metric in _metrics(summary, rows)],
+    ]
+    sources = list(dict.fromkeys(curve.source for curve in curves))
+    note = (
+        "Average difference in bytes against curves that others published, for the pictures that "
+        "these are of. They are means, so there are no intervals. Sources: "
+        f"{join_words(sources)}."
+    )
+    return fill("BD-rate against published curves", fields, rows, note)
+
+
+def break_even_table(summary: Summary) -> Table:
+    """After how many pictures a model's download is paid for; no rows where nothing compares."""
+    pairs: dict[tuple[str, str], dict[str, BreakEven]] = {}
+    for metric in metrics_of(summary.points):
+        for each in break_even(summary.points, metric):
+            pairs.setdefault((each.variant, each.peer), {})[metric] = each
+    models = {variant: next(iter(of.values())).model_bytes for (variant, _), of in pairs.items()}
+    rows = [
+        _Pair(variant, peer, {metric: each.pictures for metric, each in of.items()})
+        for (variant, peer), of in pairs.items()
+    ]
+
+    def field(metric: str) -> Field[_Pair]:
+        def cell(pair: _Pair) -> str:
+            pictures = pair.figures.get(metric)
+            if pictures is None:
+                return NOTHING
+            return "never" if pictures == float("inf") else number(pictures)
+
+        return number_field(metric_label(metric), cell, "Pictures at equal")
+
+    fields: list[Field[_Pair]] = [
+        text_field("Variant", lambda pair: pair.variant),
+        number_field("Model (bytes)", lambda pair: number(models[pair.variant])),
+        text_field("Against", lambda pair: pair.other),
+        *[field(metric) for metric in _metrics(summary, rows)],
+    ]
+    note = (
+        "Pictures like these until smaller streams have saved as many bytes as the model file has, "
+        "at the quality of the variant’s middle point. Never: its streams are not smaller."
+    )
+    return fill("When a model is paid for", fields, rows, note)
+
+
+def _metrics(summary: Summary, rows: Sequence[_Pair]) -> list[str]:
+    found = {metric for row in rows for metric in row.figures}
+    return [metric for metric in metrics_of(summary.points) if metric in found]
