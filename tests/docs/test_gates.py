@@ -85,7 +85,10 @@ SETUP = runpy.run_path(str(ROOT / "setup.py"))
 @pytest.mark.parametrize(
     ("files", "expected"),
     [
-        ("", "See how (`docs/x.md`),  and [here](#below) and [there](https://a.b/c)."),
+        (
+            "",
+            "See how (`docs/x.md`), *a\nb* (`p.png`) and [here](#below) and [there](https://a.b/c).",
+        ),
         (
             "https://x.y/z/",
             "See [how](https://x.y/z/docs/x.md#part), ![a\nb](https://x.y/z/p.png) and "
