@@ -5,8 +5,8 @@ says where the files can be read, and links and pictures lead there:
 
     SLIMCODEC_FILES=ADDRESS python -m build
 
-Without that, links become their words, with the name of the file behind, and pictures are left out:
-nothing is broken. All else about the package is in pyproject.toml.
+Without that, links and pictures become their words, with the name of the file behind: nothing is
+broken. All else about the package is in pyproject.toml.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ def for_index(readme: str, files: str = "") -> str:
     def link(words: str, target: str, picture: bool) -> str:
         if files:
             return f"{'!' * picture}[{words}]({files.rstrip('/')}/{target})"
-        return "" if picture else f"{words} (`{target.partition('#')[0]}`)"
+        name = f"(`{target.partition('#')[0]}`)"
+        return f"*{words}* {name}" if picture else f"{words} {name}"
 
     return relinked(readme, link)
 

@@ -21,6 +21,8 @@ PAGES = {
     "benchmarks/README.md": "benchmarks.md",
 }
 """Files of the project to pages of the site."""
+HEADS = {"index.md": "---\nhide: [navigation]\n---\n"}
+"""What stands above a page's text: the first has no neighbours to lead to."""
 
 relinked = runpy.run_path(str(ROOT / "setup.py"))["relinked"]
 
@@ -28,8 +30,8 @@ relinked = runpy.run_path(str(ROOT / "setup.py"))["relinked"]
 def on_files(files: Files, config: Any) -> Files:
     """Add the pages that lie elsewhere."""
     for source, page in PAGES.items():
-        text = (ROOT / source).read_text(encoding="utf-8")
-        files.append(File.generated(config, page, content=_for_site(text, source, page)))
+        text = _for_site((ROOT / source).read_text(encoding="utf-8"), source, page)
+        files.append(File.generated(config, page, content=HEADS.get(page, "") + text))
     return files
 
 

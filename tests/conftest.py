@@ -17,6 +17,7 @@ from typing import Any
 # Before numpy and torch start their threads: on tensors this small a second one only waits.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import hypothesis
 import numpy as np
 import pytest
 
@@ -25,6 +26,10 @@ from tests import shape_check
 # What is made of models while tests run is kept for them alone, and for those processes they start.
 os.environ["SLIMCODEC_CACHE"] = tempfile.mkdtemp(prefix="slimcodec-tests-")
 atexit.register(shutil.rmtree, os.environ["SLIMCODEC_CACHE"], ignore_errors=True)
+
+# How long an example takes is a property of the machine.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 ROOT = Path(__file__).resolve().parents[1]
 shape_check.install([*shape_check.shaped(), *shape_check.TYPED])

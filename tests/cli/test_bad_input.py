@@ -201,6 +201,7 @@ def test_unknown_verb_is_a_usage_error(run: Any) -> None:
     assert run("encod").status == 2
 
 
+@pytest.mark.slow
 def test_rows_of_another_model_are_not_mixed(run: Any, photo: Path, tmp_path: Path) -> None:
     words = ["--images", photo, "--out", tmp_path / "out", "--metrics", "psnr", "--quality", "3"]
     copies = []

@@ -52,6 +52,7 @@ def test_encode_and_decode_equal_the_library(run: Any, photo: Path, tmp_path: Pa
     )
 
 
+@pytest.mark.slow
 def test_shrink_says_what_it_means_for_streams(run: Any, photo: Path, tmp_path: Path) -> None:
     stream = Path(json.loads(run("encode", photo, "--json"))["stream"])
     words = {}

@@ -114,7 +114,10 @@ def test_tiles_do_not_show(
     assert len(tiled) < 1.5 * len(whole)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(
+    "family",
+    [pytest.param(name, marks=pytest.mark.slow if name == "toderici" else ()) for name in FAMILIES],
+)
 def test_windows_do_not_show(codecs: dict[str, Any], image: Image, family: str) -> None:
     """Whatever memory there is, pixels are the same but for a level here and there."""
     codec = codecs[family]

@@ -69,6 +69,13 @@ def test_no_host_is_named(name: str) -> None:
     assert "://" not in (ROOT / name).read_text(encoding="utf-8")
 
 
+def test_the_readme_explains_every_extra() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (table,) = re.findall(r"\| extra, .*?\n\n", readme, re.DOTALL)
+    named = {name for row in table.splitlines() for name in re.findall(r"`(\w+)`", row)}
+    assert set(PYPROJECT["project"]["optional-dependencies"]) <= named
+
+
 # The README on a package index
 
 
@@ -78,7 +85,10 @@ SETUP = runpy.run_path(str(ROOT / "setup.py"))
 @pytest.mark.parametrize(
     ("files", "expected"),
     [
-        ("", "See how (`docs/x.md`),  and [here](#below) and [there](https://a.b/c)."),
+        (
+            "",
+            "See how (`docs/x.md`), *a\nb* (`p.png`) and [here](#below) and [there](https://a.b/c).",
+        ),
         (
             "https://x.y/z/",
             "See [how](https://x.y/z/docs/x.md#part), ![a\nb](https://x.y/z/p.png) and "

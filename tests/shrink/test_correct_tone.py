@@ -187,7 +187,7 @@ def test_layers_of_another_shape_are_left_alone(network: Any, picture: Picture) 
     assert correct_biases(network, path, {"generator.head": narrow}).moves == {}
 
 
-@pytest.mark.parametrize("name", ["hific", "toderici"])
+@pytest.mark.parametrize("name", ["hific", pytest.param("toderici", marks=pytest.mark.slow)])
 def test_a_recipe_knows_the_network_before_it(
     tiny_models: dict[str, Model], name: str, photographs: Path, picture: Picture
 ) -> None:

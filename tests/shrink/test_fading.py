@@ -169,6 +169,7 @@ class Killed(BaseException):
     """Nobody catches it."""
 
 
+@pytest.mark.slow
 def test_a_killed_fading_ends_with_the_same_model(
     tiny_model: Model, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

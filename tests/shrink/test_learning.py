@@ -97,6 +97,7 @@ def test_features_of_a_narrower_pupil_are_compared(tiny_network: Any, photograph
     assert moved(narrow, made) == {"generator"}
 
 
+@pytest.mark.slow
 def test_streams_stay_unless_their_part_is_named(
     tiny_network: Any, tiny_model: Model, photographs: Path
 ) -> None:
@@ -128,6 +129,7 @@ def test_pruned_weights_stay_pruned_and_a_later_pass_can_round_them(
     assert is_quantized(made)
 
 
+@pytest.mark.slow
 def test_a_rounding_network_learns_behind_its_grids(tiny_network: Any, photographs: Path) -> None:
     recipe = Recipe(
         [
@@ -174,6 +176,7 @@ def test_grids_of_few_bits_learn_too(
     assert load(tmp_path / "learned.slim").digest == made[4].digest
 
 
+@pytest.mark.slow
 def test_what_was_rounded_to_zero_may_learn_and_what_was_pruned_not(
     tiny_network: Any, photographs: Path
 ) -> None:
@@ -192,6 +195,7 @@ def test_what_was_rounded_to_zero_may_learn_and_what_was_pruned_not(
     assert (under[0] != under[1])[zero & ~gone].any()
 
 
+@pytest.mark.slow
 def test_every_family_is_fine_tuned(make_network_of: Callable[..., Any], photographs: Path) -> None:
     network = make_network_of("toderici", 0)
     family = family_of("toderici")
@@ -321,6 +325,7 @@ def test_the_loss_that_a_family_is_fine_tuned_for_is_one_of_its_own(name: str) -
     Finetune(crop=128, loss={"name": family.finetuning["name"]}).check(family)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cached", [0, 4])
 @pytest.mark.parametrize(
     "before",

@@ -259,6 +259,7 @@ def test_narrow_models_code_alike_on_every_runtime(
         assert codecs[1].decode(whole.encode(image)).shape == image.shape
 
 
+@pytest.mark.slow
 def test_the_built_in_model(picture: Picture, tmp_path: Path) -> None:
     model = load_model("hific-s")
     recipe = Recipe([PruneChannels({"encoder": 0.25, "generator": 0.5})], "half")

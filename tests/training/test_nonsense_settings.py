@@ -67,6 +67,7 @@ def test_passes_that_learn(kind: Any) -> None:
         assert refused(checked, field, junk) or sound or number, (field, junk)
 
 
+@pytest.mark.slow
 def test_a_run(tiny_models: dict[str, Model], photos: list[Path]) -> None:
     """What is taken runs two steps, and its losses are numbers."""
     kept = {"batch": 1, "crop": 128, "precision": "32-true"}

@@ -51,7 +51,10 @@ FAMILIES: dict[str, dict[str, Any]] = {
     },
 }
 """What a run of each family is told."""
-each_family = pytest.mark.parametrize("name", FAMILIES)
+each_family = pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if name == "toderici" else ()) for name in FAMILIES],
+)
 
 
 @pytest.fixture
