@@ -231,6 +231,8 @@ def test_a_variant_may_name_a_recipe(models: tuple[str, str], tmp_path: Path) ->
     [
         ({"recipe": "int9"}, "here, variant 1, recipe: unknown recipe 'int9'; did you mean int8"),
         ({"recipe": "absent.toml"}, "here, variant 1, recipe: .*absent.toml"),
+        ({"recipe": "\0.toml"}, "here, variant 1, recipe: "),
+        ({"recipe": "x" * 5000 + ".toml"}, "here, variant 1, recipe: "),
         ({"recipe": 8}, "recipe is a name or a path"),
         ({"recipe": "int8", "pass": []}, "in the place of"),
         ({"recipe": "int8", "codec": "jpeg"}, "jpeg has no model that passes could shrink"),

@@ -64,6 +64,8 @@ def test_what_is_refused_is_refused_first(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="nowhere"):
         slimcodec.run_bench(["jpeg"], tmp_path / "nowhere", out)
     assert not out.exists()
+    with pytest.raises(UsageError, match="nothing to measure; name a codec"):
+        slimcodec.run_bench([], photos, out)
 
 
 STUDY: dict[str, Any] = {

@@ -53,9 +53,11 @@ def run_grid(
         on_progress: called with (done, total, what is worked on).
 
     Raises:
-        UsageError: when rows of a variant are there already that another model made, or other
-            versions of what decides bytes.
+        UsageError: when there is nothing to measure, or rows of a variant are there already that
+            another model made, or other versions of what decides bytes.
     """
+    if not candidates or not images:
+        raise UsageError("there is nothing to measure; name a codec and an image at least")
     try:
         known = [_known(candidate) for candidate in candidates]
         _refuse_others(known, store)

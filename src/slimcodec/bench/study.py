@@ -237,6 +237,8 @@ def _recipe(table: Mapping[str, Any], place: str, folder: Path) -> Recipe:
         return Recipe.read(found if found.is_absolute() else folder / found)
     except SlimcodecError as error:
         raise ConfigError(f"{place}, recipe", str(error)) from error
+    except (OSError, ValueError) as error:  # a name that no file can have
+        raise ConfigError(f"{place}, recipe", f"{name!r:.60} is no path") from error
 
 
 def _qualities(values: Mapping[str, Any], where: str) -> tuple[float, ...]:
