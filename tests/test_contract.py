@@ -149,6 +149,11 @@ def test_half_a_stream_and_a_stream_with_more_behind(codec: Codec, picture: Pict
             codec.decode(data)
 
 
+def format_of(codec: Codec) -> str:
+    """What two encoders of one file format have in common: mozjpeg's files are JPEG."""
+    return str(getattr(codec, "pillow_format", codec.digest))
+
+
 def test_another_codecs_stream(codec: Codec, tiny_models: Models, picture: Picture) -> None:
     image = picture(48, 48)
     for name in (*registry.codecs, *registry.families):
@@ -156,7 +161,7 @@ def test_another_codecs_stream(codec: Codec, tiny_models: Models, picture: Pictu
             other = opened(name, tiny_models)
         except MissingExtraError:
             continue
-        if other.digest != codec.digest:
+        if format_of(other) != format_of(codec):
             with pytest.raises(StreamError):
                 codec.decode(other.encode(image))
 

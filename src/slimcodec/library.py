@@ -127,7 +127,7 @@ def stream_suffix(name_or_path: str | Path, runtime: str | None = None) -> str:
         registry.runtimes.target(runtime)
     if _is_peer(name_or_path):
         peer = load_codec(name_or_path)
-        return ".slc" if peer.model_bytes else f".{peer.name}"
+        return ".slc" if peer.model_bytes else str(getattr(peer, "suffix", f".{peer.name}"))
     if not is_bundle(name_or_path):
         model_path(name_or_path)
     return ".slc"

@@ -26,7 +26,7 @@ def waves(height: int, width: int) -> Image:
     picture = np.stack(planes, axis=2)
     picture[height // 4 : height // 2, width // 3 : width // 2] += (50, 30, -40)
     picture += ((rows * 7 + columns * 13) % 17 - 8)[..., None]
-    return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(picture), 0, 255), np.uint8)
 
 
 def posterized(image: Image) -> Image:
@@ -44,7 +44,7 @@ def blocky(image: Image) -> Image:
 
 
 def warmer(image: Image) -> Image:
-    return np.clip(image + np.array([6, 0, -6]), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(image + np.array([6, 0, -6]), 0, 255), np.uint8)
 
 
 # Printed by `ssimulacra2` of github.com/cloudinary/ssimulacra2 for PNG files of these pictures.

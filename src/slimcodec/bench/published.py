@@ -29,6 +29,7 @@ from slimcodec.metrics import curve_quality
 from slimcodec.showing import line
 
 __all__ = [
+    "KEPT_AS",
     "PublishedCurve",
     "PublishedPoint",
     "PublishedRate",
@@ -36,6 +37,9 @@ __all__ = [
     "read_published",
     "write_published",
 ]
+
+KEPT_AS = "published.csv"
+"""What a bench calls the file in which it keeps the curves that it was given, beside its rows."""
 
 _SOURCE = "source:"
 _FIRST = ["codec", "bpp"]

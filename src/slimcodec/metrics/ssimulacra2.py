@@ -29,9 +29,10 @@ eight by repeating the last row or column, where libjxl has no figure at all.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from slimcodec.metrics.pair import check_pair
 from slimcodec.metrics.sliding import Plane, slid, strips
@@ -39,6 +40,10 @@ from slimcodec.metrics.srgb import LINEAR_LIGHT
 from slimcodec.types import Image
 
 __all__ = ["Ssimulacra2"]
+
+_Planes: TypeAlias = NDArray[np.float32]
+"""Pictures of three channels lie in single precision, as libjxl's; strips of them are summed in
+double."""
 
 _SCALES = 6
 _SMALLEST_SIDE = 8
@@ -57,9 +62,11 @@ _CONES = np.array(
         [0.30, 0.622, 0.078],
         [0.23, 0.692, 0.078],
         [0.24342268924547819, 0.20476744424496821, 0.5518098665095536],
-    ]
+    ],
+    np.float32,
 )
-_DARK = 0.0037930732552754493
+_DARK = np.float32(0.0037930732552754493)
+_LIGHT = LINEAR_LIGHT.astype(np.float32)
 
 # One line for each scale: means of the three maps, then their 4-norms.
 # fmt: off
@@ -123,39 +130,44 @@ def _score(error: float) -> float:
     return float(100 - 10 * max(bent, 0.0) ** 0.6276336467831387)
 
 
-def _light(image: Image) -> Plane:
+def _light(image: Image) -> _Planes:
     """``[3, h, w]``, linear, at least eight a side."""
-    planes = LINEAR_LIGHT[image.transpose(2, 0, 1)]
+    planes = _LIGHT[image.transpose(2, 0, 1)]
     below, beside = (max(_SMALLEST_SIDE - side, 0) for side in image.shape[:2])
     return np.pad(planes, ((0, 0), (0, below), (0, beside)), mode="edge")
 
 
-def _halved(light: Plane) -> Plane:
+def _halved(light: _Planes) -> _Planes:
     """Means of 2 x 2 samples; an odd axis repeats its last."""
     _, height, width = light.shape
     light = np.pad(light, ((0, 0), (0, height % 2), (0, width % 2)), mode="edge")
     rows = light[:, 0::2] + light[:, 1::2]
-    return np.asarray((rows[..., 0::2] + rows[..., 1::2]) * 0.25)
+    return np.asarray((rows[..., 0::2] + rows[..., 1::2]) / 4)
 
 
-def _xyb(light: Plane) -> Plane:
+def _xyb(light: _Planes) -> _Planes:
     """X, Y and B - Y, all in about 0..1, ``[3, h, w]``."""
-    cones = np.cbrt(np.tensordot(_CONES, light, 1) + _DARK) - np.cbrt(_DARK)
+    cones = np.tensordot(_CONES, light, 1)
+    cones += _DARK
+    np.cbrt(cones, out=cones)
+    cones -= np.cbrt(_DARK)
     long, middle, short = cones
     y = (long + middle) / 2
-    return np.stack((7 * (long - middle) + 0.42, y + 0.01, short - y + 0.55))
+    x = 7 * (long - middle)
+    cones[0] = x + np.float32(0.42)
+    cones[1] = y + np.float32(0.01)
+    cones[2] = short - y + np.float32(0.55)
+    return cones
 
 
-def _norms(x: Plane, y: Plane) -> Plane:
+def _norms(x: _Planes, y: _Planes) -> Plane:
     """``[3, 6]``: per channel the means, then the 4-norms, of the three maps of errors."""
     _, height, width = x.shape
-    border = ((0, 0), (_BORDER, _BORDER), (_BORDER, _BORDER))
-    wide = np.stack((np.pad(x, border), np.pad(y, border)))
     sums = np.zeros((2, 3, 3))
-    for rows in strips(height + 2 * _BORDER, len(_WINDOW)):
-        for channel in range(3):
-            a, b = wide[:, channel, rows]
-            maps = _errors(a, b)
+    for channel in range(3):
+        a, b = (np.pad(each[channel].astype(np.float64), _BORDER) for each in (x, y))
+        for rows in strips(height + 2 * _BORDER, len(_WINDOW)):
+            maps = _errors(a[rows], b[rows])
             squares = maps * maps
             sums[0, channel] += maps.sum(axis=(1, 2))
             sums[1, channel] += (squares * squares).sum(axis=(1, 2))

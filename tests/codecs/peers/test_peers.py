@@ -25,6 +25,7 @@ from slimcodec.codecs.peers.mozjpeg import MozJpeg
 from slimcodec.codecs.peers.pillow import PillowCodec
 from slimcodec.codecs.peers.webp import WebP
 from slimcodec.errors import MissingExtraError, StreamError, UsageError
+from slimcodec.library import stream_suffix
 from slimcodec.registry import codecs
 from slimcodec.types import Codec, Image
 
@@ -77,6 +78,12 @@ def test_digests(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(PIL, "__version__", "0.0")
     for peer, old in zip(PEERS, before, strict=True):
         assert (peer.digest != old) == isinstance(peer, PillowCodec)
+
+
+@each_peer
+def test_a_viewer_knows_its_suffix(peer: FileCodec) -> None:
+    known = {"jpeg2000": ".jp2", "mozjpeg": ".jpeg"}
+    assert peer.suffix == stream_suffix(peer.name) == known.get(peer.name, f".{peer.name}")
 
 
 @each_peer

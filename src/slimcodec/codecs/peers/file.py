@@ -50,6 +50,11 @@ class FileCodec(ABC):
         return codec_line(self)
 
     @property
+    def suffix(self) -> str:
+        """What names of the format's files end in."""
+        return f".{self.name}"
+
+    @property
     def digest(self) -> str:
         """SHA-256 over the name, the versions of the libraries and any effort they are told."""
         made_of = [self.name, *(f"{what} {said}" for what, said in self.environment.items())]

@@ -32,6 +32,7 @@ class Jpeg2000(PillowCodec):
     """
 
     name = "jpeg2000"
+    suffix = ".jp2"
     pillow_format = "JPEG2000"
     qualities = (22, 24, 26, 28, 30, 32, 34, 36, 38, 40, 43, 46)
     default_quality = 36

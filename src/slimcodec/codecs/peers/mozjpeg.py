@@ -40,6 +40,7 @@ class MozJpeg(Jpeg):
     """JPEG by mozjpeg; the quality is libjpeg's, a whole number from 1 to 95, but other tables."""
 
     name = "mozjpeg"
+    suffix = ".jpeg"
 
     def __init__(self) -> None:
         """Without side effects beyond the import.
