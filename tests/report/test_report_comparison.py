@@ -52,7 +52,8 @@ def test_what_changed_has_intervals(bench_rows: list[Row]) -> None:
     assert row["PSNR (%)"].startswith("−") and "[" in row["PSNR (%)"]
     assert row["PSNR (dB)"] == "0.00 [0.00, 0.00]"
     assert row["Time (%)"] == "0.0 [0.0, 0.0]"
-    assert any(line.startswith("hific-s changed: bytes −") for line in found.sentences)
+    said = next(line for line in found.sentences if line.startswith("hific-s changed: bytes −"))
+    assert "\N{NO-BREAK SPACE}% [−" in said
     assert any(line.startswith("No change in jpeg") for line in found.sentences)
 
 

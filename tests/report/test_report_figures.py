@@ -206,6 +206,7 @@ def test_parts_have_their_colours_on_every_page() -> None:
     ]
     assert [part_look(p).style for p in ("entropy", "filter", "binarizer")] == [4, 5, 6]
     assert part_look("the rest").style == STYLES
+    assert part_look("probability") == part_look("prior")
     strange = part_look("a new part")
     assert strange == part_look("a new part") and strange.varied
 

@@ -109,7 +109,8 @@ def test_a_page_of_a_bench_and_two_studies(
     assert page == tmp_path / "page" / "index.html"
     text = page.read_text("utf-8")
     for expected in (
-        "Results of study, bench and again", "A small study", "Another study", 'id="rate"',
+        "Results of study, bench and again", "Of 3 published changes,", "A small study",
+        "Another study", 'id="rate"',
         'id="c2-numbers"', 'id="c3-numbers"', "../bench/rows.sqlite", "alps.png (bench)",
     ):  # fmt: skip
         assert expected in text, expected

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from slimcodec.metrics import Interval
 from slimcodec.report.text import (
     join_words,
     metric_heading,
@@ -14,6 +15,7 @@ from slimcodec.report.text import (
     metrics_of,
     number,
     percent,
+    percent_interval,
     plain,
     plural,
     signed,
@@ -54,6 +56,13 @@ def test_settings_and_qualities_are_said_as_shortly_as_possible() -> None:
 
 def test_percent_stays_with_its_number() -> None:
     assert percent("3") == "3\N{NO-BREAK SPACE}%"
+
+
+def test_an_interval_has_its_sign_of_percent_at_the_figure() -> None:
+    assert percent_interval(Interval(-12.34, -14.0, 9.8)) == (
+        "−12.3\N{NO-BREAK SPACE}% [−14.0, +9.8]"
+    )
+    assert percent_interval(Interval(0.04), 2) == "+0.04\N{NO-BREAK SPACE}%"
 
 
 def test_words() -> None:

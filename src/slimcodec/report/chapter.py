@@ -40,7 +40,8 @@ class Chapter:
     Attributes:
         prefix: before every anchor, so that no two chapters have the same.
         title: of the study, or who was measured on what.
-        verdict: sentences.
+        gist: the sentences that stand for the chapter where there are several.
+        verdict: all sentences.
         lanes: the verdict's picture.
         summary, rows: what all of it is computed from.
     """
@@ -48,6 +49,7 @@ class Chapter:
     prefix: str
     title: str
     is_study: bool
+    gist: list[str]
     verdict: list[str]
     lanes: list[figures.LaneChart]
     facts: list[tuple[str, str]]
@@ -97,13 +99,15 @@ def make_chapter(
     several = len(by_variant(summary.points)) > 1
     rates = bd_rate_table(summary)
     trends = [] if study is None else find_trends(summary, rows, study)
+    agreement = trend_sentences(trends)
     said = verdict(summary, rows, fought, is_study=study is not None)
     changes = None if study is None else change_table(summary, study)
     return Chapter(
         prefix=prefix,
         title=_title(study or {}, rows),
         is_study=study is not None,
-        verdict=[*said, *trend_sentences(trends)],
+        gist=[*said[:1], *agreement[:1]],
+        verdict=[*said, *agreement],
         lanes=figures.change_lanes(summary, trends) or figures.bd_rate_lanes(summary),
         facts=facts(rows),
         absent=absent_metrics(rows),

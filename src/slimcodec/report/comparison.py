@@ -26,6 +26,7 @@ from slimcodec.report.text import (
     metric_heading,
     metric_label,
     metrics_of,
+    percent_interval,
     plural,
 )
 
@@ -229,9 +230,9 @@ def _sentences(changes: Sequence[_Change], rates: dict[str, dict[str, Interval]]
     for change in changes:
         if change.is_none:
             continue
-        clauses = [f"bytes {interval_text(change.size())} %"]
+        clauses = [f"bytes {percent_interval(change.size())}"]
         clauses += [
-            f"{interval_text(rate)} % at equal {metric_label(name)}"
+            f"{percent_interval(rate)} at equal {metric_label(name)}"
             for name, rate in rates[change.variant].items()
         ]
         made = change.made_otherwise()

@@ -26,6 +26,7 @@ __all__ = [
     "metrics_of",
     "number",
     "percent",
+    "percent_interval",
     "plain",
     "plural",
     "signed",
@@ -74,6 +75,12 @@ def interval_text(rate: Interval | None, digits: int = 1) -> str:
     if rate.low is None or rate.high is None:
         return signed(rate.value, digits)
     return f"{signed(rate.value, digits)} [{signed(rate.low, digits)}, {signed(rate.high, digits)}]"
+
+
+def percent_interval(rate: Interval, digits: int = 1) -> str:
+    """``−12.3 % [−14.0, −9.8]``: a change in percent, with its sign at the figure."""
+    value, _, ends = interval_text(rate, digits).partition(" ")
+    return f"{percent(value)} {ends}".strip()
 
 
 def percent(text: str) -> str:

@@ -31,6 +31,7 @@ from slimcodec.report.text import (
     metric_unit,
     number,
     percent,
+    percent_interval,
     plural,
     signed,
 )
@@ -164,8 +165,7 @@ def trend_table(trends: Sequence[Trend]) -> Table:
         _, unit, digits = FIGURES[key]
         if value is None:
             return NOTHING
-        text = interval_text(value, digits)
-        return percent(text) if unit else text
+        return percent_interval(value, digits) if unit else interval_text(value, digits)
 
     said = [trend for trend in trends if trend.published is not None]
     fields: list[Field[Trend]] = [

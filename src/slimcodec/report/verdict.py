@@ -32,12 +32,12 @@ from slimcodec.report.standing import (
     standings,
 )
 from slimcodec.report.text import (
-    interval_text,
     join_words,
     metric_label,
     metrics_of,
     number,
     percent,
+    percent_interval,
     plain,
     plural,
 )
@@ -167,7 +167,7 @@ def _levels(compared: Sequence[Standing]) -> str:
     """``from avif at equal PSNR (...) and at equal LPIPS (...) and from webp at equal SSIM``."""
     by_rival: dict[str, list[str]] = {}
     for each in compared:
-        words = f"at equal {metric_label(each.metric)} ({_signed(each.rate)})"
+        words = f"at equal {metric_label(each.metric)} ({percent_interval(each.rate)})"
         by_rival.setdefault(each.rival, []).append(words)
     return join_words([f"from {rival} {join_words(words)}" for rival, words in by_rival.items()])
 
@@ -179,11 +179,6 @@ def _amount(rate: Interval) -> str:
         return text
     low, high = sorted((abs(rate.low), abs(rate.high)))
     return f"{text} [{number(low, 1)}, {number(high, 1)}]"
-
-
-def _signed(rate: Interval) -> str:
-    value, _, ends = interval_text(rate).partition(" ")
-    return f"{percent(value)} {ends}".strip()
 
 
 def _apart(summary: Summary, fought: Duels) -> list[str]:

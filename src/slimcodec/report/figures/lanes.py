@@ -21,7 +21,7 @@ from slimcodec.report.text import (
     join_words,
     metric_label,
     metrics_of,
-    percent,
+    percent_interval,
     signed,
 )
 from slimcodec.report.trends import FIGURES, Trend
@@ -238,8 +238,8 @@ def _dot(figure: Figure, axis: Axis, unit: str, digits: int) -> Dot:
         return axis.at(min(max(value, axis.low), axis.high))
 
     has_ends = interval.low is not None and interval.high is not None
-    text = interval_text(interval, digits)
-    text = percent(text) if unit.startswith("%") else text
+    in_words = percent_interval if unit.startswith("%") else interval_text
+    text = in_words(interval, digits)
     return Dot(
         at=inside(interval.value),
         low=inside(interval.low) if has_ends and interval.low is not None else None,

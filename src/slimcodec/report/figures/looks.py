@@ -32,6 +32,9 @@ _PARTS = ("encoder", "generator", "decoder", "prior", "entropy", "filter", "bina
 """Each has the colour of its place here. A name is added at the end, or pages made before have
 other colours than pages made after."""
 
+_ALIASES = {"probability": "prior"}
+"""Parts of a network that clocks know under another name."""
+
 
 @dataclass(frozen=True)
 class Look:
@@ -63,6 +66,7 @@ def looks_of(names: Iterable[str]) -> dict[str, Look]:
 
 def part_look(part: str) -> Look:
     """The look of a part of a codec, the same on every page."""
+    part = _ALIASES.get(part, part)
     if part == OTHER_PART:
         return Look(STYLES, varied=False)
     if part in _PARTS:
