@@ -4,9 +4,10 @@
     python benchmarks/killed_bench.py --images KODAK --workers 2
     python benchmarks/killed_bench.py --images KODAK --ray
 
-The bench is killed (-9) three times at random moments, runs to its end, and must have the rows of
-the one left alone, but for times, and those that it had before each kill. With --ray a head and two
-nodes of one core run on this machine, and it is Ray's workers that are killed.
+The bench is killed (-9) three times, each when it has some random number of rows, runs to its end,
+and must have the rows of the one left alone, but for times, and those that it had before each kill.
+With --ray a head and two nodes of one core run on this machine, and it is Ray's workers that are
+killed.
 """
 
 from __future__ import annotations
@@ -60,15 +61,15 @@ def _compare(arguments: argparse.Namespace, place: Path, who: list[str]) -> None
     alone, killed = place / "alone", place / "killed"
     took = _benches(arguments, alone, [])
     whole = _rows(alone, arguments.codecs)
-    print(f"left alone: {len(whole)} rows in {took:.0f} s")
+    print(f"left alone: {len(whole)} rows in {took:.0f} s", flush=True)
     kept: dict[str, Row] = {}
-    for number in range(1, arguments.kills + 1):
-        after = rng.uniform(0.1, 0.6) * took
-        fell = _killed(arguments, killed, who, after)
+    moments = sorted(rng.sample(range(1, len(whole)), arguments.kills))
+    for number, moment in enumerate(moments, 1):
+        fell = _killed(arguments, killed, who, moment)
         now = {row.key: row for row in _rows(killed, arguments.codecs)}
         lost = [key for key, row in kept.items() if now.get(key) != row]
         kept = now
-        print(f"kill {number} after {after:.0f} s of {fell}: {len(now)} rows, {len(lost)} lost")
+        print(f"kill {number}, of {fell}: {len(now)} rows, {len(lost)} lost", flush=True)
     _benches(arguments, killed, who)
     found = _rows(killed, arguments.codecs)
     lost = [key for key, row in kept.items() if row not in found]
@@ -92,14 +93,14 @@ def _benches(arguments: argparse.Namespace, out: Path, who: list[str]) -> float:
     return time.monotonic() - started
 
 
-def _killed(arguments: argparse.Namespace, out: Path, who: list[str], after: float) -> str:
-    """Run, and kill the bench, or on a cluster what works for it; says which."""
-    deadline = time.monotonic() + after
+def _killed(arguments: argparse.Namespace, out: Path, who: list[str], moment: int) -> str:
+    """Run, and when there are so many rows kill the bench, or on a cluster what works for it; says
+    which."""
     for command in _commands(arguments, out, who):
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         while process.poll() is None:
             time.sleep(0.05)
-            if time.monotonic() >= deadline:
+            if len(_rows(out, arguments.codecs)) >= moment:
                 if not arguments.ray:
                     process.kill()
                     process.wait()

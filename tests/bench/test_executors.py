@@ -192,7 +192,8 @@ def test_workers_of_a_killed_process_end_and_it_goes_on(
     here = Path(__file__).parent
     program = KILLED.format(tests=str(here.parent), here=str(here))
     words: list[str | Path] = [sys.executable, "-c", program, photos[0].parent, tmp_path / "out"]
-    result = subprocess.run(words, stdout=subprocess.PIPE)
+    with (tmp_path / "said.txt").open("wb") as said:
+        result = subprocess.run(words, stdout=subprocess.PIPE, stderr=said)
     assert result.returncode == -signal.SIGKILL
     pids = [int(word) for word in result.stdout.split()]
     assert len(pids) == 2
@@ -200,6 +201,7 @@ def test_workers_of_a_killed_process_end_and_it_goes_on(
     while any(Path(f"/proc/{pid}").exists() for pid in pids) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+    assert not (tmp_path / "said.txt").read_bytes()
     store = RowStore(tmp_path / "out" / "rows.sqlite")
     before = list(store)
     store.close()

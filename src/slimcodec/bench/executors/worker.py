@@ -27,13 +27,13 @@ def serve() -> None:
 
     Whatever libraries print goes to standard error: among answers it would be no answer.
     """
-    with os.fdopen(os.dup(0), "rb") as jobs, os.fdopen(os.dup(1), "wb") as answers:
+    # Whoever gave the jobs may be gone, and then there is nowhere to write the last answer.
+    gone = suppress(EOFError, BrokenPipeError)
+    with gone, os.fdopen(os.dup(0), "rb") as jobs, os.fdopen(os.dup(1), "wb") as answers:
         os.dup2(sys.stderr.fileno(), 1)
-        # Whoever gave the jobs may be gone.
-        with suppress(EOFError, BrokenPipeError):
-            while True:
-                for answer in _answers(pickle.load(jobs)):
-                    _send(answer, answers)
+        while True:
+            for answer in _answers(pickle.load(jobs)):
+                _send(answer, answers)
 
 
 def _answers(job: Job) -> Iterator[Answer]:
