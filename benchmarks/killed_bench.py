@@ -64,12 +64,12 @@ def _compare(arguments: argparse.Namespace, place: Path, who: list[str]) -> None
     print(f"left alone: {len(whole)} rows in {took:.0f} s", flush=True)
     kept: dict[str, Row] = {}
     moments = sorted(rng.sample(range(1, len(whole)), arguments.kills))
-    for number, moment in enumerate(moments, 1):
-        fell = _killed(arguments, killed, who, moment)
+    while moments:
+        fell = _killed(arguments, killed, who, moments)
         now = {row.key: row for row in _rows(killed, arguments.codecs)}
         lost = [key for key, row in kept.items() if now.get(key) != row]
         kept = now
-        print(f"kill {number}, of {fell}: {len(now)} rows, {len(lost)} lost", flush=True)
+        print(f"killed {fell}: {len(now)} rows, {len(lost)} lost", flush=True)
     _benches(arguments, killed, who)
     found = _rows(killed, arguments.codecs)
     lost = [key for key, row in kept.items() if row not in found]
@@ -93,22 +93,25 @@ def _benches(arguments: argparse.Namespace, out: Path, who: list[str]) -> float:
     return time.monotonic() - started
 
 
-def _killed(arguments: argparse.Namespace, out: Path, who: list[str], moment: int) -> str:
-    """Run, and when there are so many rows kill the bench, or on a cluster what works for it; says
-    which."""
+def _killed(arguments: argparse.Namespace, out: Path, who: list[str], moments: list[int]) -> str:
+    """Run, and when there are so many rows as the next moment says kill the bench, or on a cluster,
+    where the bench goes on, what works for it; says what was killed."""
+    fell = 0
     for command in _commands(arguments, out, who):
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         while process.poll() is None:
             time.sleep(0.05)
-            if len(_rows(out, arguments.codecs)) >= moment:
+            if moments and len(_rows(out, arguments.codecs)) >= moments[0]:
                 if not arguments.ray:
                     process.kill()
                     process.wait()
+                    del moments[0]
                     return "the bench"
                 if _kill_workers():
-                    process.wait()
-                    return "a worker"
-    return "nothing: it had ended"
+                    del moments[0]
+                    fell += 1
+    moments.clear()
+    return f"{fell} workers"
 
 
 def _kill_workers() -> bool:
