@@ -412,3 +412,24 @@ def test_a_metric_that_cannot_be_had_is_left_out_with_a_line(
     assert "\n" not in lines[0]
     with pytest.raises(UnknownNameError, match="metric 'psrn'; did you mean psnr"):
         load_metrics(["psrn"])
+
+
+def test_a_row_that_knows_less_than_is_asked_for_is_measured_again(
+    photos: list[Path], tmp_path: Path
+) -> None:
+    """Of metrics and of repeats; what it knew besides stays, and who knows enough is left alone."""
+    store = RowStore(tmp_path / "rows.sqlite")
+
+    def run(metrics: list[str], repeats: int) -> Row:
+        candidate = Candidate(CodecReference("jpeg"), (40,), "jpeg")
+        run_grid([candidate], photos[:1], metrics, store, repeats=repeats, pictures=0)
+        (row,) = store
+        return row
+
+    first = run(["psnr"], 1)
+    more = run(["ssim"], 1)
+    assert set(more.metrics) == {"psnr", "ssim"}
+    assert more.metrics["psnr"] == first.metrics["psnr"]
+    assert run(["ssim"], 3).repeats == 3
+    timed = run(["psnr", "ssim"], 3)
+    assert run(["psnr"], 1) == timed

@@ -99,7 +99,7 @@ def test_energy_is_that_of_packages_each_once(tmp_path: Path) -> None:
 
 def test_a_quiet_machine_is_not_mentioned() -> None:
     assert beside(None) == beside(0.0) == beside(0.19) == ""
-    assert beside(1.26) == f"other processes kept 1.3 of {available_cores()} cores busy"
+    assert beside(1.26) == f"other processes kept about 1.5 of {available_cores()} cores busy"
 
 
 def test_a_system_that_says_nothing_gives_none(

@@ -117,7 +117,9 @@ class _Grid:
                 _write(self._folder(path) / "original.png", picture.pixels)
             for known in self.known:
                 qualities = known.candidate.qualities
-                wanted = tuple(q for q in qualities if self._is_missing(known, q, path, keeps))
+                wanted = tuple(
+                    q for q in qualities if self._is_missing(plain, known, q, path, keeps)
+                )
                 self.done += len(qualities) - len(wanted)
                 if wanted:
                     job = replace(
@@ -132,8 +134,13 @@ class _Grid:
                     yield job
 
     def keep(self, measurement: Measurement) -> None:
-        """Write the picture, then the row: where there is a row, its picture is there."""
-        row = measurement.row
+        """Write the picture, then the row: where there is a row, its picture is there.
+
+        A metric that only the row of before knows is of the same bytes and pixels, and stays.
+        """
+        row, before = measurement.row, self.store.find(measurement.row.key)
+        if before is not None:
+            row = replace(row, metrics={**before.metrics, **row.metrics})
         if measurement.decoded is not None:
             name = _picture(self._folder(Path(row.image)), row.variant, row.quality)
             _write(name, measurement.decoded)
@@ -141,13 +148,22 @@ class _Grid:
         self.done += 1
         self.on_progress(self.done, self.total, f"{row.image} · {row.variant} · {row.quality:g}")
 
-    def _is_missing(self, known: _Known, quality: float, path: Path, keeps: bool) -> bool:
-        """Whether the row is not there, or the picture where pictures are kept."""
+    def _is_missing(
+        self, plain: Job, known: _Known, quality: float, path: Path, keeps: bool
+    ) -> bool:
+        """Whether the row is not there, or knows less than is asked for: a metric, as many
+        repeats, the picture where pictures are kept."""
         key = known.key(quality, opening.picture(path).digest)
         if key in self._given:  # another file with the same pixels
             return False
         folder, variant = self._folder(path), known.candidate.variant
-        if key in self.store and not (keeps and not _picture(folder, variant, quality).exists()):
+        row = self.store.find(key)
+        if (
+            row is not None
+            and row.metrics.keys() >= set(plain.metrics)
+            and row.repeats >= plain.repeats
+            and (not keeps or _picture(folder, variant, quality).exists())
+        ):
             return False
         self._given.add(key)
         return True

@@ -172,6 +172,12 @@ class RowStore:
             found = self._db.execute("SELECT 1 FROM rows WHERE key = ?", (key,)).fetchone()
         return found is not None
 
+    def find(self, key: str) -> Row | None:
+        """The row of a key; None where there is none."""
+        with self._sound():
+            found = self._db.execute("SELECT data FROM rows WHERE key = ?", (key,)).fetchone()
+            return None if found is None else Row.from_dict(json.loads(found[0]))
+
     def add(self, row: Row) -> None:
         """Write one row in one transaction; a row of the same key is replaced."""
         values = {name: getattr(row, name) for name in row.__dataclass_fields__}

@@ -93,7 +93,9 @@ def beside(others: float | None) -> str:
     """What else had the cores, in words; empty below ``QUIET`` cores, and where it is unknown."""
     if others is None or others < QUIET:
         return ""
-    return f"other processes kept {others:.1f} of {available_cores()} cores busy"
+    # In halves: rows of one bench should say one thing, and nobody corrects a time by a tenth.
+    about = max(0.5, round(2 * others) / 2)
+    return f"other processes kept about {about:g} of {available_cores()} cores busy"
 
 
 # Cores

@@ -35,12 +35,19 @@ def bench(
         ),
     ] = None,
     metrics: Annotated[str, typer.Option(help="Comma-separated; see `slimcodec list`.")] = (
-        "psnr,ssim,ms-ssim,lpips,delta-e"
+        "psnr,ssim,ms-ssim,lpips,delta-e,ssimulacra2"
     ),
     repeats: Annotated[int, typer.Option(min=1, help="Timed runs of each encode and decode.")] = 1,
     pictures: Annotated[
         int, typer.Option(min=0, help="Keep the decoded pictures of so many first images.")
     ] = 3,
+    curves: Annotated[
+        str | None,
+        typer.Option(
+            help="Published curves to draw beside: a CSV file, or a built-in set by name.",
+            metavar="CURVES",
+        ),
+    ] = None,
     runtime: RuntimeName = None,
     workers: Workers = None,
     ray: RayAddress = None,
@@ -53,6 +60,8 @@ def bench(
 
     Example: slimcodec bench hific-s jpeg webp --images photos --out results
     """
+    from slimcodec import catalogue
+    from slimcodec.bench import read_published
     from slimcodec.cli.console import alone_on_stdout, note, progress_bar
     from slimcodec.cli.interrupting import kept_if_interrupted
     from slimcodec.cli.outputs import BENCH, check_results
@@ -61,14 +70,15 @@ def bench(
 
     find_images(images)
     check_results(out, BENCH)
+    published = read_published(catalogue.published.find(curves)) if curves is not None else []
     executor = executor_of(workers, ray)
     kept = f"what was measured is kept in {out}; the same command goes on"
     with kept_if_interrupted(kept), alone_on_stdout(), progress_bar("measuring") as progress:
         results = run_bench(
             codecs, images, out,
             qualities=parse_qualities(quality), metrics=metrics.split(","), repeats=repeats,
-            pictures=pictures, runtime=runtime, executor=executor, on_progress=progress,
-            on_note=note,
+            pictures=pictures, runtime=runtime, curves=published, executor=executor,
+            on_progress=progress, on_note=note,
         )  # fmt: skip
     show(results, json)
 

@@ -76,7 +76,8 @@ def build_report(
             are. Benches are put together, a study has a chapter of its own.
         out: folder of the page; needed for several. ``report`` in the only one by default.
         against: an earlier run; the page then says what changed since.
-        published: curves from elsewhere, drawn beside those of benches.
+        published: curves from elsewhere, drawn beside those of benches; those that the runs keep
+            when not given.
         on_progress: called with (chapters or pictures' images done, of how many, what is next).
 
     Returns:
@@ -92,6 +93,7 @@ def build_report(
     runs = read_runs([Path(f) for f in ([folders] if isinstance(folders, str | Path) else folders)])
     target = _target(runs, out)
     groups = group_runs(runs)
+    published = published or _kept(runs)
     chapters = []
     for n, group in enumerate(groups):
         on_progress(n, len(groups), join_words([run.name for run in group.runs]))
@@ -120,6 +122,12 @@ def build_report(
     if out is None:
         _remove_former_pictures(target)
     return index
+
+
+def _kept(runs: Sequence[Run]) -> list[PublishedCurve]:
+    """What the runs were given; a curve that several have counts once."""
+    found = {(curve.codec, curve.source): curve for run in runs for curve in run.published}
+    return list(found.values())
 
 
 def _gallery(

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from slimcodec.bench.published import KEPT_AS, PublishedCurve, read_published
 from slimcodec.bench.rows import Row, RowStore
 from slimcodec.errors import SlimcodecError, UsageError
 from slimcodec.report.study import read_study
@@ -33,12 +34,14 @@ class Run:
         folder: where its rows and pictures are.
         rows: at least one.
         study: what its ``study.json`` says; None for a bench.
+        published: curves from elsewhere that it was given.
     """
 
     name: str
     folder: Path
     rows: Sequence[Row]
     study: Mapping[str, Any] | None
+    published: Sequence[PublishedCurve] = ()
 
     @property
     def reference(self) -> str | None:
@@ -87,7 +90,10 @@ def read_run(folder: Path, name: str | None = None) -> Run:
         SlimcodecError: when it holds no rows, or something in it is damaged.
     """
     rows = _read_rows(folder / "rows.sqlite")
-    return Run(name or folder.resolve().name, folder, _told_apart(rows), read_study(folder))
+    kept = folder / KEPT_AS
+    published = read_published(kept) if kept.exists() else []
+    own = name or folder.resolve().name
+    return Run(own, folder, _told_apart(rows), read_study(folder), published)
 
 
 def group_runs(runs: Sequence[Run]) -> list[Group]:

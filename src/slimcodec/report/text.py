@@ -40,7 +40,7 @@ _NO_BREAK = "\N{NO-BREAK SPACE}"
 USUAL_METRICS = ("ssim", "ms-ssim", "psnr", "lpips", "delta-e")
 """What a reader expects, in the order of columns; the absence of one of these is worth a line."""
 
-_DIGITS = {"psnr": 2, "delta-e": 2}
+_DIGITS = {"psnr": 2, "delta-e": 2, "ssimulacra2": 1}
 _USUAL_DIGITS = 4
 
 

@@ -14,6 +14,7 @@ from slimcodec.bench import (
     CodecReference,
     Executor,
     InProcess,
+    PublishedCurve,
     Row,
     RowStore,
     Summary,
@@ -22,7 +23,9 @@ from slimcodec.bench import (
     rows_to_tsv,
     run_grid,
     summarise,
+    write_published,
 )
+from slimcodec.bench.published import KEPT_AS
 from slimcodec.errors import MissingExtraError
 from slimcodec.images import find_images, skipped
 from slimcodec.report import build_report
@@ -30,7 +33,7 @@ from slimcodec.showing import line
 
 __all__ = ["METRICS", "BenchResults", "measure_into", "run_bench"]
 
-METRICS = ("psnr", "ssim", "ms-ssim", "lpips", "delta-e")
+METRICS = ("psnr", "ssim", "ms-ssim", "lpips", "delta-e", "ssimulacra2")
 """What is measured where nobody says what."""
 
 Progressed = Callable[[int, int, str], None]
@@ -67,6 +70,7 @@ def run_bench(
     repeats: int = 1,
     pictures: int = 3,
     runtime: str | None = None,
+    curves: Sequence[PublishedCurve] = (),
     executor: Executor | None = None,
     on_progress: Progressed = lambda done, total, what: None,
     on_note: Noted = lambda sentence: None,
@@ -84,6 +88,7 @@ def run_bench(
         repeats: timed runs of each encode and decode.
         pictures: of so many first images, the decoded pictures are kept.
         runtime: what executes learned codecs; a bundle's own, or the default, when not given.
+        curves: published ones (``bench.read_published``), kept beside the rows and drawn with them.
         executor: who measures; this process when not given.
         on_progress: called with (done, total, what is worked on).
         on_note: told what is left out, and why.
@@ -104,6 +109,9 @@ def run_bench(
         reference = CodecReference(str(codec), runtime)
         own = opening.opened(reference)
         candidates.append(Candidate(reference, tuple(qualities or own.qualities), own.name))
+    if curves:
+        out.mkdir(parents=True, exist_ok=True)
+        write_published(curves, out / KEPT_AS)
     return measure_into(
         out, candidates, images, metrics,
         repeats=repeats, pictures=pictures, executor=executor, on_progress=on_progress,
@@ -150,7 +158,7 @@ def measure_into(
     rows_to_tsv(rows, out / "rows.tsv")
     write_atomically(out / "summary.json", json.dumps(summary.to_dict(), indent=2).encode())
     try:
-        page = build_report(out)
+        page = build_report(out, on_progress=on_progress)
     except MissingExtraError as error:
         on_note(f"the page is not written: {error}")
         page = None
