@@ -40,6 +40,7 @@ def test_several_studies_in_one_command(outcome_of: Any, place: Path) -> None:
     }  # fmt: skip
     for name in told:
         assert (place / "out" / name / "rows.sqlite").is_file()
+    assert (place / "out" / "report" / "index.html").is_file()
     alone = outcome_of("study", place / "low.toml", *words[:3], place / "alone", "--json")
     assert json.loads(alone.out)["points"][0]["quality"] == 20
     twice = outcome_of("study", place / "low.toml", place / "low.toml", *words)

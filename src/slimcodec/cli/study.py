@@ -55,18 +55,18 @@ def study(
 ) -> None:
     """Shrink codecs in every way a study lists, and measure each on the same images.
 
-    Several studies go into a folder of their names each, below that of --out, and have a page
-    together, in its folder report. Interrupted at any
-    moment, the same command goes on where it was.
+    Several studies go into a folder of their names each, below that of --out, which then has a page
+    of all. Interrupted at any moment, the same command goes on where it was.
 
     Example: slimcodec study paper_table2 --images kodak --out results/table2
     """
     from slimcodec.cli.bench import show
-    from slimcodec.cli.console import alone_on_stdout, print_json, progress_bar
+    from slimcodec.cli.console import note, print_json, progress_bar
     from slimcodec.cli.interrupting import kept_if_interrupted
     from slimcodec.cli.outputs import STUDY, check_results
     from slimcodec.images import find_images
-    from slimcodec.workflows.study import folders_of, page_of, read_study
+    from slimcodec.workflows.bench import page_of
+    from slimcodec.workflows.study import folders_of, read_study
 
     parsed = [read_study(name, codec=codec, repeats=repeats) for name in studies]
     find_images(images)
@@ -79,17 +79,17 @@ def study(
             shown(each, images, folder, pictures, runtime, calibration, executor)
             for each, folder in zip(parsed, folders, strict=True)
         ]
-        whole = None
-        if len(results) > 1:
-            with alone_on_stdout(), progress_bar("reporting") as progress:
-                whole = page_of(results, out, progress)
+        page = None
+        if len(folders) > 1:
+            with progress_bar("reporting") as progress:
+                page = page_of(folders, out / "report", progress, note)
     if json and len(results) > 1:
         print_json({result.folder.name: result.summary.to_dict() for result in results})
         return
     for result in results:
         show(result, json)
-    if whole is not None:
-        print(f"report of all: {whole}")
+    if page is not None:
+        print(f"report of all: {page}")
 
 
 def shown(

@@ -31,7 +31,7 @@ from slimcodec.images import find_images, skipped
 from slimcodec.report import build_report
 from slimcodec.showing import line
 
-__all__ = ["METRICS", "BenchResults", "measure_into", "run_bench"]
+__all__ = ["METRICS", "BenchResults", "measure_into", "page_of", "run_bench"]
 
 METRICS = ("psnr", "ssim", "ms-ssim", "lpips", "delta-e", "ssimulacra2")
 """What is measured where nobody says what."""
@@ -157,9 +157,27 @@ def measure_into(
     summary = summarise(rows)
     rows_to_tsv(rows, out / "rows.tsv")
     write_atomically(out / "summary.json", json.dumps(summary.to_dict(), indent=2).encode())
+    page = page_of([out], None, on_progress, on_note)
+    return BenchResults(out, rows, summary, page)
+
+
+def page_of(
+    folders: Sequence[Path], out: Path | None, on_progress: Progressed, on_note: Noted
+) -> Path | None:
+    """The page of one folder of results or of several; None, with a note, without Jinja2.
+
+    Args:
+        folders: of a bench or a study each.
+        out: see ``build_report``.
+        on_progress: told how far it is.
+        on_note: told what is missing.
+    """
+
+    def reporting(done: int, total: int, what: str) -> None:
+        on_progress(done, total, f"reporting · {what}")
+
     try:
-        page = build_report(out, on_progress=on_progress)
+        return build_report(folders, out, on_progress=reporting)
     except MissingExtraError as error:
         on_note(f"the page is not written: {error}")
-        page = None
-    return BenchResults(out, rows, summary, page)
+        return None

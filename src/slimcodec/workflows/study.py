@@ -14,11 +14,10 @@ from slimcodec.bench import Executor, Study
 from slimcodec.bench.making import candidates_of
 from slimcodec.errors import UsageError
 from slimcodec.images import find_images, skipped
-from slimcodec.report import build_report
 from slimcodec.shrink import Context
 from slimcodec.workflows.bench import BenchResults, Noted, Progressed, measure_into
 
-__all__ = ["folders_of", "page_of", "read_study", "run_study"]
+__all__ = ["folders_of", "read_study", "run_study"]
 
 FILE = "study.json"
 
@@ -94,23 +93,6 @@ def run_study(
         always=(shown,) if isinstance(shown, str) else (),
         executor=executor, on_progress=on_progress, on_note=on_note,
     )  # fmt: skip
-
-
-def page_of(
-    results: Sequence[BenchResults],
-    out: Path,
-    on_progress: Progressed = lambda done, total, what: None,
-) -> Path | None:
-    """One page of several studies, ``out/report``; None where Jinja2 is not installed.
-
-    Args:
-        results: of ``run_study``.
-        out: the folder that their folders are in.
-        on_progress: called with (done, total, what is worked on).
-    """
-    if any(each.page is None for each in results):
-        return None
-    return build_report([each.folder for each in results], out / "report", on_progress=on_progress)
 
 
 def folders_of(studies: Sequence[Study], out: Path) -> list[Path]:
