@@ -29,10 +29,12 @@ coverage: .venv/.ready
 	  $(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not slow" -q --cov=slimcodec --cov-report=
 	@$(BIN)/coverage report --sort=cover --skip-empty | awk 'NR <= 17 || /^TOTAL/'
 
-# The exact versions of what `.[dev]` brings, as a new environment gets them today.
+# The exact versions of what `.[dev]` brings, as a new environment gets them today; torch's is chosen by hand, for a bare
+# `torch` is gigabytes of CUDA.
 lock:
 	$(PYTHON) -m venv .venv-lock
-	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	grep '^torch==' constraints.txt > .venv-lock/torch.txt
+	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check -c .venv-lock/torch.txt -e '.[dev]'
 	{ echo '# Exact versions of all that `pip install -e ".[dev]"` brings, by `make lock`; the package itself takes ranges.'; \
 	  .venv-lock/bin/python -m pip freeze --exclude-editable | sed 's/+.*//'; } > constraints.txt
 	rm -rf .venv-lock
