@@ -32,20 +32,26 @@ class _Pair:
 
 
 def published_table(summary: Summary, curves: Sequence[PublishedCurve]) -> Table:
-    """BD-rates against published curves; no rows where none can be compared."""
-    pairs: dict[tuple[str, str], dict[str, float]] = {}
-    for rate in published_rates(summary.points, curves):
-        pairs.setdefault((rate.variant, rate.codec), {})[rate.metric] = rate.percent
-    rows = [_Pair(variant, codec, found) for (variant, codec), found in pairs.items()]
+    """BD-rates against published curves, a variant a row; no rows where none can be compared."""
+    rates = published_rates(summary.points, curves)
+    found = {(rate.variant, rate.metric, rate.codec): rate.percent for rate in rates}
+    variants = dict.fromkeys(rate.variant for rate in rates)
+    columns = dict.fromkeys((rate.metric, rate.codec) for rate in rates)
 
-    def field(metric: str) -> Field[_Pair]:
-        head = f"{metric_label(metric)} (%)"
-        return number_field(head, lambda pair: signed(pair.figures.get(metric)), "At equal")
+    def field(metric: str, codec: str) -> Field[str]:
+        group = f"Against, at equal {metric_label(metric)}"
+        return number_field(
+            f"{codec} (%)", lambda variant: signed(found.get((variant, metric, codec))), group
+        )
 
-    fields: list[Field[_Pair]] = [
-        text_field("Variant", lambda pair: pair.variant),
-        text_field("Against", lambda pair: f"{pair.other} (published)"),
-        *[field(metric) for metric in _metrics(summary, rows)],
+    fields: list[Field[str]] = [
+        text_field("Variant", lambda variant: variant),
+        *[
+            field(metric, codec)
+            for metric in metrics_of(summary.points)
+            for name, codec in columns
+            if name == metric
+        ],
     ]
     sources = list(dict.fromkeys(curve.source for curve in curves))
     note = (
@@ -53,7 +59,7 @@ def published_table(summary: Summary, curves: Sequence[PublishedCurve]) -> Table
         "these are of. They are means, so there are no intervals. Sources: "
         f"{join_words(sources)}."
     )
-    return fill("BD-rate against published curves", fields, rows, note)
+    return fill("BD-rate against published curves", fields, variants, note)
 
 
 def break_even_table(summary: Summary) -> Table:
