@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,6 +27,11 @@ def opened(name: str, tiny_models: Models) -> Codec:
         return open_codec(tiny_models[name])
     peer: Codec = registry.codecs.get(name)()
     return peer
+
+
+def streams_of(codec: Any) -> str:
+    """Whose streams a codec's are: those of the one inside, where there is one."""
+    return str(getattr(codec, "inner", codec).digest)
 
 
 @pytest.fixture(scope="module", params=[*registry.codecs, *registry.families])
@@ -156,7 +162,7 @@ def test_another_codecs_stream(codec: Codec, tiny_models: Models, picture: Pictu
             other = opened(name, tiny_models)
         except MissingExtraError:
             continue
-        if other.digest != codec.digest:
+        if other.digest != codec.digest and streams_of(other) != streams_of(codec):
             with pytest.raises(StreamError):
                 codec.decode(other.encode(image))
 

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from slimcodec.codecs.family import frozen_of
 from slimcodec.codecs.graphs import on_arrays
 from slimcodec.images import find_images, read_image, spread
 from slimcodec.quantization.observing import Seen
@@ -96,7 +97,7 @@ class CodedPath:
             network.config,
             plain_weights(network),
             quantization_of(network),
-            family.freeze(network),
+            frozen_of(family, network),
         )
         return cls(family, crops, coding)
 
