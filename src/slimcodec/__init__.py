@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from slimcodec.metrics import bd_rate
     from slimcodec.model_file import Model
     from slimcodec.model_file import save as save_model
-    from slimcodec.pictures import ConversionWarning, decode, encode
+    from slimcodec.pictures import ConversionWarning, decode, encode, restore
     from slimcodec.report import ReportPage, build_report
     from slimcodec.runtime import open_codec
     from slimcodec.shrink import Prune, Recipe
@@ -57,6 +57,7 @@ __all__ = [
     "load_model",
     "open_codec",
     "read_image",
+    "restore",
     "run_grid",
     "save_model",
     "shrink_model",
@@ -87,6 +88,7 @@ _HOMES = {
     "load_model": "library:load_model",
     "open_codec": "runtime:open_codec",
     "read_image": "images:read_image",
+    "restore": "pictures:restore",
     "run_grid": "bench:run_grid",
     "save_model": "model_file:save",
     "shrink_model": "library:shrink_model",

@@ -25,7 +25,16 @@ from slimcodec.codecs.restore.intervals import project
 from slimcodec.codecs.restore.jpeg_file import JpegFile, condition_of, read_header, read_jpeg
 from slimcodec.codecs.tiles import Box, Sight, check_region
 from slimcodec.errors import ImageError, ModelFileError, StreamError, UsageError
-from slimcodec.types import Clock, Codec, Image, Region, check_image, codec_line, no_clock
+from slimcodec.types import (
+    Clock,
+    Codec,
+    Image,
+    Region,
+    Restored,
+    check_image,
+    codec_line,
+    no_clock,
+)
 
 __all__ = ["Condition", "Inner", "RestoreCodec", "phases"]
 
@@ -154,7 +163,7 @@ class RestoreCodec:
             header = read_header(stream)
             self.inner.check_claim(header.width, header.height, len(stream))
             with clock("decoder"):
-                file = self._read(stream, *header.size, memory)
+                file = self._read(stream, header.width, header.height, memory)
         except ImageError as error:
             raise StreamError(f"{self.inner.name.upper()} stream: {error}") from error
         return self.restore(file, region=region, memory=memory, clock=clock)
@@ -162,6 +171,29 @@ class RestoreCodec:
     def memory_needed(self, height: int, width: int) -> int:
         """See ``types.Tiled``."""
         return self._sight.usual(_whole(height, width), self._position_bytes)
+
+    def size_of(self, file: bytes) -> tuple[int, int]:
+        """See ``types.Restoring``."""
+        width, height = read_header(file).size
+        return width, height
+
+    def restore_file(
+        self,
+        file: bytes,
+        *,
+        strength: float = 1.0,
+        projected: bool = True,
+        memory: int | None = None,
+    ) -> Restored:
+        """See ``types.Restoring``; more behind the file's end, such as a telephone's, is nothing
+        to it."""
+        width, height = self.size_of(file)
+        try:
+            read = self._read(file, width, height, memory)
+        except StreamError as error:
+            raise ImageError(str(error)) from error
+        pixels = self.restore(read, strength=strength, projected=projected, memory=memory)
+        return Restored(pixels, read.info)
 
     def restore(
         self,
