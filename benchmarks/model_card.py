@@ -54,7 +54,8 @@ def main() -> None:
         store = RowStore(Path(folder) / "rows.sqlite")
         rows = list(store)
         store.close()
-        parts.append(figures_section(name, model.name, summarise(rows, "jpeg")))
+        variant = library.load_codec(arguments.model).name
+        parts.append(figures_section(name, variant, summarise(rows, "jpeg")))
     if arguments.network_off:
         parts.append(_network_off(json.loads(arguments.network_off.read_text())))
     parts.append(_cautions(model))
@@ -92,6 +93,9 @@ CAUTIONS = {
     "fast": "It is a narrower network for the streams of the faithful one, cut out of that and "
     "taught by it for ten minutes: fine texture is a little smoother still, and the same quality "
     "needs more bits (above). More minutes brought little; a wider generator would.",
+    "restore": "What JPEG threw away stays lost: edges come back, texture mostly does not. At "
+    "quality 90 and above there is little to gain. A file that was made smaller or sharper after "
+    "its first compression shows artefacts that it was not trained on.",
     "toderici": "At one to three iterations fine texture turns into a faint weave of its own, and "
     "lettering dissolves. Flat areas of one colour come back up to seven levels off. Iterations "
     "past the eighth were in a sixth to a third of the training steps. In the second half of "
@@ -101,7 +105,7 @@ CAUTIONS = {
 
 
 def _cautions(model: Model) -> str:
-    own = CAUTIONS["toderici" if model.family == "toderici" else model.look]
+    own = CAUTIONS[model.family if model.family in CAUTIONS else model.look]
     return (
         "## Weaknesses\n\n"
         "Trained for the time above, not for days on accelerators: larger published codecs "
