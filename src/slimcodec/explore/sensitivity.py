@@ -8,7 +8,7 @@ all else stays.
 
 Each is tried by itself, un-trained and uncorrected, so costs say where to shrink and not what is
 left behind after a recipe: compensated rounding and learning get much of it back, and changes of
-several layers do not simply add up. The price is the family's own (``Family.prices``), an estimate
+several layers do not simply add up. The price is the family's own (``Coded.prices``), an estimate
 of the rate and no stream; what it is in percent of, ``sensitivity_rows`` says.
 
 Photographs are gone through one after another, every change on each, so that whoever interrupts
