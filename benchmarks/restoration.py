@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 import statistics
 import time
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ from slimcodec.metrics import bd_rate
 
 GREY, COLOUR, HIGH = (10, 20, 40), (30, 45, 60), (75, 90)
 CURVE = (10, 20, 30, 45, 60, 75)
+COLUMNS = ("gain_db", "least_db", "free_gain_db", "free_least_db")
 TWICE = ((60, 40), (40, 60), (75, 30), (30, 75))
 
 
@@ -75,6 +77,11 @@ def shown(data: bytes) -> NDArray[np.uint8]:
     return np.asarray(PIL.Image.open(io.BytesIO(data)).convert("RGB"))
 
 
+def _mean_and_least(gains: list[tuple[float, float]], which: int) -> tuple[float, float]:
+    own = [each[which] for each in gains]
+    return round(statistics.fmean(own), 3), round(min(own), 3)
+
+
 def times_ms(codec: Any, data: bytes, repeats: int) -> tuple[float, float]:
     """Pillow's decoding, and restoring, in ms."""
     found: tuple[list[float], list[float]] = ([], [])
@@ -93,6 +100,7 @@ def main() -> None:
     parser.add_argument("--images", type=Path, required=True)
     parser.add_argument("--runtime")
     parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("-o", "--output", type=Path, help="the gains as JSON, for a card")
     arguments = parser.parse_args()
     codec: Any = library.load_codec(arguments.codec, arguments.runtime)
     gains: dict[str, list[tuple[float, float]]] = {}
@@ -114,6 +122,14 @@ def main() -> None:
                 points["restored"].setdefault(int(quality), []).append((bpp, within))
             timed = case.data if case.name == "colour 45" else timed
         print(f"{path.name} done", flush=True)
+    if arguments.output is not None:
+        table = {
+            name: dict(
+                zip(COLUMNS, (*_mean_and_least(own, 0), *_mean_and_least(own, 1)), strict=True)
+            )
+            for name, own in gains.items()
+        }
+        arguments.output.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
     print("\nfiles\tgain, dB\tleast\twithout projection\tleast")
     for name, own in gains.items():
         within, free = np.array(own).T
