@@ -75,8 +75,8 @@ def _restoration(results) -> str:
         "## What it gains over the files themselves",
         "",
         "PSNR, Kodak: mean over 24 pictures, and the least of any. Grey files in luma, all others "
-        "in R, G, B; those compressed twice lay on another grid of blocks at first. Beside them the "
-        "same where the picture may leave what the file's quantization allows. "
+        "in R, G, B; those compressed twice lay on another grid of blocks at first. Beside them "
+        "the same where the picture may leave what the file's quantization allows. "
         "`benchmarks/restoration.py` prints them.",
         "",
         "| files, quality | gain, dB | least | without projection | least |",
