@@ -290,8 +290,7 @@ class RestoreCodec:
         out: Floats = self.graphs["restorer"](planes, *places, *inputs)
         check_made(out, planes.shape, "restorer")
         made = np.empty((given.shape[2], height, width), np.float32)
-        made[:count] = out[0, :, :height, :width]
-        made[:count] *= UNIT
+        np.multiply(out[0, :, :height, :width], UNIT, out=made[:count])
         made[:count] += CENTRE
         for number in range(count, len(made)):
             made[number] = given[:, :, number]
@@ -316,9 +315,12 @@ def _steps(file: JpegFile) -> list[NDArray[np.int64] | None]:
 def _rgb(planes: Floats, grey: bool) -> Image:
     """Y, Cb, Cr [3, h, w], in levels, to sRGB or whatever colours the file has, [h, w, 3]."""
     image = np.empty((*planes.shape[1:], 3), np.uint8)
-    for number, (y, cb, cr) in enumerate(_TO_RGB):
-        levels = planes[0] * y
-        if not grey:
-            levels += cb * (planes[1] - CENTRE) + cr * (planes[2] - CENTRE)
-        image[:, :, number] = np.clip(np.rint(levels), 0, 255)
+    chroma = [] if grey else [plane - np.float32(CENTRE) for plane in planes[1:]]
+    for number, (_, *weights) in enumerate(_TO_RGB):
+        levels = planes[0].copy()
+        for plane, weight in zip(chroma, weights, strict=False):
+            if weight:
+                levels += weight * plane
+        np.clip(np.rint(levels, out=levels), 0, 255, out=levels)
+        image[:, :, number] = levels
     return image
