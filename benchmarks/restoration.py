@@ -29,7 +29,7 @@ from slimcodec import library
 from slimcodec.images import find_images, read_image
 from slimcodec.metrics import bd_rate
 
-GREY, COLOUR, HIGH = (10, 20, 40), (30, 45, 60), (75, 90)
+GREY, COLOUR, HIGH = (10, 20, 40), (30, 45, 60), (75, 90, 95)
 CURVE = (10, 20, 30, 45, 60, 75)
 COLUMNS = ("gain_db", "least_db", "free_gain_db", "free_least_db")
 TWICE = ((60, 40), (40, 60), (75, 30), (30, 75))
@@ -59,7 +59,9 @@ def cases(pixels: NDArray[np.uint8]) -> Iterator[Case]:
     for quality in sorted({*COLOUR, *CURVE, *HIGH}):
         data = encoded(picture, quality=quality, optimize=True, **halved)
         yield Case(f"colour {quality}", data, pixels)
-    yield Case("4:4:4 30", encoded(picture, quality=30, subsampling="4:4:4"), pixels)
+    for quality in (30, 95):
+        data = encoded(picture, quality=quality, subsampling="4:4:4")
+        yield Case(f"4:4:4 {quality}", data, pixels)
     for before, after in TWICE:
         first = encoded(picture, quality=before, **halved)
         box = (3, 5, picture.width, picture.height)

@@ -12,7 +12,7 @@ import pytest
 
 from slimcodec import library, registry
 from slimcodec.codecs.restore.coding import RestoreCodec, phases
-from slimcodec.codecs.restore.intervals import project
+from slimcodec.codecs.restore.intervals import project, shares
 from slimcodec.codecs.restore.jpeg_file import condition_of, read_jpeg
 from slimcodec.codecs.tiles import Box
 from slimcodec.errors import ImageError, StreamError, UsageError
@@ -185,6 +185,24 @@ def test_phases_follow_the_blocks_of_the_file() -> None:
 
 
 # What quantization allows
+
+
+@pytest.mark.parametrize("sampling", ["4:2:0", "4:2:2", "4:4:4"])
+def test_the_finer_the_steps_the_less_is_taken(picture: Picture, sampling: str) -> None:
+    image = picture(16, 16)
+    found = []
+    for quality in (50, 75, 90, 95, 98, 100):
+        file = read_jpeg(jpeg(image, quality=quality, subsampling=sampling))
+        found.append(shares(file.tables, sum(file.halved)))
+    assert (np.diff(found, axis=0) <= 0).all()
+    assert found[0].tolist() == [1, 1, 1] and found[1][0] > 0.99
+    assert 0 < found[2][0] < 1 and not found[-1].any()
+
+
+def test_a_file_that_lost_next_to_nothing_stays(shipped: Any, picture: Picture) -> None:
+    data = jpeg(picture(40, 56), quality=100, subsampling="4:4:4")
+    plain = shipped.restore(read_jpeg(data), strength=0)
+    np.testing.assert_array_equal(shipped.restore(read_jpeg(data)), plain)
 
 
 def test_projection_keeps_what_is_inside_and_brings_back_what_is_not(picture: Picture) -> None:

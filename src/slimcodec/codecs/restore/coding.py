@@ -21,7 +21,7 @@ from slimcodec.codecs.checks import (
     saying_memory,
 )
 from slimcodec.codecs.restore.config import CENTRE, UNIT, RestoreConfig
-from slimcodec.codecs.restore.intervals import project
+from slimcodec.codecs.restore.intervals import project, shares
 from slimcodec.codecs.restore.jpeg_file import JpegFile, condition_of, read_header, read_jpeg
 from slimcodec.codecs.tiles import Box, Sight, check_region
 from slimcodec.errors import ImageError, ModelFileError, StreamError, UsageError
@@ -209,7 +209,7 @@ class RestoreCodec:
 
         Args:
             file: as ``read_jpeg`` gives it.
-            strength: 0 is the file as everyone decodes it, 1 what the network makes of it.
+            strength: 0 is the file as everyone decodes it, 1 what is to be taken of the network.
             projected: whether the picture is kept within what the file's quantization allows.
             region: what of it; all when not given.
             memory: bytes that the network may take beside the picture.
@@ -256,20 +256,21 @@ class RestoreCodec:
     ) -> Image:
         whole, wanted = _whole(*file.planes.shape[:2]), Box.of(region)
         steps = _steps(file) if projected else None
+        taken = strength * shares(file.tables, sum(file.halved))[:, None, None]
         picture = np.empty((*wanted.size, 3), np.uint8)
         for window in self._sight.windows(wanted.over(_STRIDE).within(whole), memory):
             seen = self._sight.grown(window, whole).times(_STRIDE)
             inside = window.times(_STRIDE).within(wanted)
             place = inside.seen_from(seen).slices
             given = file.planes[seen.slices]
-            if strength:
+            if taken.any():
                 with clock("restorer"):
                     made = self._run(given, inputs)
             else:
                 made = given.transpose(2, 0, 1).astype(np.float32)
             with clock("colours"):
-                if strength < 1:
-                    made += (1 - strength) * (given.transpose(2, 0, 1) - made)
+                if taken.min() < 1:
+                    made += (1 - taken) * (given.transpose(2, 0, 1) - made)
                 if steps is not None:
                     project(made, given, steps)
                 picture[inside.seen_from(wanted).slices] = _rgb(made[:, *place], file.grey)

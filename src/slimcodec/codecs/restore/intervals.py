@@ -7,6 +7,13 @@ block by block: that is never farther from any picture that gives this very file
     c = DCT(restored),  d = DCT(decoded)
     c' = d + clip(c - d, -step / 2, step / 2)
 
+Where steps are fine, little was lost, and a network's own error is more than that: it takes back
+what it makes of a plane the more, the finer the steps (``shares``). Six photographs held out, all
+of it and the share, mean and least, dB: grey at quality 90 +0.58, -0.03 and +0.67, +0.42; at 95
+-0.42, -1.30 and +0.12, 0.00; colour with whole chroma at 90 +0.33, -0.12 and +0.46, +0.21; at 95
+-0.34, -0.82 and +0.16, +0.05; halved both ways at 98 -0.34, -1.24 and +0.21, +0.06. Up to quality
+75 all of it is taken, and from 98 on, where chroma is whole, nothing.
+
 Decoded planes are rounded to bytes, so d is what is stored up to that. Chroma that was halved has
 no blocks at the picture's own grid and stays as it is, and so does what the picture has only a part
 of: blocks at its right and lower edge.
@@ -19,7 +26,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["project"]
+__all__ = ["project", "shares"]
 
 Floats = NDArray[np.float32]
 
@@ -38,6 +45,28 @@ def _matrix() -> Floats:
 
 
 _DCT = _matrix()
+
+
+_LUMA, _CHROMA = (3.5, 29.0), ((5.0, 60.0), (3.0, 20.0), (2.5, 9.0))
+"""Mean steps up to which nothing is taken of what a network makes of a plane, and from which on all
+is; of chroma by how often it was halved, for then most of what it lost was lost by that."""
+
+
+def shares(tables: Sequence[NDArray[np.int64]], halvings: int) -> Floats:
+    """How much is taken of what a network makes of Y, Cb, Cr, 0 to 1, [3].
+
+    Args:
+        tables: [8, 8], steps of luma and, where there is any, of chroma.
+        halvings: of chroma, 0 to 2.
+    """
+    ends = (_LUMA, _CHROMA[halvings], _CHROMA[halvings])
+    steps = (tables[0], tables[-1], tables[-1])
+    found = [
+        np.log(table.mean() / nothing) / np.log(everything / nothing)
+        for table, (nothing, everything) in zip(steps, ends, strict=True)
+    ]
+    taken: Floats = np.clip(found, 0, 1).astype(np.float32)
+    return taken
 
 
 def project(
