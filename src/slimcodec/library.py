@@ -137,7 +137,7 @@ def stream_suffix(name_or_path: str | Path, runtime: str | None = None) -> str:
         peer = load_codec(name_or_path)
         return ".slc" if peer.model_bytes else f".{peer.name}"
     family = registry.families.get(_facts_of(name_or_path)["family"])
-    return f".{family.inner}" if isinstance(family, Around) else ".slc"
+    return stream_suffix(family.inner) if isinstance(family, Around) else ".slc"
 
 
 _PROBE = 16
