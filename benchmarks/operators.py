@@ -21,6 +21,7 @@ from slimcodec.model_file import Model, thaw_network
 from slimcodec.quantization import INTEGER_BITS
 from slimcodec.quantization.simulation import convolutions
 from slimcodec.runtime import Operator
+from slimcodec.runtime import profile as bundle_profile
 
 RUNTIMES = {"openvino": "OpenVINO", "onnx": "ONNX Runtime"}
 
@@ -46,7 +47,7 @@ def main() -> None:
 
 def profile(model: Model, runtime: str) -> list[Operator]:
     with tempfile.TemporaryDirectory() as folder:
-        return library.profile(library.export_model(model, Path(folder) / "bundle", runtime))
+        return bundle_profile(library.export_model(model, Path(folder) / "bundle", runtime))
 
 
 def layer_lines(model: Model, profiles: Mapping[str, list[Operator]]) -> list[str]:

@@ -35,7 +35,9 @@ ROOT = Path(__file__).resolve().parents[1]
 shape_check.install([*shape_check.shaped(), *shape_check.TYPED])
 
 from slimcodec import registry  # noqa: E402
+from slimcodec.codecs.family import Coded  # noqa: E402
 from slimcodec.codecs.hific.config import HificConfig, hific_s  # noqa: E402
+from slimcodec.codecs.restore.config import restore_s  # noqa: E402
 from slimcodec.codecs.toderici.config import toderici_s  # noqa: E402
 from slimcodec.model_file import Model, freeze_network  # noqa: E402
 from slimcodec.runtime import open_codec  # noqa: E402
@@ -114,12 +116,15 @@ TINY: dict[str, Any] = {
         context_channels=8,
         hidden_channels=8,
     ),
+    "restore": replace(
+        restore_s(), width=8, deep_width=12, block_widths=(6, 8, 12, 10), hidden_widths=(8, 6)
+    ),
 }
 """Each family's small network with a dozen channels instead of hundreds."""
 
 
 def make_tiny(family_name: str, seed: int, **changes: Any) -> Any:
-    """A tiny network that is a working linear codec.
+    """A tiny network that is a working codec.
 
     Args:
         family_name: whose.
@@ -134,7 +139,13 @@ def make_tiny(family_name: str, seed: int, **changes: Any) -> Any:
         torch.manual_seed(seed)  # densities draw their biases when they are built
         network = family.build(config)
         torch.manual_seed(seed)
-        family.initialise(network, blocks(2000, config.block_size, seed))
+        if isinstance(family, Coded):
+            family.initialise(network, blocks(2000, config.block_size, seed))
+        else:
+            # A new one would give back what it is given.
+            for tensor in network.state_dict().values():
+                if not tensor.any():
+                    tensor.normal_(0, 0.03)
     return network.eval()
 
 

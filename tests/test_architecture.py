@@ -39,7 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "shrink": BOTTOM | {"images", "metrics", "stream", "codecs", "training", "quantization"},
     "model_file": BOTTOM | {"codecs", "stream", "quantization"},
     "runtime": BOTTOM | {"codecs", "stream", "model_file", "quantization", "graphs"},
-    "library": BOTTOM | {"images", "model_file", "runtime", "shrink", "stream"},
+    "library": BOTTOM | {"codecs", "images", "model_file", "runtime", "shrink", "stream"},
     "target_size": BOTTOM,
     "pictures": BOTTOM | {"images", "library", "metrics", "stream", "target_size"},
     "pillow": BOTTOM | {"images", "pictures", "stream"},

@@ -19,7 +19,7 @@ from slimcodec.errors import (
     UsageError,
     WrongModelError,
 )
-from slimcodec.model_file import Model, load, save
+from slimcodec.model_file import Model, load, read_manifest, save
 from slimcodec.runtime import open_codec
 from slimcodec.shrink import Prune, Recipe
 from slimcodec.types import Codec, Image
@@ -189,7 +189,9 @@ def test_unknown_parts_are_refused_before_anything_is_loaded(tiny_model: Model) 
 
 def test_a_stream_finds_its_built_in_model(tiny_codec: Codec, picture: Picture) -> None:
     image = picture(64, 64)
-    for name in library.built_in_models():
+    for name, path in library.built_in_models().items():
+        if not read_manifest(path)["stream_id"]:
+            continue  # its streams are an image format's
         stream = library.load_codec(name).encode(image)
         found = library.codec_of_stream(stream, look=library.load_model(name).look)
         assert found.name == name

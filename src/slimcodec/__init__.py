@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from slimcodec.metrics import bd_rate
     from slimcodec.model_file import Model
     from slimcodec.model_file import save as save_model
-    from slimcodec.pictures import ConversionWarning, decode, encode
+    from slimcodec.pictures import ConversionWarning, decode, encode, restore
     from slimcodec.report import ReportPage, build_report
     from slimcodec.runtime import open_codec
     from slimcodec.shrink import Prune, Recipe
@@ -71,6 +71,7 @@ __all__ = [
     "open_codec",
     "read_image",
     "read_study",
+    "restore",
     "run_bench",
     "run_grid",
     "run_study",
@@ -107,6 +108,7 @@ _HOMES = {
     "open_codec": "runtime:open_codec",
     "read_image": "images:read_image",
     "read_study": "workflows.study:read_study",
+    "restore": "pictures:restore",
     "run_bench": "workflows.bench:run_bench",
     "run_grid": "bench:run_grid",
     "run_study": "workflows.study:run_study",

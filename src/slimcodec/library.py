@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from slimcodec import registry
 from slimcodec.atomic import write_atomically
+from slimcodec.codecs.family import Around
 from slimcodec.errors import ModelFileError, UnknownNameError, UsageError, WrongModelError
 from slimcodec.model_file import (
     FAITHFUL,
@@ -23,7 +24,6 @@ from slimcodec.model_file import (
 from slimcodec.runtime import (
     DEFAULT,
     Bundle,
-    Operator,
     bundle_manifest,
     is_bundle,
     known_file,
@@ -42,6 +42,7 @@ __all__ = [
     "built_in_looks",
     "built_in_models",
     "check_quality",
+    "codec_names",
     "codec_of_id",
     "codec_of_stream",
     "export_model",
@@ -49,7 +50,6 @@ __all__ = [
     "load_model",
     "looks_of",
     "model_path",
-    "profile",
     "runtime_of",
     "shrink_model",
     "stream_change",
@@ -57,6 +57,8 @@ __all__ = [
 ]
 
 SUFFIX = ".slim"
+_AROUND = {"jpeg+restore": "restore-s"}
+"""What a built-in model makes of an image format, by what it does: another name of the model."""
 _MODELS = Path(__file__).parent / "models"
 
 
@@ -74,6 +76,7 @@ def model_path(name_or_path: str | Path) -> Path:
         UsageError: when it is an image format.
     """
     text = str(name_or_path)
+    text = _AROUND.get(text, text)
     built_in = built_in_models()
     if text in built_in:
         return built_in[text]
@@ -88,7 +91,12 @@ def model_path(name_or_path: str | Path) -> Path:
     if text in registry.codecs:
         models = ", ".join(built_in)
         raise UsageError(f"{text} is an image format, not a model; name one of {models}")
-    raise UnknownNameError("codec", text, [*built_in, *registry.codecs])
+    raise UnknownNameError("codec", text, codec_names())
+
+
+def codec_names() -> list[str]:
+    """Every name that a codec has without being a file of one's own."""
+    return [*built_in_models(), *_AROUND, *registry.codecs]
 
 
 def load_model(name_or_path: str | Path) -> Model:
@@ -127,9 +135,8 @@ def stream_suffix(name_or_path: str | Path, runtime: str | None = None) -> str:
     if _is_peer(name_or_path):
         peer = load_codec(name_or_path)
         return ".slc" if peer.model_bytes else str(getattr(peer, "suffix", f".{peer.name}"))
-    if not is_bundle(name_or_path):
-        model_path(name_or_path)
-    return ".slc"
+    family = registry.families.get(_facts_of(name_or_path)["family"])
+    return stream_suffix(family.inner) if isinstance(family, Around) else ".slc"
 
 
 _PROBE = 16
@@ -150,12 +157,19 @@ def check_quality(name_or_path: str | Path, quality: float) -> None:
         # Which qualities there are, a codec says by what it refuses; these open at once.
         load_codec(name_or_path).encode(np.zeros((_PROBE, _PROBE, 3), np.uint8), quality)
         return
-    if is_bundle(name_or_path):
-        facts = bundle_manifest(Path(name_or_path)).model
-    else:
-        facts = read_manifest(model_path(name_or_path))
+    facts = _facts_of(name_or_path)
     family = registry.families.get(facts["family"])
+    if isinstance(family, Around):
+        check_quality(family.inner, quality)
+        return
     family.config(facts["config"]).check_quality(quality, facts["name"])
+
+
+def _facts_of(name_or_path: str | Path) -> Mapping[str, Any]:
+    """What a model file or a bundle says of its model, unchecked."""
+    if is_bundle(name_or_path):
+        return bundle_manifest(Path(name_or_path)).model
+    return read_manifest(model_path(name_or_path))
 
 
 def _is_peer(name_or_path: str | Path) -> bool:
@@ -250,23 +264,6 @@ def export_model(
     return open_bundle(folder)
 
 
-_PROFILED = 256
-"""Side of the picture that a profile is taken with, in pixels."""
-
-
-def profile(bundle: Bundle) -> list[Operator]:
-    """Every operator that ran while a picture was coded there and back, from the runtime itself."""
-    picture = np.random.default_rng(0).integers(0, 256, (_PROFILED, _PROFILED, 3), np.uint8)
-
-    def use(codec: Codec) -> None:
-        # Twice: what is done once, at the first call, is not what a runtime is like.
-        for _ in range(2):
-            codec.decode(codec.encode(picture))
-
-    found: list[Operator] = registry.runtimes.get(bundle.runtime)().operators(bundle, use)
-    return found
-
-
 def runtime_of(name_or_path: str | Path, runtime: str | None) -> str:
     """What ``load_codec`` runs a codec on; empty for a peer, which brings its own."""
     if _is_peer(name_or_path):
@@ -278,13 +275,15 @@ def runtime_of(name_or_path: str | Path, runtime: str | None) -> str:
 
 def stream_change(before: Model, after: Model, recipe: Recipe) -> str:
     """What a recipe means for streams that exist already, in words."""
+    family = registry.families.get(before.family)
+    if isinstance(family, Around):
+        return f"streams are {family.inner} files as before: every model of the family reads them"
     if before.stream_id != after.stream_id:
         return (
             f"new stream id {after.stream_id}: the probability model changed, so streams written "
             f"by {before.name} need {before.name} to decode, and this model's streams need this "
             "model"
         )
-    family = registry.families.get(before.family)
     touched = recipe.touches(family)
     encoding = family.encoding_parts
     if touched and touched <= encoding:

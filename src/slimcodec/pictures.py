@@ -16,24 +16,28 @@ import warnings
 from pathlib import Path
 
 from slimcodec import library
-from slimcodec.errors import StreamError, UsageError
-from slimcodec.images import WHITE, Given, as_image
+from slimcodec.errors import ImageError, StreamError, UsageError
+from slimcodec.images import WHITE, Given, ReadImage, as_image, of_pixels
 from slimcodec.metrics import bytes_at
 from slimcodec.stream import MAX_BYTES, unpack
 from slimcodec.target_size import encode_to_size
-from slimcodec.types import FAITHFUL, Codec, Image
+from slimcodec.types import FAITHFUL, Codec, Image, Restoring
 
 __all__ = [
     "DEFAULT_CODEC",
+    "DEFAULT_RESTORER",
     "ConversionWarning",
     "built_in_reader",
     "decode",
     "encode",
     "encode_pixels",
     "opened",
+    "restore",
+    "restored",
 ]
 
 DEFAULT_CODEC = "hific-s"
+DEFAULT_RESTORER = "jpeg+restore"
 
 
 class ConversionWarning(UserWarning):
@@ -119,6 +123,54 @@ def decode(
     if look != FAITHFUL:
         raise UsageError("look picks one of the built-in models; codec names a model already")
     return opened(codec).decode(data)
+
+
+def restore(
+    jpeg: bytes | str | os.PathLike[str],
+    *,
+    strength: float = 1.0,
+    projected: bool = True,
+    codec: str | os.PathLike[str] | Codec = DEFAULT_RESTORER,
+) -> Image:
+    """A better picture of a JPEG than everyone sees, ``uint8 [h, w, 3]``, upright and sRGB.
+
+    Args:
+        jpeg: the file's bytes, or its path.
+        strength: 0 is what everyone sees, 1 what the network makes of it.
+        projected: whether the picture is kept within what the file's quantization allows.
+        codec: a model that restores, as ``encode`` takes it.
+
+    Raises:
+        ImageError: when the file cannot be read, is no JPEG, of a kind that is not restored, or
+            damaged; naming it where it has a name.
+        UsageError: when the strength is not from 0 to 1, or the codec restores nothing.
+    """
+    own = opened(codec)
+    if not isinstance(own, Restoring):
+        raise UsageError(f"{own.name} restores nothing; a model that does is {DEFAULT_RESTORER}")
+    if isinstance(jpeg, bytes | bytearray | memoryview):
+        return restored(own, bytes(jpeg), strength, projected).pixels
+    path = Path(jpeg)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ImageError(f"{path} cannot be read: {(error.strerror or '').lower()}") from error
+    try:
+        return restored(own, data, strength, projected).pixels
+    except ImageError as error:
+        raise ImageError(f"{path}: {error}") from error
+
+
+def restored(
+    codec: Restoring, file: bytes, strength: float, projected: bool, memory: int | None = None
+) -> ReadImage:
+    """A file's better picture as reading it would give it: upright, sRGB, with its metadata.
+
+    Raises:
+        ImageError: see ``Restoring.restore_file``.
+    """
+    made = codec.restore_file(file, strength=strength, projected=projected, memory=memory)
+    return of_pixels(made.pixels, made.info)
 
 
 def _bytes_of(stream: bytes | str | os.PathLike[str]) -> bytes:

@@ -101,6 +101,7 @@ families = Registry(
     "family",
     {
         "hific": "slimcodec.codecs.hific:family",
+        "restore": "slimcodec.codecs.restore:family",
         "toderici": "slimcodec.codecs.toderici:family",
     },
 )
@@ -112,6 +113,7 @@ objectives = Registry(
         "rate-distortion": ("slimcodec.training.objectives.rate_distortion:RateDistortionSettings"),
         "perception": "slimcodec.training.objectives.perception:PerceptionSettings",
         "progressive": "slimcodec.training.objectives.progressive:ProgressiveSettings",
+        "restoration": "slimcodec.training.objectives.restoration:RestorationSettings",
         "distillation": "slimcodec.training.objectives.distillation:DistillationSettings",
     },
 )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,8 @@ __all__ = [
     "Prepared",
     "Progressive",
     "Region",
+    "Restored",
+    "Restoring",
     "Tiled",
     "check_image",
     "codec_line",
@@ -197,6 +200,52 @@ def codec_line(codec: Codec) -> str:
     size = readable_bytes(codec.model_bytes) if codec.model_bytes else ""
     ladder = f"qualities {codec.qualities[0]:g} to {codec.qualities[-1]:g}"
     return line(codec, codec.name, size, ladder, short_digest(codec.digest))
+
+
+class Restored(NamedTuple):
+    """A better picture of a file.
+
+    Attributes:
+        pixels: in the colours and the orientation of the file.
+        info: what Pillow found in it beside pixels: EXIF, a colour profile and the like.
+    """
+
+    pixels: Image
+    info: Mapping[str, Any]
+
+
+@runtime_checkable
+class Restoring(Codec, Protocol):
+    """A codec whose streams are files of an image format, of which it makes better pictures; those
+    that people have too, which came from anywhere."""
+
+    def size_of(self, file: bytes) -> tuple[int, int]:
+        """Width and height of a file's picture.
+
+        Raises:
+            ImageError: when it cannot be restored, without naming it.
+        """
+
+    def restore_file(
+        self,
+        file: bytes,
+        *,
+        strength: float = 1.0,
+        projected: bool = True,
+        memory: int | None = None,
+    ) -> Restored:
+        """The better picture of a whole file.
+
+        Args:
+            file: its bytes.
+            strength: 0 is the picture that everyone sees, 1 what the network makes of it.
+            projected: whether the picture is kept within what the file's quantization allows.
+            memory: bytes that this may take.
+
+        Raises:
+            ImageError: when it cannot be restored, without naming it.
+            UsageError: when the strength is not from 0 to 1, or memory is too little.
+        """
 
 
 class Prepared(Protocol):

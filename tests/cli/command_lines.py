@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+from slimcodec import registry
 from slimcodec.images import read_image, write_image
 from tests.planes import BitPlanes
 
@@ -34,6 +35,7 @@ def make_inputs(folder: Path, planes: BitPlanes) -> None:
     (folder / "photos").mkdir()
     for number in range(2):
         write_image(folder / "photos" / f"{number}.png", pixels[:40, number : number + 50])
+    (folder / "photo.jpg").write_bytes(registry.codecs.get("jpeg")().encode(pixels[:24, :40], 20))
     (folder / "photo.slc").write_bytes(planes.encode(pixels[:24, :40], 5))
     (folder / "recipe.toml").write_text('[[pass]]\npass = "prune"\ngenerator = 0.3\n')
     (folder / "study.toml").write_text("codec = 'hific-s'\n[[variant]]\nname = 'x'\n")
@@ -49,6 +51,7 @@ def command_lines(place: Path) -> dict[str, CommandLine]:
     return {
         "encode": CommandLine((photos / "0.png", "--codec", "planes")),
         "decode": CommandLine((place / "photo.slc", "--codec", "planes")),
+        "restore": CommandLine((place / "photo.jpg",)),
         "cut": CommandLine((place / "photo.slc", "--iterations", 2)),
         "shrink": CommandLine(("hific-s", "--recipe", place / "recipe.toml")),
         "export": CommandLine(("hific-s", "--runtime", "onnx")),

@@ -37,6 +37,7 @@ def unreadable(place: Path) -> dict[str, list[tuple[object, ...]]]:
     return {
         "encode": [(none,), (text,), (place / "photos", "--codec", slim)],
         "decode": [(none,), (text,), (place / "photo.slc", "--codec", slim)],
+        "restore": [(none,), (text,), (place / "photo.jpg", "--codec", slim)],
         "cut": [(none, "--iterations", 1), (text, "--iterations", 1)],
         "shrink": [
             ("hific-s", "--recipe", toml, "-o", place / "o"),
@@ -149,6 +150,7 @@ def stopped(*_: object, **__: object) -> None:
 HALTS: dict[str, tuple[str, str]] = {
     "encode": ("tests.planes:BitPlanes.encode", "nothing was written"),
     "decode": ("tests.planes:BitPlanes.decode", "nothing was written"),
+    "restore": ("slimcodec.pictures:restored", "nothing was written"),
     "cut": ("slimcodec.stream:cut", "nothing was written"),
     "shrink": ("slimcodec.library:shrink_model", "nothing was written"),
     "export": ("slimcodec.library:load_model", "nothing was written"),

@@ -15,9 +15,12 @@ import torch
 from slimcodec import registry
 from slimcodec.codecs.layers import Carrier, carriers, groups, multiplications
 from slimcodec.codecs.narrowing import narrow
+from slimcodec.codecs.restore.config import CONDITION
 from slimcodec.codecs.settled import coded_layers
 from slimcodec.errors import UnknownNameError, UsageError
 from slimcodec.quantization.simulation import convolutions
+
+CAS_WIDTHS = (4, 6, 8, 5, 7, 9, 4, 6, 5, 7, 8)
 
 SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
     "hific-s": ("hific", {"residual_blocks": 2}),
@@ -41,6 +44,8 @@ SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
             "decoder_hidden_kernels": (1, 1, 3, 3),
         },
     ),
+    "restore-s": ("restore", {}),
+    "cas-cnn": ("restore", {"structure": "cas", "block_widths": (), "cas_widths": CAS_WIDTHS}),
 }  # fmt: skip
 
 
@@ -70,7 +75,8 @@ def outcome(network: Any) -> list[torch.Tensor]:
     """Everything that a network says of a picture."""
     torch.manual_seed(1)
     image = torch.rand(1, 3, 128, 192)
-    out = network(image)
+    facts = (torch.rand(1, CONDITION),) if hasattr(network, "restorer") else ()
+    out = network(image, *facts)
     pieces = [out.image, *out.likelihoods] if hasattr(out, "image") else list(out)
     return [piece.double() for piece in pieces]
 
@@ -125,7 +131,7 @@ def test_multiplications_are_those_that_run(made: tuple[Any, Any]) -> None:
     hooks = [
         layer.register_forward_hook(lambda *found, name=name: count(name, *found))
         for name, layer in convolutions(network).items()
-        if name.startswith(("encoder", "generator", "decoder", "binarizer"))
+        if name.startswith(("encoder", "generator", "decoder", "binarizer", "restorer"))
     ]
     outcome(network)
     for hook in hooks:

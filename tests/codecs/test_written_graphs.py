@@ -45,6 +45,14 @@ SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
     "toderici, signs alone": ("toderici", {"significance": False, "gate_bias": False}),
+    "restore-s": ("restore", {}),
+    "cas-cnn": (
+        "restore",
+        {
+            "structure": "cas", "block_widths": (),
+            "cas_widths": (4, 6, 8, 5, 7, 9, 4, 6, 5, 7, 8),
+        },
+    ),
     "toderici, blocks": ("toderici", {"linear_window": 16, "filter_width": 0}),
 }  # fmt: skip
 
@@ -101,7 +109,7 @@ def test_written_graphs_equal_the_modules(shape: str, make_config: Any) -> None:
                     assert one.shape == other.shape
                     np.testing.assert_allclose(one, other, atol=2e-5 * np.abs(other).max())
     # Every layer of the network that any of its graphs runs is found again by its name.
-    silent = ("probability.scale", "probability.context", "probability.hidden")
+    silent = ("probability.scale", "probability.context", "probability.hidden", "condition.")
     found = {key for key in convolutions(network) if not key.startswith(silent)}
     assert layers <= found
     assert {key for key in found if not key.startswith("probability.")} <= layers

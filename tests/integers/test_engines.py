@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slimcodec import registry
-from slimcodec.codecs.family import Family
+from slimcodec.codecs.family import Coded, Family
 from slimcodec.errors import MissingExtraError, SlimcodecError, UnknownNameError
 from slimcodec.integers import engines as room
 from slimcodec.integers.engines import ENGINES, Engine, Product, engine, engines, fault, trusted
@@ -28,6 +28,7 @@ from tests.integers.coded_once import coded, digest
 
 Forget = Callable[[], None]
 NAMES = sorted(ENGINES)
+CODED = [name for name in registry.families if isinstance(registry.families.get(name), Coded)]
 KINDS = ["largest", "smallest", "signs", "halves", "any", "none"]
 
 
@@ -129,7 +130,8 @@ def test_all_pass_their_self_test_here(name: str, fresh: Forget) -> None:
 def talking(tiny_models: dict[str, Model]) -> dict[str, Model]:
     """Models whose integers have something to say, in the order of their names."""
     models = {}
-    for name, model in sorted(tiny_models.items()):
+    for name in sorted(CODED):
+        model = tiny_models[name]
         network = copy.deepcopy(thaw_network(model))
         rng = torch.Generator().manual_seed(0)
         with torch.no_grad():
@@ -154,7 +156,7 @@ def expected(paths: list[str]) -> str:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("family", registry.families)
+@pytest.mark.parametrize("family", CODED)
 def test_engines_write_the_same_stream(
     name: str,
     family: str,

@@ -21,7 +21,7 @@ from slimcodec.errors import BundleError, ModelFileError, UnknownNameError, Usag
 from slimcodec.images import read_image
 from slimcodec.model_file import Model, save, thaw_network
 from slimcodec.quantization.simulation import attach_activations, attach_weights, convolutions
-from slimcodec.runtime import open_bundle, open_codec, open_file
+from slimcodec.runtime import open_bundle, open_codec, open_file, profile
 from slimcodec.shrink import Context, Quantize, Recipe
 from slimcodec.types import Image
 
@@ -82,7 +82,7 @@ def test_every_runtime_decodes_every_others_streams(
         assert all(psnr(pictures[0], other) > 40 for other in pictures[1:])
 
 
-@pytest.mark.parametrize("family", ["hific", "toderici"])
+@pytest.mark.parametrize("family", ["hific", "restore", "toderici"])
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_float_graphs_agree_to_a_level(
     tiny_models: dict[str, Model], picture: Picture, runtime: str, family: str, tmp_path: Path
@@ -108,7 +108,7 @@ def test_a_picture_becomes_the_same_bytes_at_every_call(
     assert set(streams) == {streams[0]}
 
 
-@pytest.mark.parametrize("family", ["hific", "toderici"])
+@pytest.mark.parametrize("family", ["hific", "restore", "toderici"])
 def test_openvino_multiplies_nothing_but_integers(
     bundles: dict[tuple[str, str], Path], family: str
 ) -> None:
@@ -133,7 +133,7 @@ def test_openvino_multiplies_nothing_but_integers(
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_a_profile_names_layers(bundles: dict[tuple[str, str], Path], runtime: str) -> None:
-    operators = library.profile(open_bundle(bundles["toderici", runtime]))
+    operators = profile(open_bundle(bundles["toderici", runtime]))
     work = [operator for operator in operators if operator.multiplies]
     assert {operator.graph for operator in work} == {"encoder", "binarizer", "decoder", "filter"}
     if runtime == "openvino" and "avx512_vnni" in _flags():

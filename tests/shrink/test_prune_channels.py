@@ -240,7 +240,8 @@ def test_narrow_models_code_alike_on_every_runtime(
     recipe = Recipe([PruneChannels(dict.fromkeys(parts, 0.4), multiple=4)], "narrow")
     made = shrink_model(model, recipe)
     assert made.stream_id == model.stream_id and made.digest != model.digest
-    assert "stream id stays" in stream_change(model, made, recipe)
+    words = "stream id stays" if model.stream_id else "streams are jpeg files as before"
+    assert words in stream_change(model, made, recipe)
     save(made, tmp_path / "narrow.slim")
     again = load(tmp_path / "narrow.slim")
     assert again.digest == made.digest

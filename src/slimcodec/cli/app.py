@@ -22,6 +22,7 @@ VERBS = {
     "demo": "The main job on what ships inside.",
     "encode": "Pictures to streams.",
     "decode": "Streams to pictures.",
+    "restore": "JPEGs to better pictures.",
     "cut": "A progressive stream to a coarser one.",
     "shrink": "A model and a recipe to a smaller model.",
     "sensitivity": "What each layer would cost to shrink.",

@@ -169,9 +169,9 @@ def _values(parameter: str, current: str) -> Iterable[str]:
 
 
 def _codecs() -> list[str]:
-    from slimcodec import registry
+    from slimcodec import library
 
-    return [*_models(), *registry.codecs]
+    return library.codec_names()
 
 
 def _models() -> list[str]:

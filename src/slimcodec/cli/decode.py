@@ -137,7 +137,7 @@ def decode(
     from slimcodec.cli.console import note, silence
     from slimcodec.cli.inputs import Wanted, find_inputs
     from slimcodec.cli.options import colour_of, parse_region, parse_size
-    from slimcodec.cli.outputs import check_jobs, jobs_of
+    from slimcodec.cli.outputs import check_formats, check_jobs, jobs_of
     from slimcodec.cli.readers import opener
 
     # Everything that can be refused is, before a model is opened.
@@ -152,8 +152,7 @@ def decode(
     inputs = find_inputs(streams, wanted, say)
     short, long = partial(_short, _ending(look)), partial(_long, _ending(look))
     found = jobs_of(inputs, output, short, long, say)
-    for job in found:
-        _check_format(job)
+    check_formats(found)
     jobs = check_jobs(found, single=inputs.single, force=force, skip_existing=skip_existing)
     refuse_terminal(jobs)
     if len(jobs) < len(found):
@@ -303,21 +302,6 @@ def _check_look(look: str | None, codec: str | None) -> None:
         raise UsageError("--look picks one of the built-in models; --codec names a model already")
     if look not in (known := library.built_in_looks()):
         raise UnknownNameError("look", look, known)
-
-
-def _check_format(job: Job) -> None:
-    """A picture that can be written in the format that its name says.
-
-    Raises:
-        UsageError: otherwise.
-    """
-    from slimcodec.errors import ImageError, UsageError
-    from slimcodec.images import check_suffix
-
-    try:
-        check_suffix(job.target or "picture.png")
-    except ImageError as error:
-        raise UsageError(str(error)) from error
 
 
 def _suffix(codec: str | None, runtime: str | None) -> str:

@@ -37,10 +37,13 @@ def import_(
     from slimcodec import registry
     from slimcodec.cli.console import note, readable_bytes
     from slimcodec.cli.outputs import check_new
-    from slimcodec.codecs.family import by_role
+    from slimcodec.codecs.family import Published, by_role
+    from slimcodec.errors import UsageError
     from slimcodec.model_file import freeze_network, save
 
     published = registry.families.get(family)
+    if not isinstance(published, Published):
+        raise UsageError(f"nobody published a {family} checkpoint that could be imported")
     files = by_role(family, published.checkpoint_files, checkpoints)
     check_new(output, force, *checkpoints)
     network = published.read_checkpoint(checkpoints)

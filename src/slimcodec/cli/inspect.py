@@ -85,7 +85,7 @@ def _facts(name: str) -> dict[str, Any]:
         "bytes": found.stat().st_size,
         **_base_facts(found),
         "digest": model.digest,
-        "stream_id": model.stream_id,
+        **({"stream_id": model.stream_id} if model.stream_id else {}),
         "look": model.look,
         "parts": _part_facts(model, found),
         **({"grids": _grid_facts(model.quantization.to_dict())} if model.quantization else {}),
@@ -195,11 +195,10 @@ def _grid_facts(grids: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _bundle_facts(path: Path) -> dict[str, Any]:
-    from slimcodec import library
-    from slimcodec.runtime import open_bundle
+    from slimcodec.runtime import open_bundle, profile
 
     bundle = open_bundle(path)
-    operators = library.profile(bundle)
+    operators = profile(bundle)
     return {
         "bundle": str(path),
         "runtime": bundle.runtime,
@@ -207,7 +206,7 @@ def _bundle_facts(path: Path) -> dict[str, Any]:
         "family": bundle.model["family"],
         "bytes": bundle.bytes,
         "digest": bundle.model["digest"],
-        "stream_id": bundle.model["stream_id"],
+        **({"stream_id": own} if (own := bundle.model["stream_id"]) else {}),
         "look": bundle.model["look"],
         **({"grids": _grid_facts(dict(bundle.grids))} if bundle.grids["weights"] else {}),
         "graphs": [_graph_facts(graph, operators) for graph in bundle.graphs],

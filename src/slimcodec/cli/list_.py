@@ -11,9 +11,10 @@ def list_(json: Json = False) -> None:
     from slimcodec.cli.console import print_json
     from slimcodec.runtime import DEFAULT
 
+    models = library.built_in_models()
     names = {
-        "models": list(library.built_in_models()),
-        "codecs": list(registry.codecs),
+        "models": list(models),
+        "codecs": [name for name in library.codec_names() if name not in models],
         "families": list(registry.families),
         "passes": list(registry.passes),
         "metrics": list(registry.metrics),

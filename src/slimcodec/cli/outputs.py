@@ -16,7 +16,7 @@ from pathlib import Path
 
 from slimcodec.atomic import check_writable
 from slimcodec.cli.inputs import PIPE, Input, Inputs
-from slimcodec.errors import SlimcodecError, UsageError
+from slimcodec.errors import ImageError, SlimcodecError, UsageError
 
 __all__ = [
     "BENCH",
@@ -27,6 +27,7 @@ __all__ = [
     "Results",
     "check_bundle",
     "check_folder",
+    "check_formats",
     "check_jobs",
     "check_new",
     "check_results",
@@ -140,6 +141,21 @@ def _clashing(jobs: Sequence[Job]) -> list[Job]:
     """Those whose target another has, too; beside each other, by target."""
     counts = Counter(job.target for job in jobs)
     return sorted((job for job in jobs if counts[job.target] > 1), key=lambda job: str(job.target))
+
+
+def check_formats(jobs: Sequence[Job]) -> None:
+    """Pictures that can be written in the formats that their names say.
+
+    Raises:
+        UsageError: otherwise.
+    """
+    from slimcodec.images import check_suffix
+
+    try:
+        for job in jobs:
+            check_suffix(job.target or "picture.png")
+    except ImageError as error:
+        raise UsageError(str(error)) from error
 
 
 def check_jobs(jobs: Sequence[Job], *, single: bool, force: bool, skip_existing: bool) -> list[Job]:

@@ -58,10 +58,11 @@ def sensitivity(
 
     Example: slimcodec sensitivity hific-s --calibration photos -o sensitivity
     """
-    from slimcodec import library, registry
+    from slimcodec import library
     from slimcodec.cli.console import progress_bar
     from slimcodec.cli.interrupting import kept_if_interrupted
     from slimcodec.cli.outputs import SENSITIVITY, check_results
+    from slimcodec.explore.priced import coded_family
     from slimcodec.explore.sensitivity import Asked, measure, photographs_of, setup_of
     from slimcodec.explore.sensitivity_rows import RowFile
     from slimcodec.images import find_images
@@ -76,7 +77,7 @@ def sensitivity(
     find_images(calibration)
     check_results(out, SENSITIVITY)
     model = library.load_model(codec)
-    family = registry.families.get(model.family)
+    family = coded_family(model)
     network = thaw_network(model)
     asked.check(network, family)
     places = _places(quality, network.config.qualities)

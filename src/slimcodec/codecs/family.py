@@ -1,12 +1,27 @@
 """What a learned codec must say about itself, so that training, shrinking, saving and running it
-need not know which one it is."""
+need not know which one it is.
+
+    Network      parts, shape, table of layers: what is cut, counted and stored
+    Trainable    what its training minimises
+    Exportable   its graphs, and the glue over them that is a codec
+    Family       all three: what every learned codec is
+
+and beyond that each is one of
+
+    Coded        writes streams of its own: they have an identity, integers decide their tables
+    Around       works around another codec, whose streams it writes and reads
+
+``Published`` is whoever can read a checkpoint that others published. Whoever needs more than a
+``Family`` asks for that by ``isinstance``, or uses one of the functions at the end, which say what
+holds of the others.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,16 +37,25 @@ if TYPE_CHECKING:
     from slimcodec.graphs.ir import Model as GraphModel
 
 __all__ = [
+    "Around",
     "Arrays",
+    "Coded",
     "Coding",
+    "Exportable",
     "Family",
     "Floats",
+    "Network",
     "PictureLayers",
     "Price",
+    "Published",
     "Rescaling",
     "Signature",
+    "Trainable",
     "Wide",
     "by_role",
+    "frozen_of",
+    "stream_id_of",
+    "sums_of",
 ]
 
 Floats = NDArray[np.float32]
@@ -113,19 +137,18 @@ class Price(NamedTuple):
 
 
 class Coding(Protocol):
-    """What a codec's glue computes with: integers, tables and the like."""
+    """What the glue of a family with streams of its own computes with: integers, tables."""
 
     @property
     def stream_id(self) -> bytes:
         """Identity of the streams that are written with it, 8 bytes."""
 
 
-class Family(Protocol):
-    """A learned codec's networks, integers and glue behind one contract.
+class Network(Protocol):
+    """A network's shape, parts and layers.
 
-    A *config* is the family's own frozen dataclass with ``to_dict``, ``qualities`` and
-    ``check_quality``, which knows what its codec encodes at before there is one; a *network*
-    is a ``torch.nn.Module`` whose attributes named in ``parts`` are its parts.
+    A *config* is the family's own frozen dataclass with ``to_dict``; a *network* is a
+    ``torch.nn.Module`` whose attributes named in ``parts`` are its parts.
     """
 
     name: str
@@ -137,16 +160,6 @@ class Family(Protocol):
     """Parts of the decoder that an encoder also runs, to see what is left for it to correct."""
     changes_streams: frozenset[str]
     """Parts whose weights old streams depend on: shrinking one gives a new ``stream_id``."""
-    coding_weights: tuple[str, ...]
-    """Beginnings of the names of those weights that ``codec`` itself computes with; all others are
-    for the graphs alone."""
-    checkpoint_files: tuple[str, ...]
-    """The role of each file of a published checkpoint, in the order they are given in."""
-    objectives: tuple[str, ...]
-    """What training can minimise, names in ``registry.objectives``; the usual one first."""
-    finetuning: Mapping[str, Any]
-    """The loss of the pass ``finetune`` where a recipe names none: an objective's table. It weighs
-    what the built-in weights were trained for; what a loss leaves out is traded away."""
 
     def preset(self, name: str) -> Any:
         """A named config, or ``UnknownNameError``."""
@@ -155,44 +168,7 @@ class Family(Protocol):
         """A config from a manifest's plain values."""
 
     def build(self, config: Any) -> Any:
-        """A network with torch's default weights."""
-
-    def initialise(self, network: Any, blocks: Floats) -> None:
-        """Starting weights for training, given pixel blocks [n, 3, k, k] of the photographs, k the
-        config's ``block_size``."""
-
-    def freeze(self, network: Any) -> dict[str, NDArray[Any]]:
-        """Everything integer that coding needs, computed from the network's weights."""
-
-    def expect(self, network: Any, image: Any) -> None:
-        """Run the network as training does, image [1, 3, h, w] in [0, 1], at every quality: the
-        only way to let those layers see something that coding runs in integers."""
-
-    def prices(self, network: Any, image: Any, qualities: Sequence[int]) -> Iterator[Price]:
-        """What coding an image [1, 3, h, w] in [0, 1] costs, as scalars with a gradient to the
-        network in training mode.
-
-        Args:
-            network: of the family.
-            image: as ``expect`` takes it.
-            qualities: places in the config's ``qualities``, rising; one price for each, in order.
-        """
-
-    def costs(self, network: Any, image: Any) -> Iterator[Any]:
-        """Rate and distortion of ``prices`` together, one after another for every quality, so
-        weighted that each says about as much; or the sum for all that depend on each other."""
-
-    def graphs(self, network: Any) -> dict[str, Callable[..., Any]]:
-        """What a runtime executes, by the name the glue calls it: tensors in, a tensor or a tuple
-        of them out. What a recurrent part remembers is among them, so a graph is a pure function.
-        """
-
-    def signatures(self, config: Any) -> Mapping[str, Sequence[Signature]]:
-        """How each graph may be called: more than one way where a state may be missing."""
-
-    def written(self, config: Any, weights: Arrays, graph: str, way: Signature) -> GraphModel:
-        """One way to call a graph, operator by operator, with the weights by their names; it
-        computes what that of ``graphs`` does, and needs no torch."""
+        """A network with the weights that it has before anything is known: torch's, mostly."""
 
     def wide_layers(self, config: Any) -> Mapping[str, Wide]:
         """Layers that the bits of others cannot hold, and by how much: see the family for why."""
@@ -231,26 +207,52 @@ class Family(Protocol):
     def picture_layers(self, config: Any) -> PictureLayers:
         """What a decoder makes its pictures with, last of all."""
 
-    def read_checkpoint(self, paths: Sequence[Path]) -> Any:
-        """A network with the weights of a published checkpoint; ``CheckpointError`` otherwise.
 
-        Args:
-            paths: one file for each of ``checkpoint_files``, in that order (see ``by_role``).
+class Trainable(Network, Protocol):
+    """A network that training can improve."""
+
+    objectives: tuple[str, ...]
+    """What training can minimise, names in ``registry.objectives``; the usual one first."""
+    finetuning: Mapping[str, Any]
+    """The loss of the pass ``finetune`` where a recipe names none: an objective's table. It weighs
+    what the built-in weights were trained for; what a loss leaves out is traded away."""
+
+    def costs(self, network: Any, image: Any) -> Iterator[Any]:
+        """What the network is to make small of an image [1, 3, h, w] in [0, 1]: scalars with a
+        gradient to the network in training mode, one after another, for every quality, so weighted
+        that each says about as much; or the sum for all that depend on each other."""
+
+
+class Exportable(Network, Protocol):
+    """A network that runtimes execute, graph by graph, under a codec's glue."""
+
+    coding_weights: tuple[str, ...]
+    """Beginnings of the names of those weights that ``codec`` itself computes with; all others are
+    for the graphs alone."""
+
+    def graphs(self, network: Any) -> dict[str, Callable[..., Any]]:
+        """What a runtime executes, by the name the glue calls it: tensors in, a tensor or a tuple
+        of them out. What a recurrent part remembers is among them, so a graph is a pure function.
         """
 
-    def integer_sums(self, config: Any) -> Sequence[IntegerSum]:
-        """The layers that coding runs in integers of its own."""
+    def signatures(self, config: Any) -> Mapping[str, Sequence[Signature]]:
+        """How each graph may be called: more than one way where a state may be missing."""
+
+    def written(self, config: Any, weights: Arrays, graph: str, way: Signature) -> GraphModel:
+        """One way to call a graph, operator by operator, with the weights by their names; it
+        computes what that of ``graphs`` does, and needs no torch."""
 
     def coding(
         self, config: Any, weights: Arrays, quantization: Quantization, frozen: Arrays
-    ) -> Coding:
-        """What the codec's glue computes with, of a model whose integer layers are settled.
+    ) -> Any:
+        """What the codec's glue computes with, of a model whose integer layers are settled: a
+        ``Coding`` where streams are its own.
 
         Args:
             config: the network's shape.
             weights: those of ``coding_weights``, and maybe others.
-            quantization: grids, those of ``integer_sums`` among them.
-            frozen: what ``freeze`` made.
+            quantization: grids, those of ``Coded.integer_sums`` among them.
+            frozen: what ``Coded.freeze`` made.
 
         Raises:
             ModelFileError, LookupError: when they make no codec.
@@ -267,6 +269,84 @@ class Family(Protocol):
         model_bytes: int,
     ) -> Codec:
         """The glue over a runtime's graphs; ``coding`` is what the method of that name gave."""
+
+
+class Family(Trainable, Exportable, Protocol):
+    """A learned codec's networks and glue behind one contract."""
+
+
+@runtime_checkable
+class Coded(Family, Protocol):
+    """A learned codec with streams of its own.
+
+    Its configs have ``qualities`` and ``check_quality``, which know what the codec encodes at
+    before there is one, and ``block_size`` and ``stride``, in pixels.
+    """
+
+    def initialise(self, network: Any, blocks: Floats) -> None:
+        """Starting weights of its transforms, given pixel blocks [n, 3, k, k] of the photographs,
+        k the config's ``block_size``."""
+
+    def freeze(self, network: Any) -> dict[str, NDArray[Any]]:
+        """Everything integer that coding needs, computed from the network's weights."""
+
+    def expect(self, network: Any, image: Any) -> None:
+        """Run the network as training does, image [1, 3, h, w] in [0, 1], at every quality: the
+        only way to let those layers see something that coding runs in integers."""
+
+    def prices(self, network: Any, image: Any, qualities: Sequence[int]) -> Iterator[Price]:
+        """What coding an image [1, 3, h, w] in [0, 1] costs, as scalars with a gradient to the
+        network in training mode; ``costs`` are rate and distortion together.
+
+        Args:
+            network: of the family.
+            image: as ``expect`` takes it.
+            qualities: places in the config's ``qualities``, rising; one price for each, in order.
+        """
+
+    def integer_sums(self, config: Any) -> Sequence[IntegerSum]:
+        """The layers that coding runs in integers of its own."""
+
+
+@runtime_checkable
+class Around(Family, Protocol):
+    """A learned codec around another one, whose streams it writes and reads: they are that codec's
+    own, and every model of the family reads them."""
+
+    inner: str
+    """That codec, a name in ``registry.codecs``; ``codec`` opens it."""
+
+
+@runtime_checkable
+class Published(Family, Protocol):
+    """A learned codec of which others published checkpoints."""
+
+    checkpoint_files: tuple[str, ...]
+    """The role of each file of a published checkpoint, in the order they are given in."""
+
+    def read_checkpoint(self, paths: Sequence[Path]) -> Any:
+        """A network with the weights of a published checkpoint; ``CheckpointError`` otherwise.
+
+        Args:
+            paths: one file for each of ``checkpoint_files``, in that order (see ``by_role``).
+        """
+
+
+def sums_of(family: Network, config: Any) -> Sequence[IntegerSum]:
+    """The layers that coding runs in integers of its own; where streams are another codec's, there
+    are none."""
+    return family.integer_sums(config) if isinstance(family, Coded) else ()
+
+
+def frozen_of(family: Network, network: Any) -> dict[str, NDArray[Any]]:
+    """Everything integer that coding needs; where streams are another codec's, nothing is."""
+    return family.freeze(network) if isinstance(family, Coded) else {}
+
+
+def stream_id_of(family: Network, coding: Any) -> str:
+    """Of the streams that are written with what a family's ``coding`` gave, in hex; empty where
+    they are another codec's."""
+    return str(coding.stream_id.hex()) if isinstance(family, Coded) else ""
 
 
 def by_role(name: str, roles: Sequence[str], paths: Sequence[Path]) -> dict[str, Path]:

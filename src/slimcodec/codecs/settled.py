@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from slimcodec.codecs.family import Family
+from slimcodec.codecs.family import Coded, Family, sums_of
 from slimcodec.images import pad_to_multiple, read_image
 from slimcodec.quantization import Quantization
 from slimcodec.quantization.settling import settle
@@ -31,7 +31,7 @@ _SMALLEST = 128
 
 def coded_layers(family: Family, config: Any) -> frozenset[str]:
     """The layers that coding runs in integers of its own."""
-    return frozenset(name for one in family.integer_sums(config) for name in one.layers)
+    return frozenset(name for one in sums_of(family, config) for name in one.layers)
 
 
 def settled(network: Any, family: Family, photographs: Sequence[Image] = ()) -> Any:
@@ -43,6 +43,8 @@ def settled(network: Any, family: Family, photographs: Sequence[Image] = ()) -> 
         photographs: uint8 [h, w, 3] each; the middles of them are looked at. A few that come with
             the package when there are none.
     """
+    if not isinstance(family, Coded):
+        return network  # nothing of it is run in integers
     if is_settled(network, coded_layers(family, network.config)):
         return network
     made = copy.deepcopy(network).eval()
@@ -52,7 +54,7 @@ def settled(network: Any, family: Family, photographs: Sequence[Image] = ()) -> 
 
 
 @torch.no_grad()
-def show(network: Any, family: Family, photographs: Sequence[Image]) -> None:
+def show(network: Any, family: Coded, photographs: Sequence[Image]) -> None:
     """Run a network over the middles of photographs as training does, at every quality: the only
     way to let those layers see something that coding runs in integers of its own."""
     device = next(network.parameters()).device

@@ -29,6 +29,7 @@ from slimcodec.atomic import write_atomically
 from slimcodec.errors import SlimcodecError, UsageError
 from slimcodec.explore.budget import Budget, Row, factor_of, objectives, value_of
 from slimcodec.explore.evaluate import Judge, fastest_runtime, judged
+from slimcodec.explore.priced import coded_family
 from slimcodec.explore.space import Space, searchable_parts
 from slimcodec.explore.suggest import check_installed, next_choice
 from slimcodec.images import find_images, spread
@@ -150,7 +151,7 @@ def search(
         )
     on_progress(0, 1, "looking at the photographs")
     refuse_judges(paths)
-    family = registry.families.get(model.family)
+    family = coded_family(model)
     parts = asked.parts or searchable_parts(family)
     space = Space.of(thaw_network(model), family, parts, asked.steps)
     learn, judges = paths[::2], spread(paths[1::2], asked.pictures)

@@ -8,7 +8,7 @@ all else stays.
 
 Each is tried by itself, un-trained and uncorrected, so costs say where to shrink and not what is
 left behind after a recipe: compensated rounding and learning get much of it back, and changes of
-several layers do not simply add up. The price is the family's own (``Family.prices``), an estimate
+several layers do not simply add up. The price is the family's own (``Coded.prices``), an estimate
 of the rate and no stream; what it is in percent of, ``sensitivity_rows`` says.
 
 Photographs are gone through one after another, every change on each, so that whoever interrupts
@@ -49,7 +49,7 @@ from slimcodec.shrink.judges import digest_of, refuse_judges
 from slimcodec.types import Image
 
 if TYPE_CHECKING:
-    from slimcodec.codecs.family import Family
+    from slimcodec.codecs.family import Coded
 
 __all__ = ["Asked", "changes_of", "measure", "photographs_of", "prices_with", "setup_of"]
 
@@ -86,7 +86,7 @@ class Asked:
                         f"the share of {what} that goes must be above 0 and below 1, got {share:g}"
                     )
 
-    def check(self, network: Any, family: Family) -> None:
+    def check(self, network: Any, family: Coded) -> None:
         """Refuse a network that is quantized, and names that nothing begins with.
 
         Raises:
@@ -115,7 +115,7 @@ def photographs_of(folder: Path, count: int) -> dict[Path, Image]:
 @torch.no_grad()
 def setup_of(
     network: Any,
-    family: Family,
+    family: Coded,
     model: tuple[str, str],
     qualities: Sequence[int],
     photographs: Mapping[Path, Image],
@@ -176,7 +176,7 @@ def changes_of(subjects: Sequence[Subject], asked: Asked, units: Mapping[str, in
 @torch.no_grad()
 def measure(
     network: Any,
-    family: Family,
+    family: Coded,
     photographs: Sequence[Image],
     asked: Asked,
     qualities: Sequence[int],
@@ -223,7 +223,7 @@ def measure(
 
 @torch.no_grad()
 def prices_with(
-    network: Any, family: Family, change: Change, crop: Image, qualities: Sequence[int]
+    network: Any, family: Coded, change: Change, crop: Image, qualities: Sequence[int]
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Rate and distortion at each quality, in bits per pixel, with one change; everything is
     computed."""
@@ -232,7 +232,7 @@ def prices_with(
 
 
 def _priced(
-    network: Any, family: Family, crop: Image, qualities: Sequence[int]
+    network: Any, family: Coded, crop: Image, qualities: Sequence[int]
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     padded = pad_to_multiple(crop, _MULTIPLE, _SMALLEST)
     image = torch.from_numpy(padded).permute(2, 0, 1)[None].float() / 255
@@ -240,7 +240,7 @@ def _priced(
     return tuple(float(p.rate) for p in prices), tuple(float(p.distortion) for p in prices)
 
 
-def _subjects(network: Any, family: Family, called: frozenset[str] | None = None) -> list[Subject]:
+def _subjects(network: Any, family: Coded, called: frozenset[str] | None = None) -> list[Subject]:
     """Layers, groups and blocks, in the order of the network.
 
     Args:

@@ -9,11 +9,16 @@ from __future__ import annotations
 
 from slimcodec.images.exif import has_position
 from slimcodec.images.folder import find_images, skipped, spread
-from slimcodec.images.given import Given, as_image
+from slimcodec.images.given import Given, as_image, of_pixels
 from slimcodec.images.opening import load_picture, open_picture, pixel_limit
 from slimcodec.images.padding import crop, pad_to_multiple
 from slimcodec.images.planes import from_planes, to_planes
-from slimcodec.images.reading import WHITE, ReadImage, read_image, read_image_bytes
+from slimcodec.images.reading import (
+    WHITE,
+    ReadImage,
+    read_image,
+    read_image_bytes,
+)
 from slimcodec.images.transparency import composite, plane_bytes, plane_of
 from slimcodec.images.writing import check_suffix, image_bytes, left_out, write_image
 
@@ -31,6 +36,7 @@ __all__ = [
     "image_bytes",
     "left_out",
     "load_picture",
+    "of_pixels",
     "open_picture",
     "pad_to_multiple",
     "pixel_limit",

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from slimcodec.errors import ImageError
 from slimcodec.images.opening import readable
@@ -24,6 +25,8 @@ __all__ = [
     "sort_out",
     "spread",
 ]
+
+T = TypeVar("T")
 
 _NAMED = 3
 """How many of the skipped are named; the others are counted."""
@@ -70,10 +73,10 @@ def say_skipped(folder: Path, others: Sequence[Path]) -> str | None:
     return f"{folder}: skipped, as subfolders or files of other suffixes: {listed}{more}"
 
 
-def spread(paths: Sequence[Path], count: int) -> list[Path]:
+def spread(found: Sequence[T], count: int) -> list[T]:
     """So many of them, evenly spread; all where there are fewer."""
-    chosen = min(count, len(paths))
-    return [paths[i * len(paths) // chosen] for i in range(chosen)]
+    chosen = min(count, len(found))
+    return [found[i * len(found) // chosen] for i in range(chosen)]
 
 
 def image_suffixes() -> tuple[str, ...]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import TypeAlias
+from collections.abc import Mapping
+from typing import Any, TypeAlias
 
 import numpy as np
 import PIL.Image
@@ -12,8 +13,9 @@ from numpy.typing import NDArray
 from slimcodec.errors import UsageError
 from slimcodec.images.reading import WHITE, ReadImage, convert_picture, read_image
 from slimcodec.images.transparency import composite
+from slimcodec.types import Image
 
-__all__ = ["Given", "as_image"]
+__all__ = ["Given", "as_image", "of_pixels"]
 
 Given: TypeAlias = str | os.PathLike[str] | PIL.Image.Image | NDArray[np.uint8]
 """A path; a picture of Pillow's; or ``uint8 [h, w]`` (grey), ``[h, w, 3]`` (sRGB) or ``[h, w, 4]``
@@ -49,6 +51,21 @@ def as_image(given: Given, *, background: tuple[int, int, int] = WHITE) -> ReadI
             colours = np.ascontiguousarray(given[:, :, :3])
             return ReadImage(*composite(colours, given[:, :, 3], background))
     raise _refused(f"{given.dtype} {given.shape}")
+
+
+def of_pixels(pixels: Image, info: Mapping[str, Any]) -> ReadImage:
+    """Pixels that were decoded elsewhere, by the rules for files.
+
+    Args:
+        pixels: in the colours and the orientation of their file.
+        info: what Pillow found in the file beside them.
+
+    Raises:
+        ImageError: when that makes no sense.
+    """
+    picture = PIL.Image.fromarray(pixels)
+    picture.info.update(info)
+    return convert_picture(picture)
 
 
 def _refused(what: str) -> UsageError:

@@ -50,7 +50,13 @@ from slimcodec.images.transparency import composite, fill_hidden
 from slimcodec.showing import line
 from slimcodec.types import Image
 
-__all__ = ["WHITE", "ReadImage", "convert_picture", "read_image", "read_image_bytes"]
+__all__ = [
+    "WHITE",
+    "ReadImage",
+    "convert_picture",
+    "read_image",
+    "read_image_bytes",
+]
 
 WHITE = (255, 255, 255)
 

@@ -34,6 +34,7 @@ from safetensors.numpy import save as to_bytes
 
 from slimcodec import registry
 from slimcodec.atomic import write_atomically
+from slimcodec.codecs.family import stream_id_of, sums_of
 from slimcodec.errors import ModelFileError, UsageError
 from slimcodec.machine import memory_bytes
 from slimcodec.model_file.fitting import check_fitting
@@ -263,9 +264,11 @@ def _stream_id(model: Model, path: Path) -> str:
     one over contents that make no model at all."""
     try:
         family = registry.families.get(model.family)
-        sums = family.integer_sums(family.config(model.config))
+        sums = sums_of(family, family.config(model.config))
         check_fitting(model)
-        if not any(name in model.quantization.activations for one in sums for name in one.layers):
+        if sums and not any(
+            name in model.quantization.activations for one in sums for name in one.layers
+        ):
             raise ModelFileError(
                 "slimcodec 0.1.0 made it, with other integers; that version reads it, or make "
                 "it again from its checkpoint or its training run"
@@ -274,7 +277,7 @@ def _stream_id(model: Model, path: Path) -> str:
             grid = model.quantization.weights.get(f"{name}.weight")
             if grid is not None and grid.table is not None:
                 raise ModelFileError(f"coding runs {name} in integers, which a table's are not")
-        return str(model.coding.stream_id.hex())
+        return stream_id_of(family, model.coding)
     except ModelFileError as error:
         raise ModelFileError(f"{path}: {error}") from error
     except (UsageError, LookupError, ValueError, TypeError, ArithmeticError) as error:

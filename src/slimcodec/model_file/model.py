@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slimcodec import registry
+from slimcodec.codecs.family import frozen_of, stream_id_of, sums_of
 from slimcodec.errors import ModelFileError, naming_extra
 from slimcodec.quantization import Quantization
 from slimcodec.showing import html_table, line, short_digest
@@ -35,7 +36,8 @@ class Model:
             ``quantization`` has its integers, exactly those times their steps.
         frozen: integer arrays, made by freezing.
         history: what was done to it, oldest first: training, import and pass records.
-        stream_id: hex, which streams it writes and reads.
+        stream_id: hex, which streams it writes and reads; empty where they are another codec's
+            (``codecs.family.Around``).
         look: what its pictures aim at. Models of one ``stream_id`` read each other's streams, so a
             look is chosen when a stream is decoded.
         quantization: the grids of quantized weights and activations; of a float model only those of
@@ -77,14 +79,14 @@ class Model:
     def quantized(self) -> bool:
         """Whether any layer is, beyond those that coding runs in integers of its own."""
         family = registry.families.get(self.family)
-        sums = family.integer_sums(family.config(self.config))
+        sums = sums_of(family, family.config(self.config))
         coded = {name for one in sums for name in one.layers}
         names = {name.removesuffix(".weight") for name in self.quantization.weights}
         return bool((names | set(self.quantization.activations)) - coded)
 
     def __repr__(self) -> str:
         count = f"{sum(array.size for array in self.weights.values()):,} weights"
-        stream = f"stream id {self.stream_id}"
+        stream = f"stream id {self.stream_id}" if self.stream_id else "no streams of its own"
         return line(
             self, self.name, f"family {self.family}", count, stream, short_digest(self.digest)
         )
@@ -94,7 +96,7 @@ class Model:
         rows: list[tuple[str, object]] = [
             ("family", self.family),
             ("look", self.look),
-            ("stream id", self.stream_id),
+            ("stream id", self.stream_id or "none of its own"),
             ("digest", self.digest),
             ("quantized", "yes" if self.quantized else "no"),
         ]
@@ -176,10 +178,10 @@ def freeze_network(
         # A zero has no sign here: two models with equal weights write equal streams.
         weights[key] = halved.astype(np.float32) + np.float32(0)
     weights = {key: weights[key] for key in plain_state(network)}
-    frozen = kind.freeze(_network_of(kind, shape, weights))
+    frozen = frozen_of(kind, _network_of(kind, shape, weights))
     config = json.loads(json.dumps(shape.to_dict()))
     made = Model(name, family, config, weights, frozen, history, "", look, quantization)
-    return dataclasses.replace(made, stream_id=made.coding.stream_id.hex())
+    return dataclasses.replace(made, stream_id=stream_id_of(kind, made.coding))
 
 
 @naming_extra("changing a model", "torch")

@@ -38,7 +38,7 @@ class CardFacts:
     Attributes:
         name: of the model.
         look: what its pictures aim at.
-        stream_id: hex.
+        stream_id: hex; empty where it writes no streams of its own.
         digest: hex.
         parameters: of each part.
         file_bytes: of the model file.
@@ -68,8 +68,9 @@ class CardFacts:
 def head_section(facts: CardFacts, made_by: str) -> str:
     """Name and identity."""
     caution = f"\n\n{GENERATIVE}" if facts.look == "natural" else ""
+    streams = f"Stream id `{facts.stream_id}`" if facts.stream_id else "No streams of its own"
     return (
-        f"# {facts.name}\n\nStream id `{facts.stream_id}`, digest `{facts.digest[:16]}`, look: "
+        f"# {facts.name}\n\n{streams}, digest `{facts.digest[:16]}`, look: "
         f"{facts.look}. {made_by}{caution}"
     )
 

@@ -4,6 +4,7 @@ from slimcodec.runtime.base import DEFAULT, Operator, Runtime, open_codec, open_
 from slimcodec.runtime.bundle import Bundle, is_bundle, open_bundle
 from slimcodec.runtime.cache import known_file
 from slimcodec.runtime.manifest import read_manifest as bundle_manifest
+from slimcodec.runtime.profiling import profile
 
 __all__ = [
     "DEFAULT",
@@ -16,4 +17,5 @@ __all__ = [
     "open_bundle",
     "open_codec",
     "open_file",
+    "profile",
 ]

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from slimcodec import registry
+from slimcodec.codecs.family import stream_id_of
 from slimcodec.errors import BundleError, ModelFileError, UsageError
 from slimcodec.model_file import Model, file_bytes, files_of, load
 from slimcodec.runtime.bundle import Bundle
@@ -196,16 +197,16 @@ def glue(source: Source, graphs: Mapping[str, Graph], model_bytes: int = 0) -> C
         whole: Codec = _glued(facts, source, graphs, model_bytes)
         return whole
     try:
-        codec: Any = _glued(source.model, source, graphs, model_bytes or source.bytes)
+        codec: Codec = _glued(source.model, source, graphs, model_bytes or source.bytes)
     except (LookupError, TypeError, ValueError, ArithmeticError, ModelFileError) as error:
         raise BundleError(f"{source.folder} is damaged: {type(error).__name__}: {error}") from error
-    if codec.stream_id.hex() != source.model["stream_id"]:
+    family = registry.families.get(source.model["family"])
+    if stream_id_of(family, source.coding) != source.model["stream_id"]:
         raise BundleError(
             f"{source.folder}: its integers do not give the stream id {source.model['stream_id']} "
             "that it was made with; it comes from another version of slimcodec"
         )
-    checked: Codec = codec
-    return checked
+    return codec
 
 
 def _glued(facts: Mapping[str, Any], source: Source, graphs: Any, model_bytes: int) -> Any:

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from slimcodec.codecs.family import frozen_of
 from slimcodec.codecs.graphs import on_arrays
 from slimcodec.images import find_images, read_image, spread
 from slimcodec.quantization.observing import Seen
@@ -45,9 +46,11 @@ __all__ = [
 ]
 
 Pictures = list[list[Image]]
-"""What crops were decoded to, a list for each crop; one picture for each quality, in order, and of
-a progressive codec the last one alone."""
+"""What crops were decoded to, a list for each crop; one picture for each quality that is coded, in
+order, and of a progressive codec the last one alone."""
 
+_MOST_QUALITIES = 6
+"""Of a ladder, evenly spread: an image format's has twice as many."""
 CROP = 256
 """Side of what is coded of each photograph, in pixels."""
 
@@ -96,7 +99,7 @@ class CodedPath:
             network.config,
             plain_weights(network),
             quantization_of(network),
-            family.freeze(network),
+            frozen_of(family, network),
         )
         return cls(family, crops, coding)
 
@@ -120,12 +123,12 @@ class CodedPath:
             digest="",
             model_bytes=0,
         )
-        # One stream of a progressive codec has all its steps.
-        last = slice(-1, None) if isinstance(codec, Progressive) else slice(None)
+        qualities = spread(codec.qualities, _MOST_QUALITIES)
+        if isinstance(codec, Progressive):
+            qualities = [codec.qualities[-1]]  # one stream has all its steps
         pictures: Pictures = []
         for number, crop in enumerate(self.crops):
             on_progress(number, len(self.crops))
-            qualities = codec.qualities[last]
             pictures.append([codec.decode(codec.encode(crop, quality)) for quality in qualities])
         on_progress(len(self.crops), len(self.crops))
         return pictures

@@ -31,7 +31,7 @@ class Finetune(Learning):
 
     Attributes:
         loss: ``name`` of the objective and its settings; when empty, what the family's own weights
-            were trained for (``Family.finetuning``).
+            were trained for (``Trainable.finetuning``).
     """
 
     name: ClassVar[str] = "finetune"

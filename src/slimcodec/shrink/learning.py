@@ -220,13 +220,18 @@ class Learning:
             on_progress: called with (done, total) while something is made.
         """
         from slimcodec.training.data import Crops
+        from slimcodec.training.objectives.contract import samples_for
 
-        return Crops(paths, self.crop, self.seed)
+        return samples_for(objective, Crops(paths, self.crop, self.seed))
 
     def noise(self, objective: Any) -> Mapping[str, Tensor]:
         """A batch with the shapes of ``samples``, to see how long a step takes."""
         import torch
 
+        from slimcodec.training.objectives.contract import Sampling
+
+        if isinstance(objective, Sampling):
+            return objective.noise(self.batch, self.crop)
         return {"image": torch.rand(self.batch, 3, self.crop, self.crop)}
 
     def apply(

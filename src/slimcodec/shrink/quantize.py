@@ -29,6 +29,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from slimcodec.codecs.family import Coded, sums_of
 from slimcodec.errors import UnknownNameError, UsageError
 from slimcodec.quantization import ACTIVATION_BITS, TABLE_BITS, WEIGHT_BITS
 from slimcodec.shrink.recipe import Context
@@ -205,7 +206,7 @@ class Quantize:
         from slimcodec.quantization.simulation import convolutions
 
         parts = self.only or family.parts
-        coded = {name for one in family.integer_sums(network.config) for name in one.layers}
+        coded = {name for one in sums_of(family, network.config) for name in one.layers}
         names = [n for n in convolutions(network) if n.split(".")[0] in parts]
         for given in (*self.layers, *self.skip):
             if not any(_begins(name, given) for name in names):
@@ -311,14 +312,14 @@ class Quantize:
                 round_weights(layer, own, seen, grids.get(name), self.rounding, placed=placed)
         # Layers that coding runs in integers have seven bits already; fewer may be asked for.
         wanted = {n: own.weights or CODED_WEIGHT_BITS for n, own in bits.items() if n in coded}
-        sums = family.integer_sums(network.config)
         looked_at = path.crops if path is not None and self.rounding != "nearest" else ()
-        settle(
-            quantized,
-            sums,
-            lambda: show(quantized, family, looked_at),
-            lambda name: wanted.get(name, CODED_WEIGHT_BITS),
-        )
+        if isinstance(family, Coded):
+            settle(
+                quantized,
+                family.integer_sums(network.config),
+                lambda: show(quantized, family, looked_at),
+                lambda name: wanted.get(name, CODED_WEIGHT_BITS),
+            )
         attach_activations(quantized, grids)
         report(len(layers), len(layers))
         if self.bias_correction and path:

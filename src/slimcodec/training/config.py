@@ -66,7 +66,8 @@ class TrainingConfig(Schedule):
             )
         if self.objective is None:
             return
-        if not self.objective.has_rate and self.parts != ("generator",):
+        needs_rate = not self.objective.has_rate and not self.objective.for_decoders
+        if needs_rate and self.parts != ("generator",):
             raise UsageError(
                 f"the objective {self.objective.name} has no rate in it; it goes with "
                 f'parts = ["generator"], got {list(self.parts)}'

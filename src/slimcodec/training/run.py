@@ -11,9 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from slimcodec import registry
+from slimcodec.codecs.family import Coded
 from slimcodec.errors import UnknownNameError
 from slimcodec.training.config import TrainingConfig
 from slimcodec.training.data import Photographs, sample_blocks
+from slimcodec.training.objectives.contract import samples_for
 from slimcodec.training.state import STATE_FILE, load_weights
 from slimcodec.training.trainer import Trained, Trainer
 from slimcodec.training.watch import Progress
@@ -73,12 +75,13 @@ def train(
         pass  # the trainer reads it
     elif init is not None:
         load_weights(network, init, "the initial weights")
-    else:
+    elif isinstance(family, Coded):
         count = PCA_BLOCKS * shape.stride**2 // shape.block_size**2  # as many pixels
         family.initialise(network, sample_blocks(data.samples, count, shape.block_size))
     _leave_alone(network, family.parts, config.parts)
     # Networks that are trained already must not be left out of the first steps.
     schedule = config if init is None else replace(config, linear_steps=0)
+    data = replace(data, samples=samples_for(objective, data.samples))
     trainer = Trainer(
         network, objective, data, schedule,
         folder=out, resume=resume, history=history, devices=devices,

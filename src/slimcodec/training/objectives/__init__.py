@@ -10,6 +10,7 @@ from slimcodec.training.objectives.progressive import (
     ProgressiveSettings,
 )
 from slimcodec.training.objectives.rate_distortion import RateDistortion, RateDistortionSettings
+from slimcodec.training.objectives.restoration import Restoration, RestorationSettings
 from slimcodec.training.objectives.settings import ObjectiveSettings, objective_of
 
 __all__ = [
@@ -26,5 +27,7 @@ __all__ = [
     "ProgressiveSettings",
     "RateDistortion",
     "RateDistortionSettings",
+    "Restoration",
+    "RestorationSettings",
     "objective_of",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -12,7 +12,10 @@ from torch import Tensor, nn
 
 from slimcodec.errors import TrainingError
 
-__all__ = ["Alone", "Draw", "Loss", "Objective", "psnr_db"]
+if TYPE_CHECKING:
+    from slimcodec.training.data import Samples
+
+__all__ = ["Alone", "Draw", "Loss", "Objective", "Sampling", "psnr_db", "samples_for"]
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,22 @@ class Objective(Protocol):
             image: [1, 3, h, w], values in [0, 1].
             most: of the qualities, so many first ones; all when None.
         """
+
+
+@runtime_checkable
+class Sampling(Protocol):
+    """An objective that learns from more than crops."""
+
+    def samples(self, crops: Samples) -> Samples:
+        """What it learns from, made of crops."""
+
+    def noise(self, count: int, side: int) -> Mapping[str, Tensor]:
+        """A batch of the same shapes, to see how long a step takes."""
+
+
+def samples_for(objective: Objective, crops: Samples) -> Samples:
+    """What an objective learns from: the crops themselves, where it says nothing else."""
+    return objective.samples(crops) if isinstance(objective, Sampling) else crops
 
 
 class Alone:

@@ -47,6 +47,7 @@ class ObjectiveSettings:
         name: in ``registry.objectives``.
         look: what pictures of a network trained for it aim at.
         has_rate: whether bits count. Where they do not, only a decoder can be trained for it.
+        for_decoders: whether networks that are trained for it are decoders and nothing else.
         learns_from_a_teacher: whether ``build`` must be given one.
 
     Raises:
@@ -56,6 +57,7 @@ class ObjectiveSettings:
     name: ClassVar[str]
     look: ClassVar[str] = FAITHFUL
     has_rate: ClassVar[bool] = True
+    for_decoders: ClassVar[bool] = False
     learns_from_a_teacher: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
