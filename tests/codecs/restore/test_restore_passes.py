@@ -12,7 +12,7 @@ import pytest
 from slimcodec import library, registry
 from slimcodec.errors import UsageError
 from slimcodec.images import write_image
-from slimcodec.model_file import Model, load, save
+from slimcodec.model_file import Model, load, save, thaw_network
 from slimcodec.quantization import Quantization
 from slimcodec.runtime import open_codec, profile
 from slimcodec.shrink import Context, Recipe
@@ -42,7 +42,7 @@ def photographs(picture: Picture, tmp_path_factory: pytest.TempPathFactory) -> P
 def shrunk(model: Model, name: str, photographs: Path) -> Model:
     settings = {"pass": name.split()[0], **PASSES[name]}
     recipe = Recipe.from_dict({"name": "small", "pass": [settings]}, "here")
-    recipe.plan(library.thaw_network(model), registry.families.get("restore"))
+    recipe.plan(thaw_network(model), registry.families.get("restore"))
     return library.shrink_model(model, recipe, Context(photographs))
 
 
