@@ -122,8 +122,8 @@ CAUTIONS = {
     "needs more bits (above). More minutes brought little; a wider generator would.",
     "restore": "What JPEG threw away stays lost: edges come back, texture mostly does not. From "
     "quality 90 on there is little to gain, and at 95 with halved chroma some pictures get a "
-    "little worse (above). A file that was made smaller or sharper after its first compression shows "
-    "artefacts that it was not trained on.",
+    "little worse (above). A file that was made smaller or sharper after it was first compressed "
+    "shows artefacts that it was not trained on.",
     "toderici": "At one to three iterations fine texture turns into a faint weave of its own, and "
     "lettering dissolves. Flat areas of one colour come back up to seven levels off. Iterations "
     "past the eighth were in a sixth to a third of the training steps. In the second half of "
