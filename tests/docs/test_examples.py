@@ -1,7 +1,8 @@
 """Every example of the README and the guides runs, page by page, in a folder of small pictures.
 
-A page finds there what its reader has: ``photo.png``, ``photo.jpg``, a folder ``photos`` with a subfolder and a
-WebP, and ``PHOTOS``, photographs to calibrate on. What a page makes, its later blocks find.
+A page finds there what its reader has: ``photo.png``, ``photo.jpg``, a folder ``photos`` with a
+subfolder and a WebP, and ``PHOTOS``, photographs to calibrate on. What a page makes, its later
+blocks find.
 """
 
 from __future__ import annotations

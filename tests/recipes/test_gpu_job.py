@@ -403,7 +403,7 @@ def test_a_stage_that_has_no_time_is_left_out(
 def test_a_dry_run(
     name: str, picture: Callable[..., Image], lpips_weights: Path, tmp_path: Path
 ) -> None:
-    """Of the queue's first job, which has two stages, LPIPS and control flow, and of its last."""
+    """Of the job with two stages, LPIPS and control flow, and of the queue's last."""
     out = tmp_path / "out"
     result = subprocess.run(
         [sys.executable, GPU / "job.py", "--dry-run", "--out", out, "--job", name],
