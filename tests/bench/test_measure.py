@@ -6,7 +6,7 @@ import pickle
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -20,7 +20,9 @@ from slimcodec import registry
 from slimcodec.bench import (
     Candidate,
     CodecReference,
+    InProcess,
     Job,
+    Measurement,
     Row,
     RowStore,
     load_metrics,
@@ -389,6 +391,24 @@ def test_a_grid(
         sorted(rows, key=lambda row: row.key)
     )
     assert sum(a in rows for a in again) >= len(rows) - 1
+    store.close()
+
+
+class Backwards(InProcess):
+    """An executor whose last job is done first, as workers may have it."""
+
+    def run(self, jobs: Iterator[Job]) -> Generator[Measurement, None, None]:
+        yield from super().run(reversed(list(jobs)))
+
+
+def test_the_first_variant_is_first_whichever_is_measured_first(
+    photos: list[Path], tmp_path: Path
+) -> None:
+    store = RowStore(tmp_path / "rows.sqlite")
+    jpeg = CodecReference("jpeg")
+    candidates = [Candidate(jpeg, (40,), "baseline"), Candidate(jpeg, (20,), "change")]
+    run_grid(candidates, photos[:1], ["psnr"], store, pictures=0, executor=Backwards())
+    assert [row.variant for row in store] == ["baseline", "change"]
     store.close()
 
 

@@ -61,6 +61,7 @@ def run_grid(
     try:
         known = [_known(candidate) for candidate in candidates]
         _refuse_others(known, store)
+        store.expect([each.candidate.variant for each in known])
         grid = _Grid(known, images, store, pictures, always, on_progress)
         plain = Job(candidates[0], images[0], "", {}, tuple(metrics), repeats)
         plain = replace(plain, threads=executor.threads, beside=executor.beside)
