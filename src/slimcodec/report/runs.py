@@ -10,6 +10,7 @@ first ones.
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -121,18 +122,33 @@ def _merged(runs: Sequence[Run]) -> Group:
     for run in runs:
         for row in run.rows:
             makers.setdefault(row.variant, set()).add(_maker(row))
+    images = {row.image_digest: row.image for run in reversed(runs) for row in run.rows}
+    taken, names = set(makers), dict[tuple[str, int], str]()
+    for variant, each in makers.items():
+        for n, run in enumerate(runs):
+            names[variant, n] = variant
+            if len(each) > 1 and any(row.variant == variant for row in run.rows):
+                names[variant, n] = _not_taken(f"{variant} ({run.name})", taken)
     rows: dict[str, Row] = {}
     twice: set[str] = set()
-    for run in runs:
+    for n, run in enumerate(runs):
         for row in run.rows:
             if row.image_digest not in shared:
                 continue
             if row.key in rows:
                 twice.add(row.variant)
-            own = len(makers[row.variant]) == 1
-            named = row if own else replace(row, variant=f"{row.variant} ({run.name})")
-            rows.setdefault(row.key if own else named.key, named)
-    return Group(runs, list(rows.values()), None, _remarks(runs, shared, makers, twice))
+            # A picture that was renamed is the one that it was.
+            named = replace(row, variant=names[row.variant, n], image=images[row.image_digest])
+            first = rows.setdefault(named.key, named)
+            # Of the same bytes and pixels, so what only one of them measured is true of both.
+            rows[named.key] = replace(first, metrics={**named.metrics, **first.metrics})
+    return Group(runs, _ordered(list(rows.values())), None, _remarks(runs, shared, makers, twice))
+
+
+def _ordered(rows: Sequence[Row]) -> list[Row]:
+    """As one run has them: variants as they first came, then quality and image."""
+    places = {name: n for n, name in enumerate(dict.fromkeys(row.variant for row in rows))}
+    return sorted(rows, key=lambda row: (places[row.variant], row.quality, row.image))
 
 
 def _remarks(
@@ -184,9 +200,12 @@ def _told_apart(rows: Sequence[Row]) -> list[Row]:
     for row in rows:
         makers.setdefault(row.variant, {}).setdefault(_maker(row), row)
     names: dict[tuple[str, tuple[str, ...]], str] = {}
+    taken = set(makers)
     for variant, each in makers.items():
         for n, maker in enumerate(each):
-            names[variant, maker] = variant if n == 0 else f"{variant} ({_what(each, maker)})"
+            names[variant, maker] = variant
+            if n:
+                names[variant, maker] = _not_taken(f"{variant} ({_what(each, maker)})", taken)
     return [
         row
         if names[row.variant, _maker(row)] == row.variant
@@ -200,6 +219,14 @@ def _what(makers: Mapping[tuple[str, ...], Row], maker: tuple[str, ...]) -> str:
     first = next(iter(makers))
     words = [word.partition("=")[2] or word for word in maker[1:] if word not in first]
     return ", ".join(words) or f"digest {maker[0][:6]}"
+
+
+def _not_taken(name: str, taken: set[str]) -> str:
+    """The name, numbered where it is another's; from now on it is taken."""
+    numbered = (name if n == 1 else f"{name}, {n}" for n in itertools.count(1))
+    found = next(each for each in numbered if each not in taken)
+    taken.add(found)
+    return found
 
 
 def _names(places: Sequence[Path]) -> list[str]:
