@@ -58,7 +58,16 @@ def curve_of(
     use(codec)
     candidate = Candidate(PLANES, tuple(qualities), "planes")
     known = opening.environment(PLANES)
-    job = Job(candidate, path, opening.picture(path).digest, known, (), repeats, True)
+    job = Job(
+        candidate,
+        path,
+        opening.picture(path).digest,
+        opening.opened(candidate.codec).digest,
+        known,
+        (),
+        repeats,
+        True,
+    )
     return list(measure(job))
 
 

@@ -171,7 +171,7 @@ def test_any_error_can_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OddError("no good", "a test")
 
     monkeypatch.setattr(worker, "measure", failing)
-    answer, end = worker._answers(Job(candidates()[0], Path(), "", {}, ()))
+    answer, end = worker._answers(Job(candidates()[0], Path(), "", "", {}, ()))
     assert end is None
     told = pickle.loads(pickle.dumps(answer))
     assert isinstance(told, SlimcodecError) and str(told) == "OddError: no good: a test"

@@ -62,10 +62,10 @@ def test_without_ray_its_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_node_that_does_not_see_a_file_says_so(tmp_path: Path, photos: list[Path]) -> None:
     jpeg, lost = CodecReference("jpeg"), tmp_path / "lost.png"
-    job = Job(Candidate(jpeg, (50.0,), "jpeg"), lost, "", {}, ())
+    job = Job(Candidate(jpeg, (50.0,), "jpeg"), lost, "", "", {}, ())
     with pytest.raises(SlimcodecError, match=r"the node .* does not see .*lost\.png; put images"):
         cluster._measured(job)
     model = CodecReference("jpeg", same_size_as=CodecReference(str(tmp_path / "lost.slim")))
-    job = Job(Candidate(model, (1.0,), "jpeg"), photos[0], "", {}, ())
+    job = Job(Candidate(model, (1.0,), "jpeg"), photos[0], "", "", {}, ())
     with pytest.raises(SlimcodecError, match=r"does not see .*lost\.slim"):
         cluster._measured(job)

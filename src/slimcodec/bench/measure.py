@@ -55,11 +55,11 @@ def measure(job: Job) -> Iterator[Measurement]:
 
     Raises:
         SlimcodecError: when this process would measure something else than whoever made the job
-            meant, another picture or other versions; or when the codec breaks its contract.
+            meant, another picture, model or versions; or when the codec breaks its contract.
     """
     codec = opening.opened(job.candidate.codec, job.threads)
     picture = opening.picture(job.image)
-    _check_the_same(job, picture)
+    _check_the_same(job, codec, picture)
     metrics = [opening.metric(name) for name in job.metrics]
     streams = _streams(codec, job, picture.pixels)
     for _ in job.candidate.qualities:
@@ -78,11 +78,16 @@ def measure(job: Job) -> Iterator[Measurement]:
         yield Measurement(row, decoded if job.keeps_pictures else None)
 
 
-def _check_the_same(job: Job, picture: Picture) -> None:
+def _check_the_same(job: Job, codec: Codec, picture: Picture) -> None:
     if picture.digest != job.image_digest:
         raise SlimcodecError(
             f"{job.image} holds other pixels here than where the jobs were made; give every worker "
             "the same files"
+        )
+    if codec.digest != job.digest:
+        raise SlimcodecError(
+            f"{job.candidate.codec.name} is another model here than where the jobs were made; give "
+            "every worker the same files, and leave them alone while they are measured"
         )
     here = opening.environment(job.candidate.codec, job.threads)
     if here != job.environment:
