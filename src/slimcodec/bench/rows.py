@@ -128,6 +128,13 @@ class Row:
         return 8 * self.stream_bytes / (self.height * self.width)
 
     @property
+    def clocked_on(self) -> tuple[Any, Any, Any]:
+        """Processor, its cores, and of these the threads of each graph: times of others do not
+        compare. Rows of old do not say threads, and had all cores."""
+        cores = self.machine.get("cores")
+        return self.machine.get("cpu"), cores, self.machine.get("threads", cores)
+
+    @property
     def key(self) -> str:
         """Identity of the measurement."""
         return row_key(

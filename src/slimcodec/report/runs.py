@@ -176,19 +176,17 @@ def _remarks(
             f"the same to the key; the times are those of {runs[0].name}, or of the first run that "
             "has them."
         )
-    machines = {tuple(sorted(_machine(row).items())) for run in runs for row in run.rows}
-    if len(machines) > 1:
-        found.append("The runs are of different machines, so their times do not compare.")
+    if len({row.clocked_on for run in runs for row in run.rows}) > 1:
+        found.append(
+            "The runs are of different machines, or of another number of threads, so their times "
+            "do not compare."
+        )
     return found
 
 
 def _maker(row: Row) -> tuple[str, ...]:
     """What decides a row's bytes and pixels, but for quality and picture."""
     return row.digest, row.runtime, *(f"{k}={v}" for k, v in sorted(row.environment.items()))
-
-
-def _machine(row: Row) -> dict[str, str]:
-    return {key: str(row.machine[key]) for key in ("cpu", "cores") if key in row.machine}
 
 
 def _told_apart(rows: Sequence[Row]) -> list[Row]:
