@@ -8,13 +8,14 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 from slimcodec.bench import Candidate, CodecReference, Job
 from slimcodec.bench.executors import cluster
-from slimcodec.errors import MissingExtraError, SlimcodecError
+from slimcodec.errors import MissingExtraError, SlimcodecError, UsageError
 
 PROGRAM = Path(__file__).with_name("ray_cluster.py")
 
@@ -52,6 +53,16 @@ def test_where_there_is_no_cluster(photos: list[Path]) -> None:
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout
     assert said.startswith(f"there is no Ray cluster at {address} ("), said
     assert said.count("\n") == 1 and "ray start --head" in said
+
+
+@pytest.mark.parametrize("address", ["foo", "127.0.0.1:1", "10.0.0.1"])
+def test_an_address_is_tried_before_anything_is_made(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    """A study makes models for minutes before it measures."""
+    monkeypatch.setitem(sys.modules, "ray", ModuleType("ray"))
+    with pytest.raises(UsageError, match=f"there is no Ray cluster at {address} "):
+        cluster.Cluster(address)
 
 
 def test_without_ray_its_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,10 +7,11 @@ the only one to write what comes back: first the picture, where it is kept, then
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from slimcodec.atomic import held
 from slimcodec.bench import opening
 from slimcodec.bench.environment import in_words
 from slimcodec.bench.executors import Executor, InProcess
@@ -59,7 +60,9 @@ def run_grid(
     """
     if not candidates or not images:
         raise UsageError("there is nothing to measure; name a codec and an image at least")
-    try:
+    with ExitStack() as closing_down:
+        closing_down.callback(opening.forget)
+        _claim(store.path.parent, closing_down)
         known = [_known(candidate) for candidate in candidates]
         _refuse_others(known, store)
         store.expect([each.candidate.variant for each in known])
@@ -71,8 +74,21 @@ def run_grid(
             for measurement in measurements:
                 grid.keep(measurement)
         on_progress(grid.total, grid.total, "done")
-    finally:
-        opening.forget()
+
+
+def _claim(folder: Path, until: ExitStack) -> None:
+    """Two benches at once would each take the other's rows for missing, and its versions unseen.
+
+    Raises:
+        UsageError: when another process has the folder.
+    """
+    try:
+        until.enter_context(held(folder))
+    except BlockingIOError as error:
+        raise UsageError(
+            f"another bench or study measures into {folder}; wait for it, or name another folder "
+            "with --out"
+        ) from error
 
 
 @dataclass(frozen=True)

@@ -39,10 +39,12 @@ def candidates_of(
         context: photographs to calibrate on; progress is (done, total, variant).
 
     Raises:
-        UsageError: when a model is there that was calibrated on other photographs; or as
-            ``library.shrink_model``. Either before anything is made.
+        UsageError: when a codec, a runtime or a quality is none, or a model is there that was
+            calibrated on other photographs; or as ``library.shrink_model``. All before anything is
+            made.
     """
     context = context or Context()
+    _check_names(study, runtime)
     outcomes = _outcomes(study, models, context)
     models.mkdir(parents=True, exist_ok=True)
     made: dict[str, Candidate] = {}
@@ -67,6 +69,22 @@ def candidates_of(
         )
     context.on_progress(len(study.variants), len(study.variants), "ready")
     return list(made.values())
+
+
+def _check_names(study: Study, runtime: str | None) -> None:
+    """Codecs, runtimes and qualities, before minutes are spent on models.
+
+    Raises:
+        UsageError: when one of them is none.
+    """
+    sets_scale: dict[str, str] = {}
+    for variant in study.variants:
+        name = variant.codec or study.codec
+        library.stream_suffix(name, variant.runtime or runtime)
+        # Where a size is matched, qualities are those of what it is the size of.
+        sets_scale[variant.name] = sets_scale.get(variant.same_size_as or "", name)
+        for quality in variant.quality or (() if variant.same_size_as else study.quality):
+            library.check_quality(sets_scale[variant.name], quality)
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ from slimcodec.report.changes import change_table, speed_table
 from slimcodec.report.chapter import study_tables
 from slimcodec.report.columns import Column, Table
 from slimcodec.report.drawing import Drawing, figure
-from slimcodec.report.page import ReportPage, build_report
+from slimcodec.report.page import ReportPage, build_report, check_report
 from slimcodec.report.runs import read_runs
 from slimcodec.report.search import build_search_page, front_table, is_search
 from slimcodec.report.sensitivity import bargain_tables, build_sensitivity_page
@@ -56,6 +56,7 @@ __all__ = [
     "build_search_page",
     "build_sensitivity_page",
     "change_table",
+    "check_report",
     "figure",
     "figures_section",
     "front_table",
