@@ -1,9 +1,10 @@
 """A study's variants made: each codec shrunk, its model file written, all of them to be measured.
 
 A model file of an earlier run is taken as it is where it is the outcome of the same: of the same
-model, by the same passes, measured on the same photographs. That is said by a file beside it,
-``NAME.json``, with a digest of the model file that it speaks of; a kill between the two leaves one
-that speaks of another file, and then the model is made again.
+model, by the same passes, measured on the same photographs; one of others is refused, for rows are
+of it. What it is of is said by a file beside it, ``NAME.json``, with a digest of the model file
+that it speaks of; a kill between the two leaves one that speaks of another file, and then the model
+is made again.
 """
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ def candidates_of(
 
     Raises:
         UsageError: when a codec, a runtime or a quality is none, or a model is there that was
-            calibrated on other photographs; or as ``library.shrink_model``. All before anything is
-            made.
+            made otherwise, or calibrated on other photographs; or as ``library.shrink_model``. All
+            before anything is made.
     """
     context = context or Context()
     _check_names(study, runtime)
@@ -151,12 +152,14 @@ def _outcomes(study: Study, models: Path, context: Context) -> dict[str, _Outcom
             models / f"{variant.file_name}.slim",
         )
         held, wanted = outcome.held(), outcome.origin
-        if held is not None and held != wanted and {**held, "photographs": ""} == {
-            **wanted, "photographs": "",
-        }:  # fmt: skip
+        if held is not None and held != wanted:
+            same = {**held, "photographs": ""} == {**wanted, "photographs": ""}
             raise UsageError(
                 f"{outcome.path} was made with other photographs than those of "
                 f"{context.photographs}; name another folder with --out, or give those"
+                if same
+                else f"{outcome.path} was made of another model or by other passes than the study "
+                "says; name another folder with --out"
             )
         found[variant.name] = outcome
     return found
