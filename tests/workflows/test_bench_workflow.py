@@ -159,6 +159,13 @@ def test_two_at_once_do_not_write_into_one_folder(photos: Path, tmp_path: Path) 
     assert {row.variant for row in results.rows} == {"jpeg", "webp"}
 
 
+def test_a_study_is_against_its_first_variant_everywhere(photos: Path, tmp_path: Path) -> None:
+    """Also where another one is called as what benches are against."""
+    variants = [{"name": "tiny"}, {"name": "jpeg", "codec": "jpeg"}]
+    study = Study.from_dict({**STUDY, "variant": variants, "quality": [2]}, "here")
+    assert slimcodec.run_study(study, photos, tmp_path).summary.reference == "tiny"
+
+
 def test_several_studies_have_a_folder_each(tmp_path: Path) -> None:
     one, two = (Study.from_dict({**STUDY, "name": name}, "here") for name in ("one", "two"))
     assert folders_of([one], tmp_path) == [tmp_path]

@@ -10,7 +10,6 @@ first ones.
 
 from __future__ import annotations
 
-import itertools
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +20,7 @@ from slimcodec.bench.published import KEPT_AS, PublishedCurve, read_published
 from slimcodec.bench.rows import Row, RowStore
 from slimcodec.errors import SlimcodecError, UsageError
 from slimcodec.report.study import read_study
-from slimcodec.report.text import join_words, plural
+from slimcodec.report.text import join_words, not_taken, plural
 
 __all__ = ["Group", "Run", "group_runs", "read_run", "read_runs"]
 
@@ -128,7 +127,7 @@ def _merged(runs: Sequence[Run]) -> Group:
         for n, run in enumerate(runs):
             names[variant, n] = variant
             if len(each) > 1 and any(row.variant == variant for row in run.rows):
-                names[variant, n] = _not_taken(f"{variant} ({run.name})", taken)
+                names[variant, n] = not_taken(f"{variant} ({run.name})", taken)
     rows: dict[str, Row] = {}
     twice: set[str] = set()
     for n, run in enumerate(runs):
@@ -203,7 +202,7 @@ def _told_apart(rows: Sequence[Row]) -> list[Row]:
         for n, maker in enumerate(each):
             names[variant, maker] = variant
             if n:
-                names[variant, maker] = _not_taken(f"{variant} ({_what(each, maker)})", taken)
+                names[variant, maker] = not_taken(f"{variant} ({_what(each, maker)})", taken)
     return [
         row
         if names[row.variant, _maker(row)] == row.variant
@@ -217,14 +216,6 @@ def _what(makers: Mapping[tuple[str, ...], Row], maker: tuple[str, ...]) -> str:
     first = next(iter(makers))
     words = [word.partition("=")[2] or word for word in maker[1:] if word not in first]
     return ", ".join(words) or f"digest {maker[0][:6]}"
-
-
-def _not_taken(name: str, taken: set[str]) -> str:
-    """The name, numbered where it is another's; from now on it is taken."""
-    numbered = (name if n == 1 else f"{name}, {n}" for n in itertools.count(1))
-    found = next(each for each in numbered if each not in taken)
-    taken.add(found)
-    return found
 
 
 def _names(places: Sequence[Path]) -> list[str]:

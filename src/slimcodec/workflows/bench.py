@@ -28,7 +28,7 @@ from slimcodec.bench import (
 from slimcodec.bench.published import KEPT_AS
 from slimcodec.errors import MissingExtraError
 from slimcodec.images import find_images, skipped
-from slimcodec.report import build_report
+from slimcodec.report import build_report, read_run
 from slimcodec.showing import line
 
 __all__ = ["METRICS", "BenchResults", "measure_into", "page_of", "run_bench"]
@@ -150,16 +150,17 @@ def measure_into(
             repeats=repeats, pictures=pictures, always=always,
             executor=executor or InProcess(), on_progress=on_progress,
         )  # fmt: skip
-        rows = list(store)
     finally:
         store.close()
     if curves:
         write_published(curves, out / KEPT_AS)
-    summary = summarise(rows)
-    rows_to_tsv(rows, out / "rows.tsv")
+    # As the page has them, so that no figure is another one there.
+    run = read_run(out)
+    summary = summarise(run.rows, run.reference)
+    rows_to_tsv(run.rows, out / "rows.tsv")
     write_atomically(out / "summary.json", json.dumps(summary.to_dict(), indent=2).encode())
     page = page_of([out], None, on_progress, on_note)
-    return BenchResults(out, rows, summary, page)
+    return BenchResults(out, run.rows, summary, page)
 
 
 def page_of(
