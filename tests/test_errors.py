@@ -59,8 +59,10 @@ def test_errors_travel_between_processes() -> None:
         UnknownNameError("codec", "jpgg", ["jpeg"]),
         ConfigError("here", "is wrong"),
         MissingExtraError("training", "train"),
-        UsageError("no"),
+        *(kind("no") for kind in ALL if kind.__init__ is Exception.__init__),
+        errors.LackOfMemoryError("no"),
     ]
+    assert {type(error) for error in made} == set(ALL)
     for error in made:
         error.add_note("where it was")
         other = pickle.loads(pickle.dumps(error))

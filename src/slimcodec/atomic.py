@@ -49,6 +49,7 @@ __all__ = [
     "atomic_path",
     "check_writable",
     "folder_aside",
+    "held",
     "replace_folder",
     "write_atomically",
 ]
@@ -210,7 +211,7 @@ def _system_rename() -> Callable[..., int] | None:
 
 def _replace_in_two(made: Path, place: Path) -> None:
     kept = place.with_name(_KEPT + place.name)
-    with _held(place):
+    with held(place):
         place.rename(kept)
         try:
             made.rename(place)
@@ -221,8 +222,9 @@ def _replace_in_two(made: Path, place: Path) -> None:
 
 
 @contextmanager
-def _held(folder: Path) -> Iterator[None]:
-    """A folder's lock is ours, whatever it comes to be called.
+def held(folder: Path) -> Iterator[None]:
+    """A folder's lock is ours while the block runs, whatever the folder comes to be called; a
+    process that ends, however, lets go of it.
 
     Raises:
         BlockingIOError: when it is another's.
@@ -243,7 +245,7 @@ def _put_back(kept: Path) -> None:
     """Give a folder that made way its name again, or remove it where another has that by now;
     unless somebody is about to."""
     place = kept.with_name(kept.name.removeprefix(_KEPT))
-    with suppress(OSError), _held(kept):
+    with suppress(OSError), held(kept):
         if place.exists():
             shutil.rmtree(kept)
         else:

@@ -57,7 +57,8 @@ class SlimcodecError(Exception):
 
 
 def _as_it_was(kind: type[Any], args: tuple[Any, ...], facts: dict[str, Any]) -> Any:
-    error = kind.__new__(kind, *args)
+    # Not by `kind.__new__`: of an error that is a `MemoryError` too that is another one.
+    error = Exception.__new__(kind, *args)
     error.args = args
     error.__dict__.update(facts)
     return error

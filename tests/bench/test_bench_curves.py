@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from slimcodec.bench import (
     opening,
     run_grid,
 )
+from slimcodec.bench.surroundings import Watch
 from slimcodec.errors import SlimcodecError
 from slimcodec.images import read_image, write_image
 from slimcodec.types import Clock, Image, Progressive, no_clock
@@ -58,7 +60,16 @@ def curve_of(
     use(codec)
     candidate = Candidate(PLANES, tuple(qualities), "planes")
     known = opening.environment(PLANES)
-    job = Job(candidate, path, opening.picture(path).digest, known, (), repeats, True)
+    job = Job(
+        candidate,
+        path,
+        opening.picture(path).digest,
+        opening.opened(candidate.codec).digest,
+        known,
+        (),
+        repeats,
+        True,
+    )
     return list(measure(job))
 
 
@@ -203,3 +214,21 @@ def test_a_named_image_keeps_its_pictures(photos: list[Path], tmp_path: Path) ->
     store.close()
     kept = sorted(path.name for path in (tmp_path / "pictures").iterdir())
     assert kept == ["photo0", "photo2"]
+
+
+def test_what_ran_beside_the_one_encode_is_said_of_the_whole_curve(
+    photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All rows have their times of it, though others were busy before the second was decoded."""
+    codec = BitPlanes()
+
+    @contextlib.contextmanager
+    def watched() -> Iterator[Watch]:
+        watch, encodes = Watch(), codec.calls["encode"]
+        yield watch
+        watch.others = 1.0 if codec.calls["encode"] > encodes else 0.0
+
+    # The package has a function of the module's name.
+    monkeypatch.setattr(sys.modules["slimcodec.bench.measure"], "watched", watched)
+    curve = curve_of(codec, photo, LADDER)
+    assert all("other processes" in each.row.beside for each in curve)

@@ -207,6 +207,19 @@ def test_other_photographs_are_another_study(
     assert changes(folder) == before
 
 
+def test_other_passes_are_another_study(models: tuple[str, str], tmp_path: Path) -> None:
+    """The model that rows in the folder are of is not written over."""
+    plain = {"codec": models[0], "variant": [pruned("pruned")]}
+    candidates_of(Study.from_dict(plain, "here"), tmp_path)
+    before = changes(tmp_path)
+    more = {"name": "pruned", "pass": [{"pass": "prune", "generator": 0.9}]}
+    with pytest.raises(UsageError, match="of another model or by other passes"):
+        candidates_of(Study.from_dict({**plain, "variant": [more]}, "here"), tmp_path)
+    with pytest.raises(UsageError, match="of another model or by other passes"):
+        candidates_of(Study.from_dict({**plain, "codec": models[1]}, "here"), tmp_path)
+    assert changes(tmp_path) == before
+
+
 # Recipes by name
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
-from slimcodec.bench import Row, break_even, summarise
+from slimcodec.bench import Row, break_even
 from slimcodec.bench.break_even import pictures_to_break_even
 
 MakeRow = Callable[..., Row]
@@ -35,7 +36,7 @@ def test_models_against_formats(make_row: MakeRow) -> None:
         + curve(make_row, "theirs", 0.4)
         + curve(make_row, "large", 0.9, model_bytes=40_000_000)
     )
-    found = {(each.variant, each.peer): each for each in break_even(summarise(rows).points, "psnr")}
+    found = {(each.variant, each.peer): each for each in break_even(rows)}
     assert list(found) == [
         ("ours", "jpeg"), ("ours", "theirs"), ("large", "jpeg"), ("large", "theirs"),
     ]  # fmt: skip
@@ -52,10 +53,17 @@ def test_models_against_formats(make_row: MakeRow) -> None:
 
 def test_pairs_without_a_rate_are_absent(make_row: MakeRow) -> None:
     ours = curve(make_row, "ours", 0.5, model_bytes=10)
-    points = summarise(curve(make_row, "jpeg", 1)[:3] + ours).points
-    assert break_even(points, "psnr") == []
-    assert break_even(summarise(ours + curve(make_row, "jpeg", 1)).points, "lpips") == []
-    assert break_even(summarise(ours).points, "psnr") == []
+    assert break_even(curve(make_row, "jpeg", 1)[:3] + ours) == []
+    assert [each.metric for each in break_even(ours + curve(make_row, "jpeg", 1))] == ["psnr"]
+    assert break_even(ours) == []
+
+
+def test_of_a_pair_only_the_images_of_both_count(make_row: MakeRow) -> None:
+    """As after a killed run: a picture ten times as large, that only the model's codec has."""
+    rows = curve(make_row, "jpeg", 1) + curve(make_row, "ours", 0.5, model_bytes=2_000_000)
+    more = curve(make_row, "ours", 5, model_bytes=2_000_000)
+    alone = [replace(row, image="large", image_digest="large") for row in more]
+    assert break_even(rows + alone) == break_even(rows)
 
 
 def test_the_number_of_pictures() -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,12 +19,14 @@ from slimcodec.bench import (
     CodecReference,
     Executor,
     InProcess,
+    Job,
+    Measurement,
     Processes,
     Row,
     RowStore,
     run_grid,
 )
-from slimcodec.bench.executors import processes
+from slimcodec.bench.executors import processes, worker
 from slimcodec.errors import SlimcodecError, UsageError
 from slimcodec.machine import available_cores
 
@@ -154,6 +157,34 @@ def test_what_goes_wrong_in_a_worker_is_raised_here(photos: list[Path], tmp_path
     assert [row.quality for row in store] == [50.0]
     store.close()
     assert not workers_of_this_process()
+
+
+class OddError(Exception):
+    """One that asks for more than it keeps, as those of some libraries do."""
+
+    def __init__(self, what: str, why: str) -> None:
+        super().__init__(f"{what}: {why}")
+
+
+def test_any_error_can_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(job: Job) -> Iterator[Measurement]:
+        raise OddError("no good", "a test")
+
+    monkeypatch.setattr(worker, "measure", failing)
+    answer, end = worker._answers(Job(candidates()[0], Path(), "", "", {}, ()))
+    assert end is None
+    told = pickle.loads(pickle.dumps(answer))
+    assert isinstance(told, SlimcodecError) and str(told) == "OddError: no good: a test"
+
+
+def test_a_worker_that_answers_nonsense_has_ended(
+    photos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nonsense that is no pickle raises anything; this asks for a module that is not there."""
+    nonsense = "import os; os.write(1, b'cnowhere\\nnothing\\n.')"
+    monkeypatch.setattr(processes, "_program", lambda number, threads: nonsense)
+    with pytest.raises(SlimcodecError, match="3 workers ended while"):
+        rows_of(Processes(1), photos, tmp_path)
 
 
 def test_an_interruption_ends_the_workers_and_keeps_what_is_there(

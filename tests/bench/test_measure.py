@@ -6,7 +6,7 @@ import pickle
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -20,7 +20,9 @@ from slimcodec import registry
 from slimcodec.bench import (
     Candidate,
     CodecReference,
+    InProcess,
     Job,
+    Measurement,
     Row,
     RowStore,
     load_metrics,
@@ -144,7 +146,8 @@ def make_job(tiny: CodecReference, photos: list[Path]) -> MakeJob:
         candidate = candidate or Candidate(tiny, (3,), "tiny at 3", {"generator": 0.5})
         path = changes.get("image", photos[0])
         known = opening.environment(candidate.codec)
-        job = Job(candidate, path, opening.picture(path).digest, known, ("psnr", "ssim"))
+        digest = opening.opened(candidate.codec).digest
+        job = Job(candidate, path, opening.picture(path).digest, digest, known, ("psnr", "ssim"))
         return replace(job, **changes)
 
     return make
@@ -204,6 +207,8 @@ def test_a_job_goes_to_another_process_whole(make_job: MakeJob) -> None:
 def test_a_worker_with_other_files_or_versions_measures_nothing(make_job: MakeJob) -> None:
     with pytest.raises(SlimcodecError, match=r"photo0.png holds other pixels here"):
         next(measure(make_job(image_digest="0" * 16)))
+    with pytest.raises(SlimcodecError, match=r"tiny.slim is another model here"):
+        next(measure(make_job(digest="0" * 64)))
     other = {**make_job().environment, "runtime": "onnxruntime 0.1"}
     words = "with runtime: onnxruntime 1.*it is runtime: onnxruntime 0.1"
     with pytest.raises(SlimcodecError, match=words):
@@ -392,6 +397,24 @@ def test_a_grid(
     store.close()
 
 
+class Backwards(InProcess):
+    """An executor whose last job is done first, as workers may have it."""
+
+    def run(self, jobs: Iterator[Job]) -> Generator[Measurement, None, None]:
+        yield from super().run(reversed(list(jobs)))
+
+
+def test_the_first_variant_is_first_whichever_is_measured_first(
+    photos: list[Path], tmp_path: Path
+) -> None:
+    store = RowStore(tmp_path / "rows.sqlite")
+    jpeg = CodecReference("jpeg")
+    candidates = [Candidate(jpeg, (40,), "baseline"), Candidate(jpeg, (20,), "change")]
+    run_grid(candidates, photos[:1], ["psnr"], store, pictures=0, executor=Backwards())
+    assert [row.variant for row in store] == ["baseline", "change"]
+    store.close()
+
+
 def test_picture_names_are_safe() -> None:
     assert picture_name("a/b c:d", 2.5) == "a_b_c_d@2.5"
     assert picture_name("hific-s+cut", 3) == "hific-s+cut@3"
@@ -433,3 +456,57 @@ def test_a_row_that_knows_less_than_is_asked_for_is_measured_again(
     assert run(["ssim"], 3).repeats == 3
     timed = run(["psnr", "ssim"], 3)
     assert run(["psnr"], 1) == timed
+    # What another metric or a picture asks for is no reason to know less of the times.
+    compared = run(["delta-e"], 1)
+    assert compared == replace(timed, metrics=compared.metrics)
+    assert set(compared.metrics) == {"psnr", "ssim", "delta-e"}
+    store.close()
+
+
+def test_a_row_of_other_bytes_is_not_mixed_with_the_one_there(
+    photos: list[Path], tmp_path: Path
+) -> None:
+    """As where something decides bytes that is not in the key."""
+    store = RowStore(tmp_path / "rows.sqlite")
+    candidates = [Candidate(CodecReference("jpeg"), (40,), "jpeg")]
+    run_grid(candidates, photos[:1], ["psnr"], store, pictures=0)
+    (row,) = store
+    store.add(replace(row, stream_bytes=row.stream_bytes + 1))
+    with pytest.raises(
+        SlimcodecError, match=r"jpeg encodes photo0.png to .* bytes, and in .* it is"
+    ):
+        run_grid(candidates, photos[:1], ["psnr", "ssim"], store, pictures=0)
+    store.close()
+
+
+def test_another_picture_of_the_same_name_is_refused(photos: list[Path], tmp_path: Path) -> None:
+    """Its rows would stand in one mean, and its original beside the other's decoded pictures."""
+    store = RowStore(tmp_path / "rows.sqlite")
+    candidates = [Candidate(CodecReference("jpeg"), (40,), "jpeg")]
+    run_grid(candidates, photos[:1], ["psnr"], store, pictures=1)
+    other = tmp_path / photos[0].name
+    other.write_bytes(photos[1].read_bytes())
+    original = tmp_path / "pictures" / photos[0].stem / "original.png"
+    before = original.read_bytes()
+    with pytest.raises(UsageError, match=r"holds rows of another picture called photo0.png"):
+        run_grid(candidates, [other], ["psnr"], store, pictures=1)
+    assert original.read_bytes() == before
+    store.close()
+
+
+def test_two_that_would_keep_pictures_in_one_place_are_refused(
+    photos: list[Path], tmp_path: Path
+) -> None:
+    twin = tmp_path / f"{photos[0].stem}.bmp"
+    twin.write_bytes(photos[1].read_bytes())
+    jpeg = CodecReference("jpeg")
+    one, other = Candidate(jpeg, (40,), "a b"), Candidate(jpeg, (50,), "a_b")
+    store = RowStore(tmp_path / "rows.sqlite")
+    with pytest.raises(UsageError, match=r"photo0.png and of photo0.bmp would lie in one place"):
+        run_grid([one], [photos[0], twin], [], store, pictures=2)
+    with pytest.raises(UsageError, match="a b and of a_b would lie in one place"):
+        run_grid([one, other], photos[:1], [], store, pictures=1)
+    assert not list(store)
+    run_grid([one], [photos[0], twin], [], store, pictures=1)
+    assert len(list(store)) == 2
+    store.close()

@@ -8,13 +8,14 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 from slimcodec.bench import Candidate, CodecReference, Job
 from slimcodec.bench.executors import cluster
-from slimcodec.errors import MissingExtraError, SlimcodecError
+from slimcodec.errors import MissingExtraError, SlimcodecError, UsageError
 
 PROGRAM = Path(__file__).with_name("ray_cluster.py")
 
@@ -54,6 +55,16 @@ def test_where_there_is_no_cluster(photos: list[Path]) -> None:
     assert said.count("\n") == 1 and "ray start --head" in said
 
 
+@pytest.mark.parametrize("address", ["foo", "127.0.0.1:1", "10.0.0.1"])
+def test_an_address_is_tried_before_anything_is_made(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    """A study makes models for minutes before it measures."""
+    monkeypatch.setitem(sys.modules, "ray", ModuleType("ray"))
+    with pytest.raises(UsageError, match=f"there is no Ray cluster at {address} "):
+        cluster.Cluster(address)
+
+
 def test_without_ray_its_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingExtraError, match=r"slimcodec\[ray\]"):
@@ -62,10 +73,10 @@ def test_without_ray_its_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_node_that_does_not_see_a_file_says_so(tmp_path: Path, photos: list[Path]) -> None:
     jpeg, lost = CodecReference("jpeg"), tmp_path / "lost.png"
-    job = Job(Candidate(jpeg, (50.0,), "jpeg"), lost, "", {}, ())
+    job = Job(Candidate(jpeg, (50.0,), "jpeg"), lost, "", "", {}, ())
     with pytest.raises(SlimcodecError, match=r"the node .* does not see .*lost\.png; put images"):
         cluster._measured(job)
     model = CodecReference("jpeg", same_size_as=CodecReference(str(tmp_path / "lost.slim")))
-    job = Job(Candidate(model, (1.0,), "jpeg"), photos[0], "", {}, ())
+    job = Job(Candidate(model, (1.0,), "jpeg"), photos[0], "", "", {}, ())
     with pytest.raises(SlimcodecError, match=r"does not see .*lost\.slim"):
         cluster._measured(job)

@@ -110,6 +110,18 @@ def test_the_order_of_rows(store: RowStore, make_row: MakeRow) -> None:
     assert [(row.variant, row.quality, row.image) for row in store] == wanted
 
 
+def test_variants_keep_their_places_whoever_is_first(store: RowStore, make_row: MakeRow) -> None:
+    """Workers are done in any order, and a row that is measured again is written last; of a study
+    the first variant is the one that others are changes of."""
+    store.add(make_row(variant="of before"))
+    store.expect(["baseline", "pruned"])
+    for variant in ("pruned", "baseline", "of before"):
+        store.add(make_row(variant=variant))
+    store.expect(["pruned", "more"])
+    store.add(make_row(variant="more"))
+    assert [row.variant for row in store] == ["of before", "baseline", "pruned", "more"]
+
+
 def test_files_that_are_no_stores(tmp_path: Path) -> None:
     path = tmp_path / "rows.sqlite"
     path.write_bytes(b"not a database, but long enough to be looked at" * 100)

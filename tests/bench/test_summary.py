@@ -139,3 +139,18 @@ def test_a_metric_that_is_not_installed_here_has_no_rate(make_row: MakeRow) -> N
         for row in curve(make_row, "jpeg", 1) + curve(make_row, "half", 0.5)
     ]
     assert set(summarise(rows).bd_rates["half"]) == {"psnr", "ms-ssim", "lpips"}
+
+
+def test_curves_are_compared_over_the_images_of_both(make_row: MakeRow) -> None:
+    """A killed run leaves more images of one codec than of another, and a folder may hold two sets
+    of photographs; a name that changed is the same image."""
+    reference, half = curve(make_row, "jpeg", 1), curve(make_row, "half", 0.5)
+    renamed = [replace(row, image="another name") for row in half]
+    large = [
+        replace(row, image_digest="large", stream_bytes=9 * row.stream_bytes)
+        for row in curve(make_row, "half", 1)
+    ]
+    whole = rates(reference + half)
+    assert rates(reference + renamed + large).bd_rates == whole.bd_rates
+    assert rates(reference + renamed + large[:2]).bd_rates == whole.bd_rates
+    assert rates(reference + large).bd_rates == {}

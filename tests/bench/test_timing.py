@@ -55,20 +55,6 @@ def test_repeats_give_totals_and_medians_per_part(ticks: list[float]) -> None:
     assert timing.up_to(1) == timing  # nothing here belongs to a later step
 
 
-def test_the_spread_is_from_end_to_end_and_none_of_one() -> None:
-    assert Timing([10, 30, 20], [{}] * 3).spread == pytest.approx(1)
-    assert Timing([10], [{}]).spread is None
-
-
-def test_warming_up_is_not_timed(ticks: list[float]) -> None:
-    spent = iter([5, 1, 2])
-
-    def work(clock: Clock) -> None:
-        ticks[0] += next(spent)
-
-    assert timed(work, 2, warm_ups=1)[1].totals_ms == pytest.approx([1000, 2000])
-
-
 def test_memory_is_that_of_the_largest_repeat() -> None:
     sizes = iter([1, 48_000_000, 1])
 

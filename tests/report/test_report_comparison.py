@@ -60,7 +60,9 @@ def test_what_changed_has_intervals(bench_rows: list[Row]) -> None:
 def test_times_of_another_machine_are_not_compared(study_rows: list[Row]) -> None:
     new = changed(study_rows, "baseline", machine={"cpu": "Other", "cores": 2}, stream_bytes=9)
     found = compare_rows(new, study_rows, NAMES)
-    assert "Times of baseline are of another machine, so they are not compared." in found.sentences
+    assert (
+        "Times of baseline are of another machine or number of threads, so they are not compared."
+    ) in found.sentences
     assert found.table.rows[0][-1] == "–" and found.table.rows[1][-1] != "–"
 
 
@@ -94,3 +96,17 @@ def test_pictures_that_came_back_equal_have_no_difference_in_db(study_rows: list
     table = compare_rows(new, old, NAMES).table
     row = dict(zip([c.name for c in table.columns], table.rows[0], strict=True))
     assert row["PSNR (dB)"] == "–" and row["Bytes (%)"] != "no change"
+
+
+def test_a_metric_that_is_new_is_no_change(study_rows: list[Row]) -> None:
+    new = [replace(row, metrics={**row.metrics, "ssimulacra2": 70.0}) for row in study_rows]
+    found = compare_rows(new, study_rows, NAMES)
+    assert all(line.startswith("No change in ") for line in found.sentences)
+
+
+def test_times_on_fewer_threads_are_not_compared(study_rows: list[Row]) -> None:
+    """Two cores have two threads where rows say nothing, as those of old."""
+    two = [replace(row, machine={**row.machine, "threads": 2}) for row in study_rows]
+    one = [replace(row, machine={**row.machine, "threads": 1}) for row in study_rows]
+    assert not any("Times of" in line for line in compare_rows(two, study_rows, NAMES).sentences)
+    assert any("Times of" in line for line in compare_rows(one, study_rows, NAMES).sentences)

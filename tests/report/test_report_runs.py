@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from slimcodec.bench import Row
+from slimcodec.bench import Row, summarise
 from slimcodec.errors import SlimcodecError, UsageError
 from slimcodec.report import build_report
 from slimcodec.report.runs import group_runs, read_run, read_runs
@@ -93,6 +93,47 @@ def test_a_run_that_went_on_with_another_version_is_two_variants(
     names = list(dict.fromkeys(row.variant for row in run.rows))
     assert "hific-s (onnx 1.23)" in names and "hific-s" in names
     assert len(run.rows) == 30
+
+
+def test_makers_of_one_name_are_all_told_apart(folder: Fill, bench_rows: list[Row]) -> None:
+    """Two models after an update are two, though the same words tell both from the first; and a
+    name that is told apart is nobody else's."""
+    environment = {"runtime": "onnx 1.23"}
+    other = [replace(row, environment=environment) for row in bench_rows]
+    third = [replace(row, environment=environment, digest="cd" * 32) for row in bench_rows]
+    named = [replace(row, variant="jpeg (onnx 1.23)") for row in bench_rows if not row.model_bytes]
+    run = read_run(folder("a", [*bench_rows, *other, *third, *named]))
+    assert len({row.variant for row in run.rows}) == 7
+    assert {row.images for row in summarise(run.rows).points} == {2}
+
+
+def test_runs_put_together_are_as_one_run(folder: Fill, bench_rows: list[Row]) -> None:
+    """Qualities of two runs in one order, a picture that was renamed under one name, and what
+    either measured of the same stream."""
+    first = [row for row in bench_rows if row.quality != 2]
+    second = [
+        replace(row, image=f"copy of {row.image}", metrics={**row.metrics, "extra": 1.0})
+        for row in bench_rows
+        if row.quality in (1, 2)
+    ]
+    (group,) = group_runs(read_runs([folder("a", first), folder("b", second)]))
+    places = [(row.variant, row.quality, row.image) for row in group.rows]
+    assert places == [(row.variant, row.quality, row.image) for row in _in_order(bench_rows)]
+    assert {row.quality for row in group.rows if "extra" in row.metrics} == {1, 2}
+
+
+def _in_order(rows: list[Row]) -> list[Row]:
+    variants = list(dict.fromkeys(row.variant for row in rows))
+    return sorted(rows, key=lambda row: (variants.index(row.variant), row.quality, row.image))
+
+
+def test_a_run_named_like_a_variant_of_another(folder: Fill, bench_rows: list[Row]) -> None:
+    jpeg = [row for row in bench_rows if not row.model_bytes]
+    other = [replace(row, digest="cd" * 32) for row in jpeg]
+    taken = [replace(row, variant="jpeg (b)") for row in jpeg]
+    (group,) = group_runs(read_runs([folder("a", [*bench_rows, *taken]), folder("b", other)]))
+    assert len({row.variant for row in group.rows}) == 4
+    assert {point.images for point in summarise(group.rows).points} == {2}
 
 
 def test_a_page_of_a_bench_and_two_studies(

@@ -69,6 +69,16 @@ def test_tensorboard_reads_what_was_written(bench_folder: Path, tmp_path: Path) 
     assert b"codec: hific-s" in text.tensor_proto.string_val[0]
 
 
+def test_variants_that_no_folder_tells_apart_have_two(
+    tmp_path: Path, fill: Any, make_row: Any
+) -> None:
+    pytest.importorskip("tensorboard")
+    rows = [make_row(variant=name, digest=name[1] * 64) for name in ("a/b", "a:b")]
+    (tmp_path / "run").mkdir()
+    runs_to_tensorboard(read_runs([fill(tmp_path / "run", rows)]), tmp_path / "log")
+    assert sorted(path.name for path in (tmp_path / "log").iterdir()) == ["a_b", "a_b, 2"]
+
+
 def test_a_log_is_not_written_over_another(bench_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "log").mkdir()
     (tmp_path / "log" / "mine").write_text("x")

@@ -131,3 +131,28 @@ def test_changes_are_drawn_with_the_published_ones_hollow(
         here, there = lane.dots
         assert not here.hollow and there.hollow and "published" in there.words
     assert drawn[2].lanes[0].figure == "−1.1"
+
+
+def test_times_that_were_not_alone_are_not_judged(
+    study_rows: list[Row], study: dict[str, Any]
+) -> None:
+    """Where some pictures were timed alone those decide; where none were nothing is decided."""
+    rows = images_of_a_study(study_rows)
+
+    def of_time(rows: list[Row]) -> Trend:
+        trends = find_trends(summarise(rows, "baseline"), rows, study)
+        return next(t for t in trends if t.key == "total_time_s" and t.published is not None)
+
+    loud = [replace(row, beside="2 workers", encode_ms=9.0 * row.encode_ms) for row in rows]
+    some = [after if row.image == "0.png" else row for row, after in zip(rows, loud, strict=True)]
+    assert of_time(some).here.value == pytest.approx(of_time(rows).here.value)
+    assert of_time(some).agreement == of_time(rows).agreement != ""
+    assert of_time(loud).agreement == ""
+    assert of_time(loud).words == "not judged: timed beside other work"
+    said = trend_sentences(find_trends(summarise(loud, "baseline"), loud, study))
+    assert said[-1] == "Times are not judged, as they were timed beside other work."
+    assert "time" not in said[0]
+    moved = [
+        replace(row, machine={"cpu": "Other"}) if row.variant == "baseline" else row for row in rows
+    ]
+    assert of_time(moved).words.startswith("not judged: timed on different machines")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -53,7 +54,9 @@ def test_everything_at_once(say: Callable[..., Said], two: list[Path]) -> None:
     pytest.importorskip("pyarrow")
     pytest.importorskip("tensorboard")
     parquet, log = two[0].parent / "rows.parquet", two[0].parent / "log"
-    words = ("--curves", "kodak", "--against", two[0], "--parquet", parquet, "--tensorboard", log)
+    before = two[0].parent / "before"
+    shutil.copytree(two[0], before)
+    words = ("--curves", "kodak", "--against", before, "--parquet", parquet, "--tensorboard", log)
     status, said, notes = say(two[0], *words)
     assert status == 0, notes
     assert said == f"report: {two[0] / 'report' / 'index.html'}\n"
@@ -72,6 +75,10 @@ def test_everything_at_once(say: Callable[..., Said], two: list[Path]) -> None:
         (("bench", "--curves", "kodac"), "cannot be read"),
         (("bench", "nowhere", "-o", "page"), "rows.sqlite is not there"),
         (("bench", "--tensorboard", "study"), "is not empty"),
+        (("bench", "--against", "bench"), "is set against itself"),
+        (("bench", "--against", "nowhere", "--parquet", "page"), "rows.sqlite is not there"),
+        (("bench", "study", "--parquet", "page"), "say -o DIR"),
+        (("bench", "--against", "study", "--tensorboard", "page"), "have nothing in common"),
     ],
 )
 def test_what_cannot_be_done_is_one_line(

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from slimcodec.bench import Point, Row, Summary, summarise
 from slimcodec.metrics import Interval
-from slimcodec.report.sentences import beside_note, facts, same_size_notes
+from slimcodec.report.selection import changed_points
+from slimcodec.report.sentences import beside_note, changes, facts, same_size_notes
 from slimcodec.report.standing import Standing, duels, outcome, standings
 from slimcodec.report.text import metric_label
 from slimcodec.report.verdict import cost_sentence, standing_sentences, verdict
@@ -164,7 +165,30 @@ def test_times_taken_beside_other_work_are_no_speeds(study_rows: list[Row]) -> N
 def test_a_killed_run_says_what_is_missing(study_rows: list[Row]) -> None:
     rows = study_rows[:-1]
     said = verdict(summarise(rows), rows, {}, is_study=True)
-    assert said[-1] == "Not all pictures are measured yet: JPEG, same size."
+    assert said[-1] == (
+        "Not all 2 pictures are measured with every variant, so means are over different ones: "
+        "JPEG, same size lacks some."
+    )
+
+
+def test_a_killed_run_takes_no_less_time(study_rows: list[Row]) -> None:
+    """Half the pictures take half the time together, which is nothing that a pass brought."""
+    rows = [row for row in study_rows if row.variant != "JPEG, same size"]
+    summary = summarise([row for n, row in enumerate(rows) if n != 3])
+    (said,) = changes(changed_points(summary))
+    whole = changes(changed_points(summarise(rows)))
+    assert said.split("total time")[1] == whole[0].split("total time")[1]
+
+
+def test_as_many_other_pictures_are_not_the_same_pictures(bench_rows: list[Row]) -> None:
+    """Two benches of two sets of photographs in one folder."""
+    rows = [row if row.model_bytes else replace(row, image_digest=row.image) for row in bench_rows]
+    summary = summarise(rows)
+    fought = duels(summary, rows)
+    assert fought == {}
+    said = verdict(summary, rows, fought, is_study=False)
+    assert "on the same pictures" in said[1]
+    assert said[-1].endswith("hific-s and jpeg lack some.")
 
 
 def test_a_tie_is_neither_won_nor_lost() -> None:

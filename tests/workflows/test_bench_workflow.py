@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 import slimcodec
-from slimcodec.bench import Processes, Study
+from slimcodec.bench import Processes, PublishedCurve, Study
+from slimcodec.bench.published import PublishedPoint
 from slimcodec.errors import ImageError, UnknownNameError, UsageError
 from slimcodec.images import write_image
 from slimcodec.types import Image
@@ -63,6 +64,8 @@ def test_what_is_refused_is_refused_first(photos: Path, tmp_path: Path) -> None:
         slimcodec.run_bench(["jpeg"], photos, out, qualities=[500])
     with pytest.raises(ImageError, match="nowhere"):
         slimcodec.run_bench(["jpeg"], tmp_path / "nowhere", out)
+    with pytest.raises(UnknownNameError, match="unknown runtime 'nope'"):
+        slimcodec.run_bench(["jpeg"], photos, out, runtime="nope")
     assert not out.exists()
     with pytest.raises(UsageError, match="nothing to measure; name a codec"):
         slimcodec.run_bench([], photos, out)
@@ -101,6 +104,66 @@ def test_a_study_in_one_call(photos: Path, tmp_path: Path) -> None:
     other = Study.from_dict({**STUDY, "name": "other"}, "here")
     with pytest.raises(UsageError, match="holds the study 'mine'"):
         slimcodec.run_study(other, photos, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("changes", "runtime", "words"),
+    [
+        ({}, "nope", "unknown runtime 'nope'"),
+        ({"quality": 500}, None, "500"),
+        ({"variant": [*STUDY["variant"], {"name": "more", "codec": "jpgg"}]}, None, "jpgg"),
+        (
+            {"variant": [*STUDY["variant"], {"name": "more", "codec": "jpeg", "quality": 500}]},
+            None,
+            "jpeg quality must be 1 to 95, got 500",
+        ),
+    ],
+)
+def test_what_a_study_cannot_measure_is_refused_before_a_model_is_made(
+    photos: Path, tmp_path: Path, changes: dict[str, Any], runtime: str | None, words: str
+) -> None:
+    study = Study.from_dict({**STUDY, **changes}, "here")
+    with pytest.raises(UsageError, match=words):
+        slimcodec.run_study(study, photos, tmp_path / "out", runtime=runtime)
+    assert not (tmp_path / "out" / "models").exists()
+
+
+def test_curves_are_kept_of_a_bench_that_is_not_refused(photos: Path, tmp_path: Path) -> None:
+    out, kept = tmp_path / "out", tmp_path / "out" / "published.csv"
+    one, other = (
+        [PublishedCurve("VVC", source, [PublishedPoint(1.0, {"psnr": 30.0})])]
+        for source in ("a lab", "another")
+    )
+    slimcodec.run_bench(["jpeg"], photos, out, qualities=[2], metrics=["psnr"], curves=one)
+    before = kept.read_bytes()
+    (photos / "0.png").write_bytes((photos / "1.png").read_bytes())
+    with pytest.raises(UsageError, match="another picture"):
+        slimcodec.run_bench(["jpeg"], photos, out, qualities=[2], metrics=["psnr"], curves=other)
+    assert kept.read_bytes() == before and b"a lab" in before
+
+
+def test_two_at_once_do_not_write_into_one_folder(photos: Path, tmp_path: Path) -> None:
+    refused: list[str] = []
+
+    def progress(done: int, total: int, what: str) -> None:
+        if not refused:
+            with pytest.raises(UsageError, match="another bench or study measures into") as error:
+                slimcodec.run_bench(["webp"], photos, tmp_path, metrics=["psnr"])
+            refused.append(str(error.value))
+
+    slimcodec.run_bench(
+        ["jpeg"], photos, tmp_path, qualities=[2], metrics=["psnr"], on_progress=progress
+    )
+    assert refused
+    results = slimcodec.run_bench(["webp"], photos, tmp_path, qualities=[2], metrics=["psnr"])
+    assert {row.variant for row in results.rows} == {"jpeg", "webp"}
+
+
+def test_a_study_is_against_its_first_variant_everywhere(photos: Path, tmp_path: Path) -> None:
+    """Also where another one is called as what benches are against."""
+    variants = [{"name": "tiny"}, {"name": "jpeg", "codec": "jpeg"}]
+    study = Study.from_dict({**STUDY, "variant": variants, "quality": [2]}, "here")
+    assert slimcodec.run_study(study, photos, tmp_path).summary.reference == "tiny"
 
 
 def test_several_studies_have_a_folder_each(tmp_path: Path) -> None:

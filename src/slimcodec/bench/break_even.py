@@ -11,9 +11,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
-from slimcodec.bench.bd_rates import rate_of_means
-from slimcodec.bench.summary import Point
+from slimcodec.bench.bd_rates import bd_rates, images_of_both
+from slimcodec.bench.rows import Row
 
 __all__ = ["BreakEven", "break_even", "pictures_to_break_even"]
 
@@ -41,24 +42,21 @@ class BreakEven:
     pictures: float
 
 
-def break_even(points: Sequence[Point], metric: str) -> list[BreakEven]:
-    """Every variant that has a model against every one that has none.
+def break_even(rows: Sequence[Row]) -> list[BreakEven]:
+    """Every variant that has a model against every one that has none, in every metric.
 
     Args:
-        points: of a summary.
-        metric: whose quality is held equal, by its name in the registry.
+        rows: of one bench; of each pair the images that both have count.
 
     Returns:
-        In the order of the points; pairs without a BD-rate are absent (fewer than four points with
-        the metric, or no overlap).
+        In the order of the rows; pairs and metrics without a BD-rate are absent (`bd_rates`).
     """
-    curves: dict[str, list[Point]] = {}
-    for point in points:
-        curves.setdefault(point.variant, []).append(point)
-    learned = [curve for curve in curves.values() if curve[0].model_bytes]
-    peers = [curve for curve in curves.values() if not curve[0].model_bytes]
-    pairs = (_pair(ours, theirs, metric) for ours in learned for theirs in peers)
-    return [pair for pair in pairs if pair is not None]
+    variants: dict[str, list[Row]] = {}
+    for row in rows:
+        variants.setdefault(row.variant, []).append(row)
+    learned = [own for own in variants.values() if own[0].model_bytes]
+    peers = [own for own in variants.values() if not own[0].model_bytes]
+    return [each for ours in learned for theirs in peers for each in _pair(ours, theirs)]
 
 
 def pictures_to_break_even(model_bytes: int, saved_bytes: float) -> float:
@@ -66,18 +64,23 @@ def pictures_to_break_even(model_bytes: int, saved_bytes: float) -> float:
     return math.ceil(model_bytes / saved_bytes) if saved_bytes > 0 else math.inf
 
 
-def _pair(ours: Sequence[Point], theirs: Sequence[Point], metric: str) -> BreakEven | None:
-    percent = rate_of_means(theirs, ours, metric)
-    if percent is None:
-        return None
-    middle = ours[(len(ours) - 1) // 2]
-    saved = middle.stream_bytes * (1 / (1 + percent / 100) - 1)
-    return BreakEven(
-        middle.variant,
-        theirs[0].variant,
-        metric,
-        percent,
-        middle.model_bytes,
-        saved,
-        pictures_to_break_even(middle.model_bytes, saved),
-    )
+def _pair(ours: Sequence[Row], theirs: Sequence[Row]) -> list[BreakEven]:
+    images = set(images_of_both(theirs, ours))
+    qualities = sorted({row.quality for row in ours})
+    middle = qualities[(len(qualities) - 1) // 2]
+    lengths = [r.stream_bytes for r in ours if r.quality == middle and r.image_digest in images]
+    found = []
+    for metric, rate in bd_rates(theirs, ours).items():
+        saved = fmean(lengths) * (1 / (1 + rate.value / 100) - 1)
+        found.append(
+            BreakEven(
+                ours[0].variant,
+                theirs[0].variant,
+                metric,
+                rate.value,
+                ours[0].model_bytes,
+                saved,
+                pictures_to_break_even(ours[0].model_bytes, saved),
+            )
+        )
+    return found

@@ -7,16 +7,17 @@ the only one to write what comes back: first the picture, where it is kept, then
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from slimcodec.atomic import held
 from slimcodec.bench import opening
 from slimcodec.bench.environment import in_words
 from slimcodec.bench.executors import Executor, InProcess
 from slimcodec.bench.jobs import Candidate, Job, Measurement
 from slimcodec.bench.rows import RowStore, row_key
-from slimcodec.errors import UsageError
+from slimcodec.errors import SlimcodecError, UsageError
 from slimcodec.images import write_image
 from slimcodec.types import Image
 
@@ -53,23 +54,41 @@ def run_grid(
         on_progress: called with (done, total, what is worked on).
 
     Raises:
-        UsageError: when there is nothing to measure, or rows of a variant are there already that
-            another model made, or other versions of what decides bytes.
+        UsageError: when there is nothing to measure, or two would keep their pictures under one
+            name, or rows are there already of a variant that another model or other versions of
+            what decides bytes made, or of another picture of the same name.
     """
     if not candidates or not images:
         raise UsageError("there is nothing to measure; name a codec and an image at least")
-    try:
+    with ExitStack() as closing_down:
+        closing_down.callback(opening.forget)
+        _claim(store.path.parent, closing_down)
         known = [_known(candidate) for candidate in candidates]
         _refuse_others(known, store)
+        store.expect([each.candidate.variant for each in known])
         grid = _Grid(known, images, store, pictures, always, on_progress)
-        plain = Job(candidates[0], images[0], "", {}, tuple(metrics), repeats)
+        grid.refuse_one_place_for_two()
+        plain = Job(candidates[0], images[0], "", "", {}, tuple(metrics), repeats)
         plain = replace(plain, threads=executor.threads, beside=executor.beside)
         with closing(executor.run(grid.jobs(plain))) as measurements:
             for measurement in measurements:
                 grid.keep(measurement)
         on_progress(grid.total, grid.total, "done")
-    finally:
-        opening.forget()
+
+
+def _claim(folder: Path, until: ExitStack) -> None:
+    """Two benches at once would each take the other's rows for missing, and its versions unseen.
+
+    Raises:
+        UsageError: when another process has the folder.
+    """
+    try:
+        until.enter_context(held(folder))
+    except BlockingIOError as error:
+        raise UsageError(
+            f"another bench or study measures into {folder}; wait for it, or name another folder "
+            "with --out"
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -107,12 +126,46 @@ class _Grid:
         self.pictures, self.always, self.on_progress = pictures, always, on_progress
         self.done, self.total = 0, len(images) * sum(len(k.candidate.qualities) for k in known)
         self._given: set[str] = set()
+        self._held = {row.image: row.image_digest for row in store}
+
+    def refuse_one_place_for_two(self) -> None:
+        """Before one's pictures are written over another's.
+
+        Raises:
+            UsageError: naming the two.
+        """
+        kept = [path for number, path in enumerate(self.images) if self._keeps(number, path)]
+        if not kept:
+            return
+        variants = dict.fromkeys(known.candidate.variant for known in self.known)
+        places = [(path.stem, path.name) for path in dict.fromkeys(kept)]
+        places += [(picture_name(variant, 0), variant) for variant in variants]
+        first: dict[str, str] = {}
+        for place, name in places:
+            if first.setdefault(place, name) != name:
+                raise UsageError(
+                    f"pictures of {first[place]} and of {name} would lie in one place; rename one, "
+                    "or keep no pictures: --pictures 0"
+                )
+
+    def _keeps(self, number: int, path: Path) -> bool:
+        """Whether decoded pictures of an image are kept."""
+        return number < self.pictures or path.name in self.always
+
+    def _refuse_another_picture(self, name: str, digest: str) -> None:
+        """What has one name on a page must be one picture."""
+        if self._held.get(name, digest) != digest:
+            raise UsageError(
+                f"{self.store.path} holds rows of another picture called {name}; name another "
+                "folder with --out"
+            )
 
     def jobs(self, plain: Job) -> Iterator[Job]:
         """What is missing, image by image; ``plain`` has what all jobs have in common."""
         for number, path in enumerate(self.images):
             picture = opening.picture(path)
-            keeps = number < self.pictures or path.name in self.always
+            self._refuse_another_picture(path.name, picture.digest)
+            keeps = self._keeps(number, path)
             if keeps:
                 _write(self._folder(path) / "original.png", picture.pixels)
             for known in self.known:
@@ -127,6 +180,7 @@ class _Grid:
                         candidate=replace(known.candidate, qualities=wanted),
                         image=path.absolute(),
                         image_digest=picture.digest,
+                        digest=known.digest,
                         environment=known.environment,
                         keeps_pictures=keeps,
                     )
@@ -136,11 +190,22 @@ class _Grid:
     def keep(self, measurement: Measurement) -> None:
         """Write the picture, then the row: where there is a row, its picture is there.
 
-        A metric that only the row of before knows is of the same bytes and pixels, and stays.
+        A row of before is of the same bytes and pixels: metrics that only it knows stay, and so do
+        its times where they are of more repeats, or of as many and nothing ran beside them.
+
+        Raises:
+            SlimcodecError: when it is not of the same bytes.
         """
         row, before = measurement.row, self.store.find(measurement.row.key)
         if before is not None:
-            row = replace(row, metrics={**before.metrics, **row.metrics})
+            if before.stream_bytes != row.stream_bytes:
+                raise SlimcodecError(
+                    f"{row.variant} encodes {row.image} to {row.stream_bytes:,} bytes, and in "
+                    f"{self.store.path} it is {before.stream_bytes:,} of the same model and "
+                    "versions; name another folder with --out"
+                )
+            timed = max((row, before), key=lambda each: (each.repeats, not each.beside))
+            row = replace(timed, metrics={**before.metrics, **row.metrics})
         if measurement.decoded is not None:
             name = _picture(self._folder(Path(row.image)), row.variant, row.quality)
             _write(name, measurement.decoded)

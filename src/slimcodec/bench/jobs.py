@@ -84,7 +84,8 @@ class Job:
         candidate: what to measure; of its qualities those that are wanted.
         image: the file, readable where the job is run.
         image_digest: of its pixels, as they were where the job was made.
-        environment: what decides bytes there, which is part of the rows' keys.
+        digest: of the codec's model or library there.
+        environment: what else decides bytes there. All three are part of the rows' keys.
         metrics: by registry name.
         repeats: timed runs of each encode and decode.
         keeps_pictures: whether the decoded pictures are wanted too.
@@ -95,6 +96,7 @@ class Job:
     candidate: Candidate
     image: Path
     image_digest: str
+    digest: str
     environment: Mapping[str, str]
     metrics: tuple[str, ...]
     repeats: int = 1

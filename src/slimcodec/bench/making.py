@@ -1,9 +1,10 @@
 """A study's variants made: each codec shrunk, its model file written, all of them to be measured.
 
 A model file of an earlier run is taken as it is where it is the outcome of the same: of the same
-model, by the same passes, measured on the same photographs. That is said by a file beside it,
-``NAME.json``, with a digest of the model file that it speaks of; a kill between the two leaves one
-that speaks of another file, and then the model is made again.
+model, by the same passes, measured on the same photographs; one of others is refused, for rows are
+of it. What it is of is said by a file beside it, ``NAME.json``, with a digest of the model file
+that it speaks of; a kill between the two leaves one that speaks of another file, and then the model
+is made again.
 """
 
 from __future__ import annotations
@@ -39,10 +40,12 @@ def candidates_of(
         context: photographs to calibrate on; progress is (done, total, variant).
 
     Raises:
-        UsageError: when a model is there that was calibrated on other photographs; or as
-            ``library.shrink_model``. Either before anything is made.
+        UsageError: when a codec, a runtime or a quality is none, or a model is there that was
+            made otherwise, or calibrated on other photographs; or as ``library.shrink_model``. All
+            before anything is made.
     """
     context = context or Context()
+    _check_names(study, runtime)
     outcomes = _outcomes(study, models, context)
     models.mkdir(parents=True, exist_ok=True)
     made: dict[str, Candidate] = {}
@@ -67,6 +70,22 @@ def candidates_of(
         )
     context.on_progress(len(study.variants), len(study.variants), "ready")
     return list(made.values())
+
+
+def _check_names(study: Study, runtime: str | None) -> None:
+    """Codecs, runtimes and qualities, before minutes are spent on models.
+
+    Raises:
+        UsageError: when one of them is none.
+    """
+    sets_scale: dict[str, str] = {}
+    for variant in study.variants:
+        name = variant.codec or study.codec
+        library.stream_suffix(name, variant.runtime or runtime)
+        # Where a size is matched, qualities are those of what it is the size of.
+        sets_scale[variant.name] = sets_scale.get(variant.same_size_as or "", name)
+        for quality in variant.quality or (() if variant.same_size_as else study.quality):
+            library.check_quality(sets_scale[variant.name], quality)
 
 
 @dataclass(frozen=True)
@@ -133,12 +152,14 @@ def _outcomes(study: Study, models: Path, context: Context) -> dict[str, _Outcom
             models / f"{variant.file_name}.slim",
         )
         held, wanted = outcome.held(), outcome.origin
-        if held is not None and held != wanted and {**held, "photographs": ""} == {
-            **wanted, "photographs": "",
-        }:  # fmt: skip
+        if held is not None and held != wanted:
+            same = {**held, "photographs": ""} == {**wanted, "photographs": ""}
             raise UsageError(
                 f"{outcome.path} was made with other photographs than those of "
                 f"{context.photographs}; name another folder with --out, or give those"
+                if same
+                else f"{outcome.path} was made of another model or by other passes than the study "
+                "says; name another folder with --out"
             )
         found[variant.name] = outcome
     return found

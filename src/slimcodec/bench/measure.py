@@ -55,11 +55,11 @@ def measure(job: Job) -> Iterator[Measurement]:
 
     Raises:
         SlimcodecError: when this process would measure something else than whoever made the job
-            meant, another picture or other versions; or when the codec breaks its contract.
+            meant, another picture, model or versions; or when the codec breaks its contract.
     """
     codec = opening.opened(job.candidate.codec, job.threads)
     picture = opening.picture(job.image)
-    _check_the_same(job, picture)
+    _check_the_same(job, codec, picture)
     metrics = [opening.metric(name) for name in job.metrics]
     streams = _streams(codec, job, picture.pixels)
     for _ in job.candidate.qualities:
@@ -74,15 +74,22 @@ def measure(job: Job) -> Iterator[Measurement]:
             )
         compared = {each.name: float(each(picture.pixels, decoded)) for each in metrics}
         row = _row(job, codec, picture, quality, len(stream), encoding, decoding)
-        row = replace(row, metrics=compared, beside=_said([job.beside, beside(around.others)]))
+        # Of a curve one encode serves all rows, so what ran beside it did so for all of them.
+        others = max((n for n in (around.others, encoding.others) if n is not None), default=None)
+        row = replace(row, metrics=compared, beside=_said([job.beside, beside(others)]))
         yield Measurement(row, decoded if job.keeps_pictures else None)
 
 
-def _check_the_same(job: Job, picture: Picture) -> None:
+def _check_the_same(job: Job, codec: Codec, picture: Picture) -> None:
     if picture.digest != job.image_digest:
         raise SlimcodecError(
             f"{job.image} holds other pixels here than where the jobs were made; give every worker "
             "the same files"
+        )
+    if codec.digest != job.digest:
+        raise SlimcodecError(
+            f"{job.candidate.codec.name} is another model here than where the jobs were made; give "
+            "every worker the same files, and leave them alone while they are measured"
         )
     here = opening.environment(job.candidate.codec, job.threads)
     if here != job.environment:
@@ -152,17 +159,19 @@ class _Coding:
     Attributes:
         timing: of its repeats.
         energy_j: of each of them; None where the machine does not tell.
+        others: cores that other processes kept busy meanwhile; None where that is not known.
     """
 
     timing: Timing
     energy_j: float | None
+    others: float | None
 
 
 def _timed(work: Callable[[Clock], T], repeats: int) -> tuple[T, _Coding]:
     with watched() as watch:
         result, timing = timed(work, repeats)
     joules = watch.energy_j
-    return result, _Coding(timing, None if joules is None else joules / repeats)
+    return result, _Coding(timing, None if joules is None else joules / repeats, watch.others)
 
 
 def _streams(codec: Codec, job: Job, image: Image) -> Iterator[tuple[float, bytes, _Coding]]:
@@ -177,7 +186,7 @@ def _streams(codec: Codec, job: Job, image: Image) -> Iterator[tuple[float, byte
             else:
                 early = encoding.timing.up_to(int(quality))
                 # Nobody knows which joules went into which step.
-                yield quality, codec.cut(whole, quality), _Coding(early, None)
+                yield quality, codec.cut(whole, quality), _Coding(early, None, encoding.others)
     else:
         for quality in qualities:
             yield quality, *_encode(codec, quality, name, image, job.repeats)

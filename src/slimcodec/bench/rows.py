@@ -128,6 +128,13 @@ class Row:
         return 8 * self.stream_bytes / (self.height * self.width)
 
     @property
+    def clocked_on(self) -> tuple[Any, Any, Any]:
+        """Processor, its cores, and of these the threads of each graph: times of others do not
+        compare. Rows of old do not say threads, and had all cores."""
+        cores = self.machine.get("cores")
+        return self.machine.get("cpu"), cores, self.machine.get("threads", cores)
+
+    @property
     def key(self) -> str:
         """Identity of the measurement."""
         return row_key(
@@ -190,11 +197,32 @@ class RowStore:
         except sqlite3.DatabaseError as error:
             raise SlimcodecError(f"{self.path} cannot be written: {error}") from error
 
+    def expect(self, variants: Sequence[str]) -> None:
+        """Say in which order variants stand, before rows of them come.
+
+        Rows come in whatever order workers have them, and a row that is replaced is the last one;
+        but the first variant is the one that others are changes of. Variants that are known keep
+        their places, new ones stand behind them.
+        """
+        try:
+            with self._db:
+                self._db.execute(
+                    "INSERT OR IGNORE INTO variants (name) "
+                    "SELECT variant FROM rows GROUP BY variant ORDER BY MIN(rowid)"
+                )
+                self._db.executemany(
+                    "INSERT OR IGNORE INTO variants (name) VALUES (?)", [(v,) for v in variants]
+                )
+        except sqlite3.DatabaseError as error:
+            raise SlimcodecError(f"{self.path} cannot be written: {error}") from error
+
     def __iter__(self) -> Iterator[Row]:
-        """All rows, by the order in which their variants first came, then quality and image."""
+        """All rows, by the order of their variants (``expect``; behind these, as they first came),
+        then quality and image."""
         query = (
             "SELECT data FROM rows JOIN (SELECT variant AS v, MIN(rowid) AS first FROM rows "
-            "GROUP BY variant) ON variant = v ORDER BY first, quality, image"
+            "GROUP BY variant) ON variant = v LEFT JOIN variants ON variant = name "
+            "ORDER BY place IS NULL, place, first, quality, image"
         )
         with self._sound():
             rows = [Row.from_dict(json.loads(data)) for (data,) in self._db.execute(query)]
@@ -222,6 +250,9 @@ def _opened(path: Path) -> sqlite3.Connection:
         db.execute(
             "CREATE TABLE IF NOT EXISTS rows (key TEXT PRIMARY KEY, variant TEXT, image TEXT, "
             "quality REAL, data TEXT NOT NULL)"
+        )
+        db.execute(
+            "CREATE TABLE IF NOT EXISTS variants (place INTEGER PRIMARY KEY, name TEXT UNIQUE)"
         )
     except sqlite3.DatabaseError:
         db.close()

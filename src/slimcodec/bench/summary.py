@@ -42,6 +42,12 @@ class Point:
     base: str = ""
     """Digest of the codec that the variant was made from; empty in rows of old."""
 
+    @property
+    def image_ms(self) -> float:
+        """Encode and decode of an image: what compares where points are of different numbers of
+        images, as after a killed run."""
+        return self.encode_ms + self.decode_ms
+
     def __repr__(self) -> str:
         images = f"{self.images} image{'s' * (self.images != 1)}"
         return line(self, self.variant, f"quality {self.quality:g}", f"{self.bpp:.3f} bpp", images)

@@ -1,12 +1,12 @@
 """Time per part, and per step of a codec that works in steps.
 
-A ``PartClock`` charges wall-clock time to named parts; a measurement may run untimed first, to warm
-up, and then reports medians over repeats, part by part, with the spread of the whole, because a
-shared machine's mean is mostly its neighbours.
+A ``PartClock`` charges wall-clock time to named parts, and a measurement reports medians over its
+repeats, part by part, because a shared machine's mean is mostly its neighbours.
 
-The spread is from the smallest to the largest: repeats are three or five, of which quartiles are
-made up, and what a reader wants to know is whether any of them was another one. Where there are
-dozens (``alternating``) it is quartiles, because one of dozens always is.
+The spread that rows have (``measure``) is from the smallest to the largest: repeats are three or
+five, of which quartiles are made up, and what a reader wants to know is whether any of them was
+another one. Where there are dozens (``alternating``) it is quartiles, because one of dozens always
+is.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from slimcodec.bench.surroundings import watched
-from slimcodec.types import Clock, no_clock
+from slimcodec.types import Clock
 
 __all__ = ["PartClock", "Timing", "timed"]
 
@@ -71,13 +71,6 @@ class Timing:
         return statistics.median(self.totals_ms)
 
     @property
-    def spread(self) -> float | None:
-        """(Largest - smallest) / median of the whole; None of one repeat, which has none."""
-        if len(self.totals_ms) < 2:
-            return None
-        return (max(self.totals_ms) - min(self.totals_ms)) / self.median_ms
-
-    @property
     def parts_ms(self) -> dict[str, float]:
         """Medians per part, all steps together."""
         return {
@@ -118,16 +111,13 @@ class Timing:
         return replace(self, totals_ms=totals, spent=kept)
 
 
-def timed(work: Callable[[Clock], T], repeats: int, *, warm_ups: int = 0) -> tuple[T, Timing]:
+def timed(work: Callable[[Clock], T], repeats: int) -> tuple[T, Timing]:
     """Run ``repeats`` times; the last result, and what each run took.
 
     Args:
         work: what to time; it charges the clock it is given.
         repeats: timed runs, one or more.
-        warm_ups: untimed runs before them, in which caches fill and memory comes.
     """
-    for _ in range(warm_ups):
-        work(no_clock)
     totals, spent = [], []
     with watched() as watch:
         for _ in range(repeats):

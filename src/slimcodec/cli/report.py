@@ -56,6 +56,7 @@ def report(
     from slimcodec.report import (
         build_report,
         build_search_page,
+        check_report,
         is_search,
         read_runs,
         runs_to_parquet,
@@ -73,6 +74,7 @@ def report(
         return
     published = read_published(catalogue.published.find(curves)) if curves is not None else []
     if parquet is not None or tensorboard is not None:
+        check_report(folders, out, against)
         runs = read_runs(folders)
         if parquet is not None:
             runs_to_parquet(runs, parquet)

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from slimcodec.errors import UsageError
 from slimcodec.metrics.bd_rate import bd_rate
 
-__all__ = ["FEWEST_IMAGES", "Interval", "bd_rate_interval", "jackknife_reach"]
+__all__ = ["FEWEST_IMAGES", "Interval", "bd_rate_interval", "jackknife_reach", "mean_curve"]
 
 FEWEST_IMAGES = 4
 """With fewer, Student's t is so large that the ends say nothing."""
@@ -98,13 +98,14 @@ def _log_rate(
     reference: Curves, candidate: Curves, quality: Callable[[Array], Array], left_out: int
 ) -> float:
     first, second = (
-        _mean_curve(np.delete(curves, left_out, axis=0), quality)
+        mean_curve(np.delete(curves, left_out, axis=0), quality)
         for curves in (reference, candidate)
     )
     return math.log1p(bd_rate(first, second) / 100)
 
 
-def _mean_curve(curves: Curves, quality: Callable[[Array], Array]) -> list[tuple[float, float]]:
+def mean_curve(curves: Curves, quality: Callable[[Array], Array]) -> list[tuple[float, float]]:
+    """Points of the means over the images, as `bd_rate` takes them."""
     bpp, means = curves.mean(axis=0).T
     return list(zip(bpp.tolist(), quality(means).tolist(), strict=True))
 

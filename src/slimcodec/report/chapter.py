@@ -123,7 +123,7 @@ def make_chapter(
         rates_missing=is_ladder(summary.points) and several and not rates.rows,
         pareto=figures.pareto_charts(summary),
         published=_filled(published_table(summary, published)),
-        break_even=_filled(break_even_table(summary)),
+        break_even=_filled(break_even_table(rows)),
         scatters=figures.image_scatters(rows, lead, compared),
         layers=figures.layer_charts(summary),
         main=points_table(summary) if study is None else study_table(summary, study, rows),

@@ -57,9 +57,11 @@ class _Change:
 
     @property
     def is_none(self) -> bool:
-        """Whether every stream has the length it had, and every picture the metrics."""
+        """Whether every stream has the length it had, and every picture the metrics, of those that
+        were measured both times."""
         return all(
-            now.stream_bytes == then.stream_bytes and now.metrics == then.metrics
+            now.stream_bytes == then.stream_bytes
+            and all(now.metrics[name] == then.metrics[name] for name in _in_both(now, then))
             for now, then in self.pairs
         )
 
@@ -103,8 +105,8 @@ class _Change:
 
     def untimed(self) -> str:
         """Why the times do not compare; empty where they do."""
-        if any(_machine(now) != _machine(then) for now, then in self.pairs):
-            return "of another machine"
+        if any(now.clocked_on != then.clocked_on for now, then in self.pairs):
+            return "of another machine or number of threads"
         if any(row.beside for pair in self.pairs for row in pair):
             return "taken beside other work"
         return ""
@@ -168,12 +170,12 @@ def compare_rows(now: Sequence[Row], then: Sequence[Row], names: tuple[str, str]
     )
 
 
+def _in_both(now: Row, then: Row) -> set[str]:
+    return {*now.metrics} & {*then.metrics}
+
+
 def _place(row: Row) -> tuple[str, float, str]:
     return row.variant, row.quality, row.image_digest
-
-
-def _machine(row: Row) -> tuple[object, object]:
-    return row.machine.get("cpu"), row.machine.get("cores")
 
 
 def _table(

@@ -32,7 +32,7 @@ from slimcodec.report.text import join_words
 from slimcodec.report.viewer import shot_id, viewer_data
 from slimcodec.showing import line
 
-__all__ = ["ReportPage", "build_report"]
+__all__ = ["ReportPage", "build_report", "check_report"]
 
 _DATA = (
     ("rows.sqlite", "every measurement, as SQLite"),
@@ -90,15 +90,14 @@ def build_report(
         SlimcodecError: when there are no rows, or something in a folder is damaged.
     """
     page_template = template("page.html.j2")
-    runs = read_runs([Path(f) for f in ([folders] if isinstance(folders, str | Path) else folders)])
-    target = _target(runs, out)
+    runs, target, old = _asked(folders, out, against)
     groups = group_runs(runs)
     published = published or _kept(runs)
     chapters = []
     for n, group in enumerate(groups):
         on_progress(n, len(groups), join_words([run.name for run in group.runs]))
         chapters.append(make_chapter(group, f"c{n + 1}-" if n else "", published))
-    since = None if against is None else _since(runs, groups, read_run(Path(against)))
+    since = None if old is None else _since(runs, groups, old)
     gallery = _gallery(groups, chapters, on_progress)
     page = page_template.render(
         title=chapters[0].title
@@ -122,6 +121,33 @@ def build_report(
     if out is None:
         _remove_former_pictures(target)
     return index
+
+
+def check_report(
+    folders: Path | Sequence[Path], out: Path | None = None, against: Path | None = None
+) -> None:
+    """Refuse now what `build_report` would, before anything else is made of the same folders.
+
+    Raises:
+        UsageError, SlimcodecError: as `build_report`.
+    """
+    runs, _, old = _asked(folders, out, against)
+    groups = group_runs(runs)
+    if old is not None:
+        _since(runs, groups, old)
+
+
+def _asked(
+    folders: Path | Sequence[Path], out: Path | None, against: Path | None
+) -> tuple[list[Run], Path, Run | None]:
+    """The runs, the page's folder, and the earlier run."""
+    given = [Path(f) for f in ([folders] if isinstance(folders, str | Path) else folders)]
+    runs = read_runs(given)
+    if against is None:
+        return runs, _target(runs, out), None
+    if Path(against).resolve() in [folder.resolve() for folder in given]:
+        raise UsageError(f"{against} is set against itself; --against takes an earlier run")
+    return runs, _target(runs, out), read_run(Path(against))
 
 
 def _kept(runs: Sequence[Run]) -> list[PublishedCurve]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from slimcodec.bench.break_even import BreakEven, break_even
 from slimcodec.bench.published import PublishedCurve, published_rates
+from slimcodec.bench.rows import Row
 from slimcodec.bench.summary import Summary
 from slimcodec.report.columns import Field, Table, fill, number_field, text_field
 from slimcodec.report.text import (
@@ -62,16 +63,15 @@ def published_table(summary: Summary, curves: Sequence[PublishedCurve]) -> Table
     return fill("BD-rate against published curves", fields, variants, note)
 
 
-def break_even_table(summary: Summary) -> Table:
+def break_even_table(rows: Sequence[Row]) -> Table:
     """After how many pictures a model's download is paid for; no rows where nothing compares."""
-    pairs: dict[tuple[str, str], dict[str, BreakEven]] = {}
-    for metric in metrics_of(summary.points):
-        for each in break_even(summary.points, metric):
-            pairs.setdefault((each.variant, each.peer), {})[metric] = each
-    models = {variant: next(iter(of.values())).model_bytes for (variant, _), of in pairs.items()}
-    rows = [
+    found: dict[tuple[str, str], dict[str, BreakEven]] = {}
+    for each in break_even(rows):
+        found.setdefault((each.variant, each.peer), {})[each.metric] = each
+    models = {variant: next(iter(of.values())).model_bytes for (variant, _), of in found.items()}
+    pairs = [
         _Pair(variant, peer, {metric: each.pictures for metric, each in of.items()})
-        for (variant, peer), of in pairs.items()
+        for (variant, peer), of in found.items()
     ]
 
     def field(metric: str) -> Field[_Pair]:
@@ -87,15 +87,10 @@ def break_even_table(summary: Summary) -> Table:
         text_field("Variant", lambda pair: pair.variant),
         number_field("Model (bytes)", lambda pair: number(models[pair.variant])),
         text_field("Against", lambda pair: pair.other),
-        *[field(metric) for metric in _metrics(summary, rows)],
+        *[field(metric) for metric in metrics_of(rows) if any(metric in p.figures for p in pairs)],
     ]
     note = (
         "Pictures like these until smaller streams have saved as many bytes as the model file has, "
         "at the quality of the variant’s middle point. Never: its streams are not smaller."
     )
-    return fill("When a model is paid for", fields, rows, note)
-
-
-def _metrics(summary: Summary, rows: Sequence[_Pair]) -> list[str]:
-    found = {metric for row in rows for metric in row.figures}
-    return [metric for metric in metrics_of(summary.points) if metric in found]
+    return fill("When a model is paid for", fields, pairs, note)

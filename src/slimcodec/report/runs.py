@@ -20,7 +20,7 @@ from slimcodec.bench.published import KEPT_AS, PublishedCurve, read_published
 from slimcodec.bench.rows import Row, RowStore
 from slimcodec.errors import SlimcodecError, UsageError
 from slimcodec.report.study import read_study
-from slimcodec.report.text import join_words, plural
+from slimcodec.report.text import join_words, not_taken, plural
 
 __all__ = ["Group", "Run", "group_runs", "read_run", "read_runs"]
 
@@ -121,18 +121,33 @@ def _merged(runs: Sequence[Run]) -> Group:
     for run in runs:
         for row in run.rows:
             makers.setdefault(row.variant, set()).add(_maker(row))
+    images = {row.image_digest: row.image for run in reversed(runs) for row in run.rows}
+    taken, names = set(makers), dict[tuple[str, int], str]()
+    for variant, each in makers.items():
+        for n, run in enumerate(runs):
+            names[variant, n] = variant
+            if len(each) > 1 and any(row.variant == variant for row in run.rows):
+                names[variant, n] = not_taken(f"{variant} ({run.name})", taken)
     rows: dict[str, Row] = {}
     twice: set[str] = set()
-    for run in runs:
+    for n, run in enumerate(runs):
         for row in run.rows:
             if row.image_digest not in shared:
                 continue
             if row.key in rows:
                 twice.add(row.variant)
-            own = len(makers[row.variant]) == 1
-            named = row if own else replace(row, variant=f"{row.variant} ({run.name})")
-            rows.setdefault(row.key if own else named.key, named)
-    return Group(runs, list(rows.values()), None, _remarks(runs, shared, makers, twice))
+            # A picture that was renamed is the one that it was.
+            named = replace(row, variant=names[row.variant, n], image=images[row.image_digest])
+            first = rows.setdefault(named.key, named)
+            # Of the same bytes and pixels, so what only one of them measured is true of both.
+            rows[named.key] = replace(first, metrics={**named.metrics, **first.metrics})
+    return Group(runs, _ordered(list(rows.values())), None, _remarks(runs, shared, makers, twice))
+
+
+def _ordered(rows: Sequence[Row]) -> list[Row]:
+    """As one run has them: variants as they first came, then quality and image."""
+    places = {name: n for n, name in enumerate(dict.fromkeys(row.variant for row in rows))}
+    return sorted(rows, key=lambda row: (places[row.variant], row.quality, row.image))
 
 
 def _remarks(
@@ -160,19 +175,17 @@ def _remarks(
             f"the same to the key; the times are those of {runs[0].name}, or of the first run that "
             "has them."
         )
-    machines = {tuple(sorted(_machine(row).items())) for run in runs for row in run.rows}
-    if len(machines) > 1:
-        found.append("The runs are of different machines, so their times do not compare.")
+    if len({row.clocked_on for run in runs for row in run.rows}) > 1:
+        found.append(
+            "The runs are of different machines, or of another number of threads, so their times "
+            "do not compare."
+        )
     return found
 
 
 def _maker(row: Row) -> tuple[str, ...]:
     """What decides a row's bytes and pixels, but for quality and picture."""
     return row.digest, row.runtime, *(f"{k}={v}" for k, v in sorted(row.environment.items()))
-
-
-def _machine(row: Row) -> dict[str, str]:
-    return {key: str(row.machine[key]) for key in ("cpu", "cores") if key in row.machine}
 
 
 def _told_apart(rows: Sequence[Row]) -> list[Row]:
@@ -184,9 +197,12 @@ def _told_apart(rows: Sequence[Row]) -> list[Row]:
     for row in rows:
         makers.setdefault(row.variant, {}).setdefault(_maker(row), row)
     names: dict[tuple[str, tuple[str, ...]], str] = {}
+    taken = set(makers)
     for variant, each in makers.items():
         for n, maker in enumerate(each):
-            names[variant, maker] = variant if n == 0 else f"{variant} ({_what(each, maker)})"
+            names[variant, maker] = variant
+            if n:
+                names[variant, maker] = not_taken(f"{variant} ({_what(each, maker)})", taken)
     return [
         row
         if names[row.variant, _maker(row)] == row.variant

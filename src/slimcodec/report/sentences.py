@@ -167,7 +167,7 @@ def _changes(first: Point, others: Sequence[Point], whose: str) -> str:
         clauses.append(f"{label} by {_between([signed(g, digits) for g in _ends(gaps)])}")
     if any(abs(p.model_bytes - first.model_bytes) > _SAME_FILE * first.model_bytes for p in others):
         clauses.append(_percent_clause("the model file", first, others, "model_bytes"))
-    clauses.append(_percent_clause("the total time", first, others, "total_s"))
+    clauses.append(_percent_clause("the total time", first, others, "image_ms"))
     is_one = len(others) == 1
     subject = others[0].variant if is_one else f"{whose} {plural(len(others), 'other variant')}"
     verb = "changes" if is_one else "change"

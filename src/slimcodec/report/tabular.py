@@ -15,7 +15,7 @@ from slimcodec.bench.summary import Point, Summary, summarise
 from slimcodec.errors import UsageError, naming_extra
 from slimcodec.report.runs import Run
 from slimcodec.report.selection import by_variant
-from slimcodec.report.text import metric_heading, plain
+from slimcodec.report.text import metric_heading, not_taken, plain
 
 __all__ = ["runs_to_parquet", "runs_to_tensorboard"]
 
@@ -91,11 +91,13 @@ def runs_to_tensorboard(runs: Sequence[Run], folder: Path) -> None:
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} is not empty; name a new folder for the log")
+    places: set[str] = set()
     for run in runs:
-        place = folder / _folder_name(run.name) if len(runs) > 1 else folder
+        place = folder / not_taken(_folder_name(run.name), places) if len(runs) > 1 else folder
         summary = summarise(run.rows, run.reference)
+        names: set[str] = set()
         for variant, points in by_variant(summary.points).items():
-            _write(_Log(place / _folder_name(variant)), points, summary)
+            _write(_Log(place / not_taken(_folder_name(variant), names)), points, summary)
 
 
 def _write(log: _Log, points: Sequence[Point], summary: Summary) -> None:

@@ -5,6 +5,7 @@ Here is the one place that knows how many digits of a metric mean something.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
@@ -24,6 +25,7 @@ __all__ = [
     "metric_text",
     "metric_unit",
     "metrics_of",
+    "not_taken",
     "number",
     "percent",
     "percent_interval",
@@ -152,3 +154,11 @@ def _attribute(name: str, attribute: str, default: str) -> object:
         return getattr(registry.metrics.get(name), attribute, default)
     except (SlimcodecError, ImportError):
         return default
+
+
+def not_taken(name: str, taken: set[str]) -> str:
+    """The name, numbered where it is another's; from now on it is taken."""
+    numbered = (name if n == 1 else f"{name}, {n}" for n in itertools.count(1))
+    found = next(each for each in numbered if each not in taken)
+    taken.add(found)
+    return found

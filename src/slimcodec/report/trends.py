@@ -4,7 +4,8 @@ Figures of other weights on another machine do not compare, but what a change *d
 or fewer, a loss of SSIM, time saved. Each published change is set beside ours, against the first
 variant of the same codec that was published too. The two agree where they have the same sign, or
 where neither moves. A change below what is printed, or below what a clock can tell, is no movement;
-nor is one of ours whose interval over the images contains zero.
+nor is one of ours whose interval over the images contains zero. Times count only of images where
+both were timed alone and on one machine; where there is none, nothing is said of agreement.
 
 Reasons are given only where the rows themselves show them.
 """
@@ -12,7 +13,7 @@ Reasons are given only where the rows themselves show them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from slimcodec.bench.rows import Row
@@ -69,6 +70,7 @@ class Trend:
         here: our change, percent or a difference.
         published: the published change; None where there is none.
         why: what the rows show of the reason; empty where they show none.
+        doubt: why ours is not to be believed, and nothing is said of agreement; empty where it is.
     """
 
     variant: str
@@ -77,6 +79,7 @@ class Trend:
     here: Interval
     published: float | None
     why: str
+    doubt: str = ""
 
     @property
     def moves_here(self) -> bool:
@@ -92,8 +95,8 @@ class Trend:
 
     @property
     def agreement(self) -> Agreement:
-        """Empty where nothing was published."""
-        if self.published is None:
+        """Empty where nothing was published, or ours is not to be believed."""
+        if self.published is None or self.doubt:
             return ""
         if self.moves_here != self.moves_there:
             return "differs"
@@ -112,6 +115,8 @@ class Trend:
         """What is the same or not."""
         if self.published is None:
             return ""
+        if self.doubt:
+            return f"not judged: {self.doubt}"
         if not self.moves_here and not self.moves_there:
             return "agrees: no change in either"
         if not self.moves_here:
@@ -147,15 +152,30 @@ def find_trends(summary: Summary, rows: Sequence[Row], study: Mapping[str, Any])
         after, before = (images[p.variant, p.quality] for p in (point, first))
         pairs = [(after[image], before[image]) for image in after if image in before]
         for key in FIGURES:
-            here = _change_here(key, pairs)
+            counted, doubt = _believed(pairs) if key == "total_time_s" else (pairs, "")
+            here = _change_here(key, counted)
             if here is not None:
                 there = _change_there(
                     key, published.get(point.variant, {}), published.get(first.variant, {})
                 )
-                trend = Trend(point.variant, first.variant, key, here, there, "")
-                why = _why(trend, point, first, pairs)
-                found.append(Trend(point.variant, first.variant, key, here, there, why))
+                trend = Trend(point.variant, first.variant, key, here, there, "", doubt)
+                why = "" if doubt else _why(trend, point, first, pairs)
+                found.append(replace(trend, why=why))
     return found
+
+
+def _believed(pairs: Sequence[tuple[Row, Row]]) -> tuple[Sequence[tuple[Row, Row]], str]:
+    """Those whose times compare; where there are none, all of them and why not."""
+    doubts = [_doubt(*pair) for pair in pairs]
+    alone = [pair for pair, doubt in zip(pairs, doubts, strict=True) if not doubt]
+    return (alone, "") if alone or not pairs else (pairs, doubts[0])
+
+
+def _doubt(after: Row, before: Row) -> str:
+    """Why the times of two rows do not compare; empty where they do."""
+    if after.clocked_on != before.clocked_on:
+        return "timed on different machines or numbers of threads"
+    return "timed beside other work" if after.beside or before.beside else ""
 
 
 def trend_table(trends: Sequence[Trend]) -> Table:
@@ -188,9 +208,11 @@ def trend_table(trends: Sequence[Trend]) -> Table:
 
 def trend_sentences(trends: Sequence[Trend]) -> list[str]:
     """What of the published trends is seen here; empty where nothing was published."""
-    said = [trend for trend in trends if trend.published is not None]
+    unjudged = list(dict.fromkeys(t.doubt for t in trends if t.published is not None and t.doubt))
+    doubts = [f"Times are not judged, as they were {join_words(unjudged)}."] if unjudged else []
+    said = [trend for trend in trends if trend.agreement]
     if not said:
-        return []
+        return doubts
     by_key = {key: [t for t in said if t.key == key] for key in FIGURES}
     counts = [
         f"{_NAMES[key]} {_agreeing(each)} of {len(each)}" for key, each in by_key.items() if each
@@ -209,7 +231,7 @@ def trend_sentences(trends: Sequence[Trend]) -> list[str]:
         reasons = [t.why for t in differing if t.why]
         why = f" Measured: {reasons[0]}." if reasons else ""
         found.append(f"Where {_NAMES[key]} differs, {there} is published and {here} here.{why}")
-    return found
+    return [*found, *doubts]
 
 
 def _agreeing(trends: Sequence[Trend]) -> int:

@@ -63,7 +63,7 @@ def verdict(
     """
     changed = changed_points(summary)
     if is_study and changed:
-        return [*changes(changed), cost_sentence(summary, rows), *caveats(summary)]
+        return [*changes(changed), cost_sentence(summary, rows), *caveats(rows)]
     known = rivals(summary)
     against = {name: rates for name, rates in fought.items() if name in known}
     compared = standings(summary, against)
@@ -73,7 +73,7 @@ def verdict(
         found += [*_apart(summary, against), *_relatives(others)]
     else:
         found = [extent(summary), *_no_rates(summary)]
-    return [*found, cost_sentence(summary, rows, compared), *caveats(summary)]
+    return [*found, cost_sentence(summary, rows, compared), *caveats(rows)]
 
 
 def images_of(rows: Sequence[Row]) -> int:
@@ -142,13 +142,19 @@ def cost_sentence(summary: Summary, rows: Sequence[Row], compared: Sequence[Stan
     )
 
 
-def caveats(summary: Summary) -> list[str]:
+def caveats(rows: Sequence[Row]) -> list[str]:
     """What everybody who repeats the verdict should repeat with it."""
-    most = max(point.images for point in summary.points)
-    short = [point.variant for point in summary.points if point.images < most]
+    pictures: dict[tuple[str, float], set[str]] = {}
+    for row in rows:
+        pictures.setdefault((row.variant, row.quality), set()).add(row.image_digest)
+    every = set.union(*pictures.values())
+    short = dict.fromkeys(variant for (variant, _), own in pictures.items() if own != every)
     if not short:
         return []
-    return [f"Not all pictures are measured yet: {join_words(list(dict.fromkeys(short)))}."]
+    return [
+        f"Not all {len(every)} pictures are measured with every variant, so means are over "
+        f"different ones: {join_words(list(short))} {'lacks' if len(short) == 1 else 'lack'} some."
+    ]
 
 
 def _amounts(compared: Sequence[Standing], word: str, said: str) -> str:
@@ -217,8 +223,8 @@ def _no_rates(summary: Summary) -> list[str]:
     if len(by_variant(summary.points)) < 2:
         return []
     return [
-        "Who needs fewer bytes cannot be said: that takes at least four qualities of two codecs, "
-        "and a range of quality that both reach."
+        "Who needs fewer bytes cannot be said: that takes at least four qualities of two codecs on "
+        "the same pictures, and a range of quality that both reach."
     ]
 
 

@@ -28,7 +28,7 @@ from slimcodec.bench import (
 from slimcodec.bench.published import KEPT_AS
 from slimcodec.errors import MissingExtraError
 from slimcodec.images import find_images, skipped
-from slimcodec.report import build_report
+from slimcodec.report import build_report, read_run
 from slimcodec.showing import line
 
 __all__ = ["METRICS", "BenchResults", "measure_into", "page_of", "run_bench"]
@@ -94,14 +94,15 @@ def run_bench(
         on_note: told what is left out, and why.
 
     Raises:
-        UsageError: when a name or a quality is none, or ``out`` holds rows of the same names that
-            another model or other versions made.
+        UsageError: when a name, a runtime or a quality is none, or ``out`` holds rows of the same
+            names that another model or other versions made.
         ImageError: when there is no image.
     """
     find_images(images)
     for name in metrics:
         registry.metrics.target(name)
     for codec in codecs:
+        library.stream_suffix(codec, runtime)
         for quality in qualities or ():
             library.check_quality(codec, quality)
     candidates = []
@@ -109,13 +110,10 @@ def run_bench(
         reference = CodecReference(str(codec), runtime)
         own = opening.opened(reference)
         candidates.append(Candidate(reference, tuple(qualities or own.qualities), own.name))
-    if curves:
-        out.mkdir(parents=True, exist_ok=True)
-        write_published(curves, out / KEPT_AS)
     return measure_into(
         out, candidates, images, metrics,
-        repeats=repeats, pictures=pictures, executor=executor, on_progress=on_progress,
-        on_note=on_note,
+        repeats=repeats, pictures=pictures, curves=curves, executor=executor,
+        on_progress=on_progress, on_note=on_note,
     )  # fmt: skip
 
 
@@ -128,6 +126,7 @@ def measure_into(
     repeats: int,
     pictures: int,
     always: Collection[str] = (),
+    curves: Sequence[PublishedCurve] = (),
     executor: Executor | None = None,
     on_progress: Progressed = lambda done, total, what: None,
     on_note: Noted = lambda sentence: None,
@@ -135,8 +134,8 @@ def measure_into(
     """Measure, sum up, write everything: what a bench and a study have in common.
 
     Args:
-        out, candidates, images, metrics, repeats, pictures, executor, on_progress, on_note: see
-            ``run_bench``.
+        out, candidates, images, metrics, repeats, pictures, curves, executor, on_progress, on_note:
+            see ``run_bench``.
         always: names of images whose pictures are kept whatever ``pictures`` says.
     """
     found, passed_over = find_images(images), skipped(images)
@@ -151,14 +150,17 @@ def measure_into(
             repeats=repeats, pictures=pictures, always=always,
             executor=executor or InProcess(), on_progress=on_progress,
         )  # fmt: skip
-        rows = list(store)
     finally:
         store.close()
-    summary = summarise(rows)
-    rows_to_tsv(rows, out / "rows.tsv")
+    if curves:
+        write_published(curves, out / KEPT_AS)
+    # As the page has them, so that no figure is another one there.
+    run = read_run(out)
+    summary = summarise(run.rows, run.reference)
+    rows_to_tsv(run.rows, out / "rows.tsv")
     write_atomically(out / "summary.json", json.dumps(summary.to_dict(), indent=2).encode())
     page = page_of([out], None, on_progress, on_note)
-    return BenchResults(out, rows, summary, page)
+    return BenchResults(out, run.rows, summary, page)
 
 
 def page_of(

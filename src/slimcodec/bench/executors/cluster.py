@@ -42,6 +42,7 @@ class Cluster:
 
     Raises:
         MissingExtraError: when Ray is not installed.
+        UsageError: when nobody answers at the address, as far as that is soon told.
     """
 
     beside = "other jobs may have shared the cores of a Ray cluster's node"
@@ -49,6 +50,10 @@ class Cluster:
     def __init__(self, address: str, threads: int = 1) -> None:
         self.address, self.threads = address, threads
         self.ray = _imported()
+        try:
+            _check_there(address)
+        except (OSError, ValueError) as error:
+            raise _no_cluster(address, error) from error
 
     def run(self, jobs: Iterator[Job]) -> Generator[Measurement, None, None]:
         ray = self.ray
@@ -82,14 +87,9 @@ class Cluster:
         if self.ray.is_initialized():
             return False
         try:
-            _check_there(self.address)
             self.ray.init(address=self.address, log_to_driver=False, logging_level=logging.ERROR)
         except (OSError, RuntimeError, ValueError) as error:
-            reason = " ".join(str(error).split())
-            raise UsageError(
-                f"there is no Ray cluster at {self.address} ({reason:.100}); start one with "
-                "`ray start --head`, or name the address that it says"
-            ) from error
+            raise _no_cluster(self.address, error) from error
         return True
 
     def _answer(self, done: Any, job: Job) -> list[Measurement]:
@@ -112,10 +112,23 @@ def _check_there(address: str) -> None:
 
     Raises:
         OSError: when nobody does.
+        ValueError: when it is none that anybody could have.
     """
+    if address in ("auto", "local"):
+        return
     host, colon, port = address.rpartition(":")
     if colon and port.isdigit() and "//" not in host:
         socket.create_connection((host, int(port)), _SECONDS).close()
+    elif "://" not in address:
+        raise ValueError("an address is HOST:PORT, or auto")
+
+
+def _no_cluster(address: str, error: Exception) -> UsageError:
+    reason = " ".join(str(error).split())
+    return UsageError(
+        f"there is no Ray cluster at {address} ({reason:.100}); start one with "
+        "`ray start --head`, or name the address that it says"
+    )
 
 
 def _measured(job: Job) -> list[Measurement]:

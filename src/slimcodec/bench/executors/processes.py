@@ -150,8 +150,9 @@ class _Worker:
 
     def _listen(self) -> None:
         assert self.process.stdout is not None
-        # One that is killed may end in the middle of an answer.
-        with suppress(EOFError, pickle.UnpicklingError):
+        # One that is killed may end in the middle of an answer, which can go wrong in any way; that
+        # nobody is listening any more must be heard of in each.
+        with suppress(Exception):
             while True:
                 self.heard.put((self, pickle.load(self.process.stdout)))
         self.heard.put((self, _Ended()))

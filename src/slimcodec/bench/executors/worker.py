@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 from slimcodec.bench.jobs import Job, Measurement
 from slimcodec.bench.measure import measure
+from slimcodec.errors import SlimcodecError
 
 __all__ = ["Answer", "serve"]
 
@@ -41,8 +42,19 @@ def _answers(job: Job) -> Iterator[Answer]:
         yield from measure(job)
     except Exception as error:  # it is raised where the job was made
         error.add_note(traceback.format_exc())
-        yield error
+        yield _travelling(error)
     yield None
+
+
+def _travelling(error: Exception) -> Exception:
+    """As it is, if another process can make it again; else what it says."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:  # whatever its class asks for
+        said = SlimcodecError(f"{type(error).__name__}: {error}")
+        said.add_note(traceback.format_exc())
+        return said
+    return error
 
 
 def _send(answer: Answer, to: BinaryIO) -> None:

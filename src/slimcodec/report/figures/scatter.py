@@ -77,11 +77,8 @@ def _chart(rows: Sequence[Row], lead: str, standing: Standing) -> ScatterChart |
     metric, rival = standing.metric, standing.rival
     ours, theirs = (_by_image(rows, name) for name in (lead, rival))
     images = [image for image in ours if image in theirs]
-    rates = {
-        image: rate
-        for image in images
-        if (rate := rate_of_means(theirs[image], ours[image], metric)) is not None
-    }
+    found = {image: rate_of_means(theirs[image], ours[image], metric) for image in images}
+    rates = {ours[image][0].image: rate for image, rate in found.items() if rate is not None}
     if len(rates) < 2:
         return None
     ordered = sorted(rates, key=lambda image: -rates[image])
@@ -124,8 +121,9 @@ def _chart(rows: Sequence[Row], lead: str, standing: Standing) -> ScatterChart |
 
 
 def _by_image(rows: Sequence[Row], variant: str) -> dict[str, list[Row]]:
+    """By what the image is, for two runs may have it under two names."""
     found: dict[str, list[Row]] = {}
     for row in rows:
         if row.variant == variant:
-            found.setdefault(row.image, []).append(row)
+            found.setdefault(row.image_digest, []).append(row)
     return found
