@@ -30,6 +30,7 @@ codec,bpp,psnr,ms-ssim
 VTM,0.1,28,0.91
 VTM,0.2,30,0.94
 "of, two",0.3,33,
+# images: one two
 # source: a later one
 VTM,0.1,28.5,
 """
@@ -50,6 +51,8 @@ def test_what_is_read(tmp_path: Path) -> None:
     ]
     assert (second.codec, dict(second.points[0].metrics)) == ("of, two", {"psnr": 33})
     assert (third.codec, third.source) == ("VTM", "a later one")
+    assert (first.images, third.images) == (frozenset(), {"one", "two"})
+    assert first.is_of(["any"]) and third.is_of(["two", "one"]) and not third.is_of(["one"])
 
 
 def test_there_and_back(tmp_path: Path) -> None:

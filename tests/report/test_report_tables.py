@@ -18,7 +18,7 @@ from slimcodec.report import (
     speed_table,
     study_table,
 )
-from slimcodec.report.rivalry import break_even_table, published_table
+from slimcodec.report.rivalry import break_even_table, of_other_pictures, published_table
 from slimcodec.report.tables import part_order
 
 
@@ -144,11 +144,16 @@ def test_published_curves_have_a_table(bench_rows: list[Row]) -> None:
         PublishedPoint(0.5 * 8 * 4000 * 1.6**q / (320 * 288), {"psnr": 22.0 + 2.5 * q})
         for q in range(1, 6)
     ]
-    table = published_table(summarise(bench_rows), [PublishedCurve("VVC", "a lab", points)])
+    table = published_table(summarise(bench_rows), [PublishedCurve("VVC", "a lab", points)], {"a"})
     assert cells(table, "hific-s") == {"Variant": "hific-s", "VVC (%)": "+60.0"}
     assert table.groups == [("", 1), ("Against, at equal PSNR", 1)]
     assert "Sources: a lab." in table.note
-    assert published_table(summarise(bench_rows), []).rows == []
+    assert published_table(summarise(bench_rows), [], {"a"}).rows == []
+    kodak = PublishedCurve("VVC", "a lab", points, frozenset({"kodim01", "kodim02"}))
+    assert published_table(summarise(bench_rows), [kodak], {"a"}).rows == []
+    assert "2 other pictures" in of_other_pictures([kodak], {"a"})
+    assert published_table(summarise(bench_rows), [kodak], {"kodim02", "kodim01"}).rows
+    assert of_other_pictures([kodak], {"kodim02", "kodim01"}) == ""
 
 
 def test_speed_expected_is_the_share_of_zeros_of_the_parts_time(study_rows: list[Row]) -> None:

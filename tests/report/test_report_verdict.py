@@ -51,7 +51,7 @@ def test_no_win_is_named_without_every_metric_in_which_a_peer_wins(
     points = [point("slim", 10_000_000), *(point(name, 0) for name in PEERS)]
     summary = Summary(points, "jpeg", {})
     compared = standings(summary, fought)
-    said = standing_sentences("slim", compared, 24)[0]
+    said = standing_sentences("slim", compared, 24, rivals=len(PEERS))[0]
     for metric in METRICS:
         rates = {name: each[metric] for name, each in fought.items() if metric in each}
         if not rates:
@@ -110,6 +110,22 @@ def test_the_peer_that_was_left_out_is_named(make_row: Callable[..., Row]) -> No
     )
     assert said[1] == "One picture says nothing about others."
     assert "fewer" not in " ".join(said)
+
+
+def test_a_rival_that_cannot_be_compared_may_be_the_strongest(
+    make_row: Callable[..., Row],
+) -> None:
+    """WebP at three qualities has no BD-rate; JPEG is then not called the strongest rival."""
+    rows = ladder(make_row, {"slim": 0.6, "jpeg": 1.0, "webp": 0.5}, images=6)
+    rows = [row for row in rows if row.variant != "webp" or row.quality < 4]
+    summary = summarise(rows)
+    said = verdict(summary, rows, duels(summary, rows), is_study=False)
+    assert said[0].startswith("Against jpeg, the strongest of those that compare")
+    assert any("cannot be compared with webp" in sentence for sentence in said)
+    alone = ladder(make_row, {"slim": 0.6, "jpeg": 1.0}, images=6)
+    summary = summarise(alone)
+    said = verdict(summary, alone, duels(summary, alone), is_study=False)
+    assert said[0].startswith("Against jpeg, slim needs")
 
 
 def test_few_pictures_are_said_to_be_too_few(make_row: Callable[..., Row]) -> None:
@@ -193,10 +209,10 @@ def test_as_many_other_pictures_are_not_the_same_pictures(bench_rows: list[Row])
 
 def test_a_tie_is_neither_won_nor_lost() -> None:
     compared = [Standing("psnr", "avif", Interval(-2.0, -7.2, 3.6))]
-    (said,) = standing_sentences("slim", compared, 24)
+    (said,) = standing_sentences("slim", compared, 24, rivals=2)
     assert said == (
-        "Against avif, its strongest rival in every metric, slim cannot be told apart from avif at "
-        "equal PSNR (−2.0\N{NO-BREAK SPACE}% [−7.2, +3.6])."
+        "Against avif, its strongest rival, slim cannot be told apart from avif at equal "
+        "PSNR (−2.0\N{NO-BREAK SPACE}% [−7.2, +3.6])."
     )
 
 
@@ -228,6 +244,8 @@ def test_how_near_the_same_size_came_is_said(study_rows: list[Row]) -> None:
 
 def test_times_that_are_no_speeds_are_named(study_rows: list[Row]) -> None:
     busy = [replace(row, beside="2 workers") for row in study_rows]
-    assert beside_note(busy) == ("Timed all variants beside 2 workers: these times are no speeds.")
-    assert beside_note([*busy[:1], *study_rows[1:]]).startswith("Timed baseline beside 2 workers")
+    assert beside_note(busy) == (
+        "Other work ran beside, so these times are no speeds (all variants: 2 workers)."
+    )
+    assert beside_note([*busy[:1], *study_rows[1:]]).endswith("(baseline: 2 workers).")
     assert beside_note(study_rows) == ""

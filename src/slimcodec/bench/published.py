@@ -7,8 +7,9 @@
 
 Columns but the first two are metrics by their names in the registry, in the metric's own unit:
 MS-SSIM between 0 and 1, not in dB. A cell may be empty. ``# source:`` says where the lines below it
-come from, up to the next one, and there must be one; other lines that begin with ``#`` are
-comments. Who compares with such a curve has to measure on the pictures that it is of.
+come from, up to the next one, and there must be one; ``# images:`` names the pictures that they
+are means over, without suffix, and where it does, nothing else is compared with them. Other lines
+that begin with ``#`` are comments.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ __all__ = [
 KEPT_AS = "published.csv"
 """What a bench calls the file in which it keeps the curves that it was given, beside its rows."""
 
-_SOURCE = "source:"
+_SOURCE, _IMAGES = "source:", "images:"
 _FIRST = ["codec", "bpp"]
 
 
@@ -61,14 +62,21 @@ class PublishedCurve:
         codec: its name there.
         source: who says so.
         points: at least one.
+        images: names, without suffix, of the pictures that they are means over; empty where the
+            file does not say.
     """
 
     codec: str
     source: str
     points: Sequence[PublishedPoint]
+    images: frozenset[str] = frozenset()
 
     def __repr__(self) -> str:
         return line(self, self.codec, f"{len(self.points)} points", self.source)
+
+    def is_of(self, images: Iterable[str]) -> bool:
+        """Whether it may be compared with means over these pictures, named without suffix."""
+        return not self.images or self.images == frozenset(images)
 
 
 @dataclass(frozen=True)
@@ -101,13 +109,15 @@ def read_published(path: Path) -> list[PublishedCurve]:
     except (OSError, ValueError) as error:
         raise ConfigError(str(path), f"cannot be read: {error}") from error
     curves: dict[tuple[str, str], list[PublishedPoint]] = {}
-    source, metrics = "", None
+    source, images, metrics = "", frozenset[str](), None
     for number, written in enumerate(text.splitlines(), 1):
         where = f"{path}, line {number}"
         if written.startswith("#"):
             said = written.removeprefix("#").strip()
             if said.lower().startswith(_SOURCE):
                 source = said[len(_SOURCE) :].strip()
+            elif said.lower().startswith(_IMAGES):
+                images = frozenset(said[len(_IMAGES) :].replace(",", " ").split())
         elif written.strip():
             cells = [cell.strip() for cell in next(csv.reader([written]))]
             if metrics is None:
@@ -119,7 +129,9 @@ def read_published(path: Path) -> list[PublishedCurve]:
             curve.append(_point(cells, metrics, where))
     if not curves:
         raise ConfigError(str(path), "holds no points; the first line is codec,bpp,METRIC,...")
-    return [PublishedCurve(codec, source, points) for (codec, source), points in curves.items()]
+    return [
+        PublishedCurve(codec, source, points, images) for (codec, source), points in curves.items()
+    ]
 
 
 def write_published(curves: Iterable[PublishedCurve], path: Path) -> None:
@@ -129,8 +141,11 @@ def write_published(curves: Iterable[PublishedCurve], path: Path) -> None:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([*_FIRST, *metrics])
-    source = ""
+    source, images = "", frozenset[str]()
     for curve in curves:
+        if curve.images != images:
+            images = curve.images
+            out.write(f"# {_IMAGES} {' '.join(sorted(images))}\n")
         if curve.source != source:
             source = curve.source
             out.write(f"# {_SOURCE} {source}\n")

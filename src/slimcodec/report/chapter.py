@@ -15,10 +15,11 @@ from typing import Any
 from slimcodec.bench.published import PublishedCurve
 from slimcodec.bench.rows import Row
 from slimcodec.bench.summary import Summary, summarise
+from slimcodec.metrics.intervals import FEWEST_IMAGES
 from slimcodec.report import figures
 from slimcodec.report.changes import change_table, speed_table
 from slimcodec.report.columns import Table
-from slimcodec.report.rivalry import break_even_table, published_table
+from slimcodec.report.rivalry import break_even_table, of_other_pictures, published_table
 from slimcodec.report.runs import Group, read_run
 from slimcodec.report.selection import by_variant, changed_points, is_ladder, leader
 from slimcodec.report.sentences import absent_metrics, beside_note, facts, same_size_notes
@@ -57,6 +58,8 @@ class Chapter:
     beside: str
     notes: list[str]
     charts: list[figures.Chart]
+    has_bands: bool
+    has_intervals: bool
     legend: tuple[list[figures.Curve], list[figures.Curve]]
     rates: Table | None
     rates_missing: bool
@@ -90,6 +93,7 @@ def make_chapter(
         published: curves from elsewhere, drawn beside a bench's.
     """
     rows, study = group.rows, group.study
+    images = {Path(row.image).stem for row in rows}
     summary = summarise(rows, rows[0].variant if study is not None else None)
     lead = leader(summary).variant
     has_changes = study is not None and bool(changed_points(summary))
@@ -115,14 +119,17 @@ def make_chapter(
         notes=[
             *(study or {}).get("notes", []),
             *same_size_notes(study or {}, rows),
+            *([apart] if (apart := of_other_pictures(published, images)) and drawn else []),
             *group.remarks,
         ],
         charts=drawn,
+        has_bands=any(curve.band for chart in drawn for curve in chart.curves),
+        has_intervals=len({row.image_digest for row in rows}) >= FEWEST_IMAGES,
         legend=figures.legend(drawn),
         rates=_filled(rates),
         rates_missing=is_ladder(summary.points) and several and not rates.rows,
         pareto=figures.pareto_charts(summary),
-        published=_filled(published_table(summary, published)),
+        published=_filled(published_table(summary, published, images)),
         break_even=_filled(break_even_table(rows)),
         scatters=figures.image_scatters(rows, lead, compared),
         layers=figures.layer_charts(summary),

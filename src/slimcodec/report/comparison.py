@@ -20,6 +20,7 @@ from slimcodec.report.columns import Field, Table, fill, number_field, text_fiel
 from slimcodec.report.intervals import mean_interval, ratio_interval
 from slimcodec.report.text import (
     NOTHING,
+    brackets,
     interval_text,
     join_words,
     metric_digits,
@@ -213,9 +214,10 @@ def _table(
         number_field("Time (%)", lambda c: interval_text(c.time())),
     ]
     note = (
-        f"{names[0]} less {names[1]}, paired picture by picture; in brackets the 95 % interval "
-        "over the choice of pictures. Bytes and metrics are means over the qualities, time is "
-        f"encoding and decoding together. {NOTHING} where there is nothing to compare."
+        f"{names[0]} less {names[1]}, paired picture by picture. "
+        f"{brackets(change.size() for change in changes)}"
+        "Bytes and metrics are means over the qualities, time is encoding and decoding together. "
+        f"{NOTHING} where there is nothing to compare."
     )
     return fill("What changed", fields, changes, note)
 

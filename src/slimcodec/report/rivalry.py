@@ -3,7 +3,7 @@ its own model."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from slimcodec.bench.break_even import BreakEven, break_even
@@ -17,10 +17,11 @@ from slimcodec.report.text import (
     metric_label,
     metrics_of,
     number,
+    plural,
     signed,
 )
 
-__all__ = ["break_even_table", "published_table"]
+__all__ = ["break_even_table", "of_other_pictures", "published_table"]
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,17 @@ class _Pair:
     figures: dict[str, float]
 
 
-def published_table(summary: Summary, curves: Sequence[PublishedCurve]) -> Table:
-    """BD-rates against published curves, a variant a row; no rows where none can be compared."""
+def published_table(
+    summary: Summary, curves: Sequence[PublishedCurve], images: Collection[str]
+) -> Table:
+    """BD-rates against published curves, a variant a row; no rows where none can be compared.
+
+    Args:
+        summary: of what was measured.
+        curves: from elsewhere; those of other pictures are left out.
+        images: names, without suffix, of the pictures that were measured.
+    """
+    curves = [curve for curve in curves if curve.is_of(images)]
     rates = published_rates(summary.points, curves)
     found = {(rate.variant, rate.metric, rate.codec): rate.percent for rate in rates}
     variants = dict.fromkeys(rate.variant for rate in rates)
@@ -56,11 +66,23 @@ def published_table(summary: Summary, curves: Sequence[PublishedCurve]) -> Table
     ]
     sources = list(dict.fromkeys(curve.source for curve in curves))
     note = (
-        "Average difference in bytes against curves that others published, for the pictures that "
-        "these are of. They are means, so there are no intervals. Sources: "
+        "Average difference in bytes against curves that others published, of the same pictures "
+        "where they say which. They are means, so there are no intervals. Sources: "
         f"{join_words(sources)}."
     )
     return fill("BD-rate against published curves", fields, variants, note)
+
+
+def of_other_pictures(curves: Sequence[PublishedCurve], images: Collection[str]) -> str:
+    """A sentence on published curves that are drawn and not compared; empty without such."""
+    apart = [curve for curve in curves if not curve.is_of(images)]
+    if not apart:
+        return ""
+    numbers = sorted({len(curve.images) for curve in apart})
+    return (
+        f"The published curves are of {join_words([plural(n, 'other picture') for n in numbers])}, "
+        "so they are drawn to show about where they lie, and nothing is counted against them."
+    )
 
 
 def break_even_table(rows: Sequence[Row]) -> Table:

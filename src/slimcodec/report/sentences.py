@@ -128,10 +128,12 @@ def beside_note(rows: Sequence[Row]) -> str:
             found[row.beside].append(row.variant)
     every = len({row.variant for row in rows})
     clauses = [
-        f"{'all variants' if len(names) == every else join_words(names)} beside {beside}"
+        f"{'all variants' if len(names) == every else join_words(names)}: {beside}"
         for beside, names in found.items()
     ]
-    return f"Timed {'; '.join(clauses)}: these times are no speeds." if clauses else ""
+    if not clauses:
+        return ""
+    return f"Other work ran beside, so these times are no speeds ({'; '.join(clauses)})."
 
 
 def _environments(rows: Sequence[Row]) -> str:

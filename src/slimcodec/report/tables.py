@@ -16,6 +16,7 @@ from slimcodec.report.columns import Column, Field, Table, fill, number_field, t
 from slimcodec.report.selection import akin, by_variant, has_several_qualities
 from slimcodec.report.text import (
     NOTHING,
+    brackets,
     interval_text,
     join_words,
     metric_heading,
@@ -94,9 +95,9 @@ def bd_rate_table(summary: Summary) -> Table:
     fields: list[Field[str]] = [text_field("Variant", lambda variant: variant), *map(rate, metrics)]
     note = (
         f"Average difference in bytes against {summary.reference} at equal quality, over the range "
-        "of quality that both reach. Negative means fewer bytes for the same quality. In brackets "
-        "the 95 % interval over the choice of images. SSIM and MS-SSIM enter in dB; "
-        f"{NOTHING} where two curves share no range."
+        "of quality that both reach. Negative means fewer bytes for the same quality. "
+        f"{brackets(each for of in rates.values() for each in of.values())}"
+        f"SSIM and MS-SSIM enter in dB; {NOTHING} where two curves share no range."
     )
     return fill(f"BD-rate against {summary.reference}", fields, rates, note)
 

@@ -17,6 +17,7 @@ from slimcodec.metrics import Interval
 __all__ = [
     "NOTHING",
     "USUAL_METRICS",
+    "brackets",
     "interval_text",
     "join_words",
     "metric_digits",
@@ -83,6 +84,13 @@ def percent_interval(rate: Interval, digits: int = 1) -> str:
     """``−12.3 % [−14.0, −9.8]``: a change in percent, with its sign at the figure."""
     value, _, ends = interval_text(rate, digits).partition(" ")
     return f"{percent(value)} {ends}".strip()
+
+
+def brackets(rates: Iterable[Interval | None]) -> str:
+    """What the brackets beside some figures are; empty where none has any, as with few images."""
+    if all(rate is None or rate.low is None for rate in rates):
+        return ""
+    return "In brackets the 95 % interval over the choice of images. "
 
 
 def percent(text: str) -> str:

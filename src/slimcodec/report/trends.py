@@ -25,6 +25,7 @@ from slimcodec.report.intervals import mean_interval, ratio_interval
 from slimcodec.report.selection import changed_points
 from slimcodec.report.text import (
     NOTHING,
+    brackets,
     interval_text,
     join_words,
     metric_digits,
@@ -197,8 +198,8 @@ def trend_table(trends: Sequence[Trend]) -> Table:
         text_field("Why, as far as measured", lambda t: t.why or NOTHING),
     ]
     note = (
-        "Changes against the first published variant of the same codec; in brackets the 95 % "
-        "interval over the choice of images. Changes below "
+        "Changes against the first published variant of the same codec. "
+        f"{brackets(trend.here for trend in said)}Changes below "
         f"{percent(number(_STILL['average_bytes'], 1))} of bytes, "
         f"{number(_STILL['ssim'], 4)} of SSIM or {percent(number(_STILL['total_time_s'], 1))} of "
         "time count as none."

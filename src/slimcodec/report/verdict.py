@@ -67,7 +67,11 @@ def verdict(
     known = rivals(summary)
     against = {name: rates for name, rates in fought.items() if name in known}
     compared = standings(summary, against)
-    found = standing_sentences(leader(summary).variant, compared, images_of(rows))
+    subject = leader(summary).variant
+    unsaid = any(not rates for rates in (against.get(name) for name in known))
+    found = standing_sentences(
+        subject, compared, images_of(rows), rivals=len(known), some_unsaid=unsaid
+    )
     if compared:
         others = {name: rates for name, rates in fought.items() if name not in known}
         found += [*_apart(summary, against), *_relatives(others)]
@@ -81,13 +85,22 @@ def images_of(rows: Sequence[Row]) -> int:
     return len({row.image_digest for row in rows})
 
 
-def standing_sentences(subject: str, compared: Sequence[Standing], images: int) -> list[str]:
+def standing_sentences(
+    subject: str,
+    compared: Sequence[Standing],
+    images: int,
+    *,
+    rivals: int,
+    some_unsaid: bool = False,
+) -> list[str]:
     """What the subject wins, what it loses and where it is level, each against the strongest rival.
 
     Args:
         subject: the leading codec.
         compared: one for each metric.
         images: how many they rest on.
+        rivals: how many there are.
+        some_unsaid: whether some of these cannot be compared.
     """
     groups: dict[Outcome, list[Standing]] = {"wins": [], "loses": [], "level": []}
     for each in compared:
@@ -103,11 +116,14 @@ def standing_sentences(subject: str, compared: Sequence[Standing], images: int) 
         clauses.append(f"needs {_amounts(groups['loses'], 'more', only)}")
     if groups["level"]:
         clauses.append(f"cannot be told apart {_levels(groups['level'])}")
-    against = (
-        f"Against {names[0]}, its strongest rival in every metric,"
-        if len(names) == 1
-        else "Against the strongest rival in each metric,"
-    )
+    strongest = "the strongest of those that compare" if some_unsaid else "its strongest rival"
+    if rivals == 1:
+        against = f"Against {names[0]},"
+    elif len(names) > 1:
+        against = f"Against {strongest.replace('its', 'the')} in each metric,"
+    else:
+        every = " in every metric" if len(compared) > 1 else ""
+        against = f"Against {names[0]}, {strongest}{every},"
     where = "On the one picture that was measured: " if images == 1 else ""
     against = against[0].lower() + against[1:] if where else against
     said = [f"{where}{against} {subject} {'; it '.join(clauses)}."]
