@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from slimcodec.cli import demo as verb
 from slimcodec.cli import study
 from slimcodec.cli.demo import cut_short, there_and_back
-from slimcodec.errors import InterruptionError, UsageError
+from slimcodec.errors import InterruptionError, MissingExtraError, UsageError
 from slimcodec.images import read_image
 from tests.planes import BitPlanes
 
@@ -57,3 +58,13 @@ def test_only_a_demo_makes_way_for_a_demo(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(UsageError, match="holds something else"):
         verb.demo(other)
     assert (other / "rows.sqlite").exists()
+
+
+@pytest.mark.parametrize("missing", ["torch", "jinja2"])
+def test_what_is_not_installed_is_said_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'slimcodec\[torch,report\]'"):
+        verb.demo(tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -250,3 +250,16 @@ def test_cores_are_shared_out() -> None:
     assert Processes(3, threads=available_cores()).beside == "2 other workers on these cores"
     with pytest.raises(UsageError, match="at least one worker, got 0"):
         Processes(0)
+
+
+def test_paths_are_whole_for_a_process_in_another_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names are as they were typed, whoever opens them: also such as no codec has."""
+    (tmp_path / "own.slim").touch()
+    (tmp_path / "jpeg").touch()
+    monkeypatch.chdir(tmp_path)
+    for typed in ("jpeg", "hific-s", "jpeg+restore", "hific-x", "gone.slim"):
+        assert CodecReference(typed).anywhere() == CodecReference(typed)
+    whole = CodecReference("jpeg", same_size_as=CodecReference("own.slim")).anywhere()
+    assert whole.same_size_as == CodecReference(str(tmp_path / "own.slim"))

@@ -85,7 +85,11 @@ def test_on_a_busy_machine_processor_time_must_agree() -> None:
         (Interval(0.97, 0.96, 0.98), 0.05, "no difference; the first differs from itself by 5.0 %"),
         (Interval(0.6, 0.58, 0.63), 0.05, "40.0 % less time (95 %: 37.0 to 42.0)"),
         (Interval(1.5, 1.4, 1.6), 0.05, "50.0 % more time (95 %: 40.0 to 60.0)"),
-        (Interval(1.5, 1.4, 1.6), None, "too few rounds to tell; allow 6 or more"),
+        (
+            Interval(1.5, 1.4, 1.6),
+            None,
+            "too few rounds to tell; allow 6 or more (--seconds, --rounds)",
+        ),
     ],
 )
 def test_verdicts(ratio: Interval, resolution: float | None, said: str) -> None:

@@ -72,7 +72,7 @@ class Limits:
 
     Attributes:
         rounds: the most of them.
-        seconds: the most that warming up and all rounds may take; one round is always run.
+        seconds: the most that all rounds may take, warming up not counted; one is always run.
         precision: how far, as a share of the ratio, the ends of every interval may be from it.
     """
 
@@ -198,7 +198,8 @@ def compare(
             the first itself when not given.
         parts: whether works are given a clock. A codec that is given one does nothing side by side,
             so its whole takes longer than for somebody who is not looking.
-        on_progress: called before every round with the seconds passed and the rounds done.
+        on_progress: called before warming up and before every round, with the seconds that rounds
+            took and the rounds done.
 
     Raises:
         UsageError: when there is no work.
@@ -206,9 +207,10 @@ def compare(
     if not works:
         raise UsageError("nothing to time; name one piece of work or more")
     limits = limits or Limits()
-    started = time.perf_counter()
     everyone = [*works, control or Work(f"{works[0].name}, again", works[0].run)]
+    on_progress(0.0, 0)
     runs = [_runs_of(work) for work in everyone]
+    started = time.perf_counter()
     rounds: list[Round] = []
     ended: Literal["narrow", "rounds", "seconds"] = "rounds"
     longest = 0.0

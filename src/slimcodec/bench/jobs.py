@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from slimcodec import library, registry
+from slimcodec import library
 from slimcodec.bench.rows import Row
 from slimcodec.showing import line
 from slimcodec.types import Image
@@ -40,17 +40,18 @@ class CodecReference:
         return line(self, self.name, self.runtime or "", size)
 
     def anywhere(self) -> CodecReference:
-        """The same for a process in another folder: names stay, paths are whole."""
+        """The same for a process in another folder: paths of what is there are whole; names stay,
+        and what is neither, so that whoever opens it says what was typed."""
         other = self.same_size_as
         return replace(
             self,
-            name=self.name if _is_name(self.name) else str(Path(self.name).absolute()),
+            name=str(Path(self.name).absolute()) if _is_path(self.name) else self.name,
             same_size_as=None if other is None else other.anywhere(),
         )
 
 
-def _is_name(text: str) -> bool:
-    return text in library.built_in_models() or text in registry.codecs
+def _is_path(text: str) -> bool:
+    return text not in library.codec_names() and Path(text).exists()
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,7 @@ def verdict(ratio: Interval, resolution: float | None, processor: Interval | Non
     """
     reach = _reach(ratio)
     if reach is None or resolution is None or ratio.low is None or ratio.high is None:
-        return f"too few rounds to tell; allow {FEWEST_ROUNDS} or more"
+        return f"too few rounds to tell; allow {FEWEST_ROUNDS} or more (--seconds, --rounds)"
     if ratio.low <= 1 <= ratio.high:
         return f"no difference; one of {100 * max(reach, resolution):.1f} % would have been seen"
     if abs(math.log(ratio.value)) <= math.log1p(resolution):

@@ -23,6 +23,8 @@ def demo(
     """Encode, decode, prune and measure the built-in codecs on bundled photographs.
 
     Takes two or three minutes, ends with tables and a report to open in a browser.
+
+    Needs pip install 'slimcodec[torch,report]'.
     """
     import shutil
 
@@ -36,6 +38,7 @@ def demo(
     from slimcodec.types import Progressive
     from slimcodec.workflows.study import read_study
 
+    _check_extras()
     here = Path(__file__).parent.parent / "demo"
     photos = find_images(here)
     check_folder(out)
@@ -54,6 +57,20 @@ def demo(
                 print(cut_short(codec, photos[0], out))
         results = shown(read_study(here / "demo.toml"), here, out, pictures=len(photos))
     show(results, json=False)
+
+
+def _check_extras() -> None:
+    """Before anything is made: shrinking comes half a minute after the first stream.
+
+    Raises:
+        MissingExtraError: when what shrinks or what writes the page is not installed.
+    """
+    from importlib.util import find_spec
+
+    from slimcodec.errors import MissingExtraError
+
+    if any(find_spec(module) is None for module in ("torch", "jinja2")):
+        raise MissingExtraError("the demo", "torch,report")
 
 
 def there_and_back(codec: Codec, photo: Path, out: Path) -> str:

@@ -36,7 +36,12 @@ def time(
         int, typer.Option(min=1, help="The most rounds, of encode and of decode.")
     ] = 200,
     seconds: Annotated[
-        float, typer.Option(min=1, help="The most seconds, for encode and decode together.")
+        float,
+        typer.Option(
+            min=1,
+            help="The most seconds of rounds, encode and decode together; opening codecs and "
+            "warming up are not counted.",
+        ),
     ] = 60,
     runtime: RuntimeName = None,
     threads: Annotated[

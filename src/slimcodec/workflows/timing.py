@@ -114,8 +114,8 @@ def time_codecs(
         qualities: one for all codecs, or one each; the middle of each one's own when not given.
         runtime: what executes a learned codec; see ``library.load_codec``.
         threads: of each graph; all cores when not given.
-        limits: when to stop; its seconds are for encode and decode together, not for opening codecs
-            and not for their memory.
+        limits: when to stop; its seconds are for rounds of encode and decode together, not for
+            opening codecs, warming up, and their memory.
         parts: whether to take times per part, which keeps a codec from doing things side by side.
         on_progress: called with (seconds done, seconds, what is next).
 
