@@ -108,7 +108,7 @@ def read_published(path: Path) -> list[PublishedCurve]:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         raise ConfigError(str(path), f"cannot be read: {error}") from error
-    curves: dict[tuple[str, str], list[PublishedPoint]] = {}
+    curves: dict[tuple[str, str, frozenset[str]], list[PublishedPoint]] = {}
     source, images, metrics = "", frozenset[str](), None
     for number, written in enumerate(text.splitlines(), 1):
         where = f"{path}, line {number}"
@@ -125,7 +125,7 @@ def read_published(path: Path) -> list[PublishedCurve]:
                 continue
             if not source:
                 raise ConfigError(where, "no '# source: ...' line before it says where it is from")
-            curve = curves.setdefault((cells[0], source), [])
+            curve = curves.setdefault((cells[0], source, images), [])
             curve.append(_point(cells, metrics, where))
     if not curves:
         raise ConfigError(str(path), "holds no points; the first line is codec,bpp,METRIC,...")
