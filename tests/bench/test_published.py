@@ -51,7 +51,7 @@ def test_what_is_read(tmp_path: Path) -> None:
     ]
     assert (second.codec, dict(second.points[0].metrics)) == ("of, two", {"psnr": 33})
     assert (third.codec, third.source) == ("VTM", "a later one")
-    assert (first.images, third.images) == (frozenset(), {"one", "two"})
+    assert (first.images, third.images) == (frozenset(), frozenset({"one", "two"}))
     assert first.is_of(["any"]) and third.is_of(["two", "one"]) and not third.is_of(["one"])
 
 

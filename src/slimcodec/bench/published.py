@@ -130,7 +130,8 @@ def read_published(path: Path) -> list[PublishedCurve]:
     if not curves:
         raise ConfigError(str(path), "holds no points; the first line is codec,bpp,METRIC,...")
     return [
-        PublishedCurve(codec, source, points, images) for (codec, source), points in curves.items()
+        PublishedCurve(codec, source, points, images)
+        for (codec, source, images), points in curves.items()
     ]
 
 
