@@ -21,6 +21,7 @@ def trend(key: str, here: Interval, published: float | None) -> Trend:
     ("here", "published", "words"),
     [
         (Interval(4.8, 3.0, 6.0), 4.0, "agrees: 1.2 times as large here"),
+        (Interval(190.0, 150.0, 230.0), 1.0, "direction agrees, size does not: 190 times as large"),
         (Interval(33.0, 24.0, 45.0), 1.0, "direction agrees, size does not: 33 times as large"),
         (Interval(-1.0, -2.0, -0.5), 1.0, "differs: the other direction"),
         (Interval(1.0, -2.0, 3.0), 5.0, "differs: no change here"),

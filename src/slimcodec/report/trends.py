@@ -34,6 +34,7 @@ from slimcodec.report.text import (
     number,
     percent,
     percent_interval,
+    plain,
     plural,
     signed,
 )
@@ -126,7 +127,9 @@ class Trend:
             return "differs: no change there"
         if self.agreement == "differs":
             return "differs: the other direction"
-        times = f"{self.ratio:.2g} times as large here"
+        ratio = self.ratio or 0.0
+        large = number(ratio) if abs(ratio) >= 10 else plain(float(f"{ratio:.2g}"))
+        times = f"{large} times as large here"
         return f"agrees: {times}" if self.is_alike else f"direction agrees, size does not: {times}"
 
     @property
