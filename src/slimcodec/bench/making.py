@@ -43,7 +43,8 @@ def candidates_of(
         study: whose.
         models: folder for the model files; made when missing.
         runtime: what executes those whose variant names no runtime; the default when not given.
-        context: photographs to calibrate on; progress is (done, total, variant).
+        context: photographs to calibrate on; progress is (done, total, variant), and while a model
+            is made that of its passes, with the variant's name and place before their words.
         on_checked: called once, when nothing is refused any more and nothing is made yet.
 
     Raises:
@@ -61,7 +62,8 @@ def candidates_of(
         context.on_progress(number, len(study.variants), variant.name)
         outcome = outcomes.get(variant.name)
         if outcome is not None and not outcome.is_there():
-            outcome.make(Context(context.photographs))
+            place = f"{variant.name}, {number + 1} of {len(study.variants)}"
+            outcome.make(_within(context, place))
         matched = made.get(variant.same_size_as or "")
         name = (variant.codec or study.codec) if outcome is None else str(outcome.path)
         reference = CodecReference(
@@ -78,6 +80,15 @@ def candidates_of(
         )
     context.on_progress(len(study.variants), len(study.variants), "ready")
     return list(made.values())
+
+
+def _within(context: Context, place: str) -> Context:
+    """The same photographs, and progress of passes as that of a part."""
+
+    def told(done: int, total: int, what: str) -> None:
+        context.on_progress(done, total, f"{place} · {what}")
+
+    return Context(context.photographs, told)
 
 
 def _check_names(study: Study, runtime: str | None) -> None:

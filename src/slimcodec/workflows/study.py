@@ -64,8 +64,8 @@ def run_study(
         runtime: what executes those whose variant names no runtime.
         calibration: a folder of photographs for passes that measure on some.
         executor: who measures; this process when not given. Models are made in this process.
-        on_progress: called with (done, total, what is worked on) while models are made, and
-            from the beginning again while they are measured.
+        on_progress: called with (done, total, what is worked on) while models are made, each of
+            their passes from the beginning, and once more while they are measured.
         on_note: told what is left out, and why.
 
     Raises:
