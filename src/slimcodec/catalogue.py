@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from slimcodec.errors import ConfigError, UnknownNameError
+from slimcodec.errors import ConfigError, UnknownNameError, why_unreadable
 
 __all__ = ["Catalogue", "headline", "published", "recipes", "studies"]
 
@@ -59,5 +59,5 @@ def headline(path: Path) -> str:
         with path.open(encoding="utf-8") as file:
             first = file.readline()
     except (OSError, ValueError) as error:
-        raise ConfigError(str(path), f"cannot be read: {error}") from error
+        raise ConfigError(str(path), f"cannot be read: {why_unreadable(error)}") from error
     return first.removeprefix("#").strip().rstrip(".:") if first.startswith("#") else ""

@@ -43,6 +43,7 @@ __all__ = [
     "UsageError",
     "WrongModelError",
     "naming_extra",
+    "why_unreadable",
 ]
 
 
@@ -171,6 +172,14 @@ def naming_extra(purpose: str, extra: str) -> Iterator[None]:
         if (error.name or "").split(".")[0] == "slimcodec":
             raise
         raise MissingExtraError(purpose, extra) from error
+
+
+def why_unreadable(error: OSError | ValueError) -> str:
+    """Why reading a file as text failed, in words of people."""
+    if isinstance(error, UnicodeDecodeError):
+        return "it is no text in UTF-8"
+    reason = error.strerror if isinstance(error, OSError) else None
+    return (reason or str(error)).lower()
 
 
 class InterruptionError(SlimcodecError):

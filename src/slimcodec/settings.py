@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from slimcodec.errors import ConfigError, SlimcodecError, UsageError
+from slimcodec.errors import ConfigError, SlimcodecError, UsageError, why_unreadable
 
 __all__ = [
     "check_settings",
@@ -40,11 +40,13 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise SlimcodecError(f"{path} cannot be read: {(error.strerror or '').lower()}") from error
+        raise SlimcodecError(f"{path} cannot be read: {why_unreadable(error)}") from error
     except RecursionError as error:
         raise ConfigError(str(path), "is not valid TOML for us: it is nested too deep") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(str(path), f"cannot be read: {why_unreadable(error)}") from error
     except ValueError as error:
-        # Syntax, encoding, or a number of thousands of digits.
+        # Syntax, or a number of thousands of digits.
         raise ConfigError(str(path), f"is not valid TOML: {error}") from error
 
 

@@ -174,8 +174,12 @@ def test_a_model_is_taken_again_where_the_same_made_it(
 ) -> None:
     study, folder = calibrated(models[0]), tmp_path / "models"
     first = photographs(tmp_path / "first", picture, 0)
-    candidates_of(study, folder, context=Context(first))
+    told: list[tuple[int, int, str]] = []
+    candidates_of(study, folder, context=Context(first, lambda *words: told.append(words)))
     before = changes(folder)
+    # What a pass says is said with the variant that it is part of.
+    layers = [words[:2] for words in told if words[2] == "int8, 2 of 2 · rounding weights"]
+    assert layers[0][0] == 0 and layers[-1][0] == layers[-1][1] > 2
     assert sorted(before) == ["int8.json", "int8.slim", "pruned.json", "pruned.slim"]
     # The same photographs in another place are the same.
     moved = first.rename(tmp_path / "moved")

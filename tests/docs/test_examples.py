@@ -24,7 +24,7 @@ from slimcodec.cli.app import VERBS
 from tests.docs.pages import PAGES, ROOT, Block, blocks_of
 
 RUN = {"sh", "python"}
-NOT_RUN = {"", "text", "toml", "html"}
+NOT_RUN = {"", "text", "toml", "html", "csv"}
 MOST_NOT_RUN = 9
 """Blocks that no test runs, over all pages."""
 SHELL = re.compile(r"[|<>;&$`]")
@@ -120,7 +120,7 @@ def test_every_block_says_what_it_is(page: Path) -> None:
     for block in blocks_of(page):
         assert block.language in RUN | NOT_RUN, block
         if block.marker == "file":
-            assert block.language in ("toml", "python", "sh"), block
+            assert block.language in ("toml", "csv", "python", "sh"), block
 
 
 @each_page

@@ -66,6 +66,10 @@ def test_what_is_refused_is_refused_first(photos: Path, tmp_path: Path) -> None:
         slimcodec.run_bench(["jpeg"], tmp_path / "nowhere", out)
     with pytest.raises(UnknownNameError, match="unknown runtime 'nope'"):
         slimcodec.run_bench(["jpeg"], photos, out, runtime="nope")
+    (photos / "2.png").write_bytes(b"no picture")
+    with pytest.raises(ImageError, match=r"2\.png: not an image"):
+        slimcodec.run_bench(["jpeg"], photos, out)
+    (photos / "2.png").unlink()
     assert not out.exists()
     with pytest.raises(UsageError, match="nothing to measure; name a codec"):
         slimcodec.run_bench([], photos, out)
@@ -115,7 +119,12 @@ def test_a_study_in_one_call(photos: Path, tmp_path: Path) -> None:
         (
             {"variant": [*STUDY["variant"], {"name": "more", "codec": "jpeg", "quality": 500}]},
             None,
-            "jpeg quality must be 1 to 95, got 500",
+            "study 'mine', variant 'more': jpeg quality must be 1 to 95, got 500",
+        ),
+        (
+            {"variant": [{"name": "eight bits", "recipe": "int8"}]},
+            None,
+            "study 'mine', variant 'eight bits': quantize measures on photographs; name a folder",
         ),
     ],
 )
@@ -125,7 +134,7 @@ def test_what_a_study_cannot_measure_is_refused_before_a_model_is_made(
     study = Study.from_dict({**STUDY, **changes}, "here")
     with pytest.raises(UsageError, match=words):
         slimcodec.run_study(study, photos, tmp_path / "out", runtime=runtime)
-    assert not (tmp_path / "out" / "models").exists()
+    assert not (tmp_path / "out").exists()
 
 
 def test_curves_are_kept_of_a_bench_that_is_not_refused(photos: Path, tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from slimcodec.atomic import write_atomically
 from slimcodec.bench import opening
 from slimcodec.bench.jobs import Candidate, CodecReference
 from slimcodec.bench.study import Study, Variant
-from slimcodec.errors import UsageError
+from slimcodec.errors import SlimcodecError, UsageError
 from slimcodec.images import find_images
 from slimcodec.model_file import Model, save
 from slimcodec.shrink import Context, Recipe
@@ -29,7 +31,11 @@ __all__ = ["candidates_of"]
 
 
 def candidates_of(
-    study: Study, models: Path, runtime: str | None = None, context: Context | None = None
+    study: Study,
+    models: Path,
+    runtime: str | None = None,
+    context: Context | None = None,
+    on_checked: Callable[[], None] = lambda: None,
 ) -> list[Candidate]:
     """Shrink every variant, and say what is to be measured.
 
@@ -37,23 +43,27 @@ def candidates_of(
         study: whose.
         models: folder for the model files; made when missing.
         runtime: what executes those whose variant names no runtime; the default when not given.
-        context: photographs to calibrate on; progress is (done, total, variant).
+        context: photographs to calibrate on; progress is (done, total, variant), and while a model
+            is made that of its passes, with the variant's name and place before their words.
+        on_checked: called once, when nothing is refused any more and nothing is made yet.
 
     Raises:
-        UsageError: when a codec, a runtime or a quality is none, or a model is there that was
-            made otherwise, or calibrated on other photographs; or as ``library.shrink_model``. All
-            before anything is made.
+        UsageError: naming the variant, when a codec, a runtime or a quality is none, or a recipe
+            cannot be applied; or when a model is there that was made otherwise, or calibrated on
+            other photographs; or as ``library.shrink_model``. All before anything is made.
     """
     context = context or Context()
     _check_names(study, runtime)
     outcomes = _outcomes(study, models, context)
+    on_checked()
     models.mkdir(parents=True, exist_ok=True)
     made: dict[str, Candidate] = {}
     for number, variant in enumerate(study.variants):
         context.on_progress(number, len(study.variants), variant.name)
         outcome = outcomes.get(variant.name)
         if outcome is not None and not outcome.is_there():
-            outcome.make(Context(context.photographs))
+            place = f"{variant.name}, {number + 1} of {len(study.variants)}"
+            outcome.make(_within(context, place))
         matched = made.get(variant.same_size_as or "")
         name = (variant.codec or study.codec) if outcome is None else str(outcome.path)
         reference = CodecReference(
@@ -72,6 +82,15 @@ def candidates_of(
     return list(made.values())
 
 
+def _within(context: Context, place: str) -> Context:
+    """The same photographs, and progress of passes as that of a part."""
+
+    def told(done: int, total: int, what: str) -> None:
+        context.on_progress(done, total, f"{place} · {what}")
+
+    return Context(context.photographs, told)
+
+
 def _check_names(study: Study, runtime: str | None) -> None:
     """Codecs, runtimes and qualities, before minutes are spent on models.
 
@@ -81,11 +100,22 @@ def _check_names(study: Study, runtime: str | None) -> None:
     sets_scale: dict[str, str] = {}
     for variant in study.variants:
         name = variant.codec or study.codec
-        library.stream_suffix(name, variant.runtime or runtime)
-        # Where a size is matched, qualities are those of what it is the size of.
-        sets_scale[variant.name] = sets_scale.get(variant.same_size_as or "", name)
-        for quality in variant.quality or (() if variant.same_size_as else study.quality):
-            library.check_quality(sets_scale[variant.name], quality)
+        with _naming(study, variant):
+            library.stream_suffix(name, variant.runtime or runtime)
+            # Where a size is matched, qualities are those of what it is the size of.
+            sets_scale[variant.name] = sets_scale.get(variant.same_size_as or "", name)
+            for quality in variant.quality or (() if variant.same_size_as else study.quality):
+                library.check_quality(sets_scale[variant.name], quality)
+
+
+@contextmanager
+def _naming(study: Study, variant: Variant) -> Iterator[None]:
+    """What a variant asks for and cannot have, said with its name and the study's."""
+    try:
+        yield
+    except SlimcodecError as error:  # of whatever class, which callers may tell apart
+        error.args = (f"study {study.name!r}, variant {variant.name!r}: {error}",)
+        raise
 
 
 @dataclass(frozen=True)
@@ -138,10 +168,11 @@ def _outcomes(study: Study, models: Path, context: Context) -> dict[str, _Outcom
     shrunk = [variant for variant in study.variants if variant.recipe.passes]
     for variant in shrunk:
         name = variant.codec or study.codec
-        if name not in bases:
-            bases[name] = library.load_model(name)
-        variant.recipe.check(registry.families.get(bases[name].family))
-        variant.recipe.check_photographs(context.photographs)
+        with _naming(study, variant):
+            if name not in bases:
+                bases[name] = library.load_model(name)
+            variant.recipe.check(registry.families.get(bases[name].family))
+            variant.recipe.check_photographs(context.photographs)
     found = {}
     photographs = _photographs(shrunk, context)
     for variant in shrunk:

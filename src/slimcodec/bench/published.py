@@ -25,7 +25,7 @@ from slimcodec import registry
 from slimcodec.atomic import write_atomically
 from slimcodec.bench.bd_rates import rate_of_means
 from slimcodec.bench.summary import Point
-from slimcodec.errors import ConfigError
+from slimcodec.errors import ConfigError, why_unreadable
 from slimcodec.metrics import curve_quality
 from slimcodec.showing import line
 
@@ -107,7 +107,7 @@ def read_published(path: Path) -> list[PublishedCurve]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
-        raise ConfigError(str(path), f"cannot be read: {error}") from error
+        raise ConfigError(str(path), f"cannot be read: {why_unreadable(error)}") from error
     curves: dict[tuple[str, str, frozenset[str]], list[PublishedPoint]] = {}
     source, images, metrics = "", frozenset[str](), None
     for number, written in enumerate(text.splitlines(), 1):

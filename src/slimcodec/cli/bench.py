@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from slimcodec.cli.options import (
+    Curves,
     Images,
     Json,
     Out,
@@ -41,13 +42,7 @@ def bench(
     pictures: Annotated[
         int, typer.Option(min=0, help="Keep the decoded pictures of so many first images.")
     ] = 3,
-    curves: Annotated[
-        str | None,
-        typer.Option(
-            help="Published curves to draw beside: a CSV file, or a built-in set by name.",
-            metavar="CURVES",
-        ),
-    ] = None,
+    curves: Curves = None,
     runtime: RuntimeName = None,
     workers: Workers = None,
     ray: RayAddress = None,

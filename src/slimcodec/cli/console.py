@@ -43,15 +43,16 @@ def progress_bar(title: str) -> Iterator[Progressed]:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn("{task.completed}/{task.total}"),
+        TextColumn("{task.fields[count]}"),
         TimeRemainingColumn(),
         TextColumn("{task.fields[what]}", style="dim"),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(title, total=None, what="")
+        task = bar.add_task(title, total=None, count="", what="")  # how much, nobody knows yet
 
         def update(done: int, total: int, what: str) -> None:
-            bar.update(task, completed=done, total=total, what=what)
+            count = f"{done}/{total}"
+            bar.update(task, completed=done, total=total, count=count, what=what)
 
         yield update
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Calibration",
+    "Curves",
     "Force",
     "Images",
     "Json",
@@ -94,6 +95,15 @@ Calibration = Annotated[
         "--calibration",
         metavar="DIR",
         help="Photographs for passes that measure on some; not those that judge the result.",
+    ),
+]
+Curves = Annotated[
+    str | None,
+    typer.Option(
+        "--curves",
+        metavar="CURVES",
+        help="Published curves to draw beside: a built-in set by name (kodak), or a CSV file: a "
+        "line codec,bpp,psnr,..., a line `# source: ...`, then a line for each point.",
     ),
 ]
 Images = Annotated[

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from slimcodec.cli.options import Curves
+
 
 def report(
     folders: Annotated[
@@ -28,13 +30,7 @@ def report(
     against: Annotated[
         Path | None, typer.Option(help="An earlier run: say what changed since.")
     ] = None,
-    curves: Annotated[
-        str | None,
-        typer.Option(
-            help="Published curves to draw beside: a CSV file, or a built-in set by name.",
-            metavar="CURVES",
-        ),
-    ] = None,
+    curves: Curves = None,
     parquet: Annotated[
         Path | None, typer.Option(help="Write all rows to this Parquet file too.")
     ] = None,

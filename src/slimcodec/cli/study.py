@@ -74,7 +74,8 @@ def study(
     for folder in folders:
         check_results(folder, STUDY)
     executor = executor_of(workers, ray)
-    with kept_if_interrupted(f"what is done is kept in {out}; the same command goes on"):
+    kept = f"models that are finished and rows are kept in {out}; the same command goes on"
+    with kept_if_interrupted(kept):
         results = [
             shown(each, images, folder, pictures, runtime, calibration, executor)
             for each, folder in zip(parsed, folders, strict=True)

@@ -7,6 +7,7 @@ and said to the user in notes.
 
 from __future__ import annotations
 
+from slimcodec.images.checking import check_images
 from slimcodec.images.exif import has_position
 from slimcodec.images.folder import find_images, skipped, spread
 from slimcodec.images.given import Given, as_image, of_pixels
@@ -27,6 +28,7 @@ __all__ = [
     "Given",
     "ReadImage",
     "as_image",
+    "check_images",
     "check_suffix",
     "composite",
     "crop",

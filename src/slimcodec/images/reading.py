@@ -54,6 +54,7 @@ __all__ = [
     "WHITE",
     "ReadImage",
     "convert_picture",
+    "open_file",
     "read_image",
     "read_image_bytes",
 ]
@@ -128,7 +129,7 @@ def read_image(
         MissingExtraError: when its kind needs the optional decoders.
         ValueError: when ``background`` is not three numbers from 0 to 255.
     """
-    return _read(lambda: _open(Path(path)), str(path), background)
+    return _read(lambda: open_file(Path(path)), str(path), background)
 
 
 def read_image_bytes(
@@ -244,7 +245,7 @@ _SEVERAL_PAGES = "the file holds several pages: the first was taken"
 _PAGED = ("TIFF", "MPO")
 
 
-def _open(path: Path) -> IO[bytes]:
+def open_file(path: Path) -> IO[bytes]:
     """The file, after telling apart what opening would confuse or, for a pipe, wait for.
 
     Raises:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from slimcodec import registry
 from slimcodec.errors import ConfigError, SlimcodecError, UsageError
-from slimcodec.images import find_images
+from slimcodec.images import check_images, find_images
 from slimcodec.settings import read_toml, refuse_unknown
 from slimcodec.showing import html_table, line
 
@@ -206,7 +206,7 @@ class Recipe:
 
         Raises:
             UsageError: naming the pass, or a photograph that judges where one learns.
-            ImageError: when there is no such folder, or no image in it.
+            ImageError: when there is no such folder, no image in it, or one that cannot be read.
         """
         from slimcodec.shrink.learning import Learning
 
@@ -214,7 +214,7 @@ class Recipe:
             if isinstance(step, Learning):
                 step.photographs(Context(photographs))
             elif step.needs_photographs():
-                find_images(Context(photographs).folder(step.name))
+                check_images(find_images(Context(photographs).folder(step.name)))
 
     def apply(
         self, network: nn.Module, family: Family, context: Context | None = None

@@ -27,7 +27,7 @@ from slimcodec.bench import (
 )
 from slimcodec.bench.published import KEPT_AS
 from slimcodec.errors import MissingExtraError
-from slimcodec.images import find_images, skipped
+from slimcodec.images import check_images, find_images, skipped
 from slimcodec.report import build_report, read_run
 from slimcodec.showing import line
 
@@ -96,9 +96,9 @@ def run_bench(
     Raises:
         UsageError: when a name, a runtime or a quality is none, or ``out`` holds rows of the same
             names that another model or other versions made.
-        ImageError: when there is no image.
+        ImageError: when there is no image, or the header of one says that it cannot be read.
     """
-    find_images(images)
+    check_images(find_images(images))
     for name in metrics:
         registry.metrics.target(name)
     for codec in codecs:

@@ -13,7 +13,7 @@ from slimcodec.atomic import write_atomically
 from slimcodec.bench import Executor, Study
 from slimcodec.bench.making import candidates_of
 from slimcodec.errors import UsageError
-from slimcodec.images import find_images, skipped
+from slimcodec.images import check_images, find_images, skipped
 from slimcodec.shrink import Context
 from slimcodec.workflows.bench import BenchResults, Noted, Progressed, measure_into
 
@@ -64,28 +64,31 @@ def run_study(
         runtime: what executes those whose variant names no runtime.
         calibration: a folder of photographs for passes that measure on some.
         executor: who measures; this process when not given. Models are made in this process.
-        on_progress: called with (done, total, what is worked on) while models are made, and
-            from the beginning again while they are measured.
+        on_progress: called with (done, total, what is worked on) while models are made, each of
+            their passes from the beginning, and once more while they are measured.
         on_note: told what is left out, and why.
 
     Raises:
         UsageError: when ``out`` holds another study, one that was calibrated on other photographs,
-            or rows that another model or other versions made.
-        ImageError: when there is no image.
+            or rows that another model or other versions made; naming the variant, when it cannot be
+            made or measured.
+        ImageError: when there is no image, or the header of one says that it cannot be read.
     """
-    find_images(images)  # a wrong folder should not cost minutes of shrinking first
+    check_images(find_images(images))  # a wrong folder should not cost minutes of shrinking first
     if calibration is not None and (sentence := skipped(calibration)):
         on_note(sentence)
     _refuse_another_study(out / FILE, study.name)
-    out.mkdir(parents=True, exist_ok=True)
-    # First of all: by it the folder is known for the study's, however soon it is interrupted.
-    write_atomically(out / FILE, json.dumps(study.describe(), indent=2).encode())
+
+    def begin() -> None:
+        out.mkdir(parents=True, exist_ok=True)
+        # First of all: by it the folder is known for the study's, however soon it is interrupted.
+        write_atomically(out / FILE, json.dumps(study.describe(), indent=2).encode())
 
     def shrinking(done: int, total: int, what: str) -> None:
         on_progress(done, total, f"shrinking · {what}")
 
     context = Context(calibration, shrinking)
-    candidates = candidates_of(study, out / "models", runtime, context)
+    candidates = candidates_of(study, out / "models", runtime, context, begin)
     shown = study.figure.get("image")
     return measure_into(
         out, candidates, images, study.metrics,
