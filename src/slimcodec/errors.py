@@ -24,6 +24,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "UnknownNameError",
     "UsageError",
     "WrongModelError",
+    "check_extra",
     "naming_extra",
     "why_unreadable",
 ]
@@ -152,6 +154,21 @@ class MissingExtraError(SlimcodecError):
     def __init__(self, purpose: str, extra: str) -> None:
         self.purpose, self.extra = purpose, extra
         super().__init__(f"{purpose} needs an optional part: pip install 'slimcodec[{extra}]'")
+
+
+def check_extra(purpose: str, extra: str, *modules: str) -> None:
+    """Before work that would come to them late: are they installed? Nothing is imported.
+
+    Args:
+        purpose: see ``MissingExtraError``.
+        extra: see ``MissingExtraError``.
+        modules: that it brings.
+
+    Raises:
+        MissingExtraError: when one of them is not.
+    """
+    if any(find_spec(module) is None for module in modules):
+        raise MissingExtraError(purpose, extra)
 
 
 @contextmanager

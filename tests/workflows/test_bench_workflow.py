@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 import slimcodec
 from slimcodec.bench import Processes, PublishedCurve, Study
 from slimcodec.bench.published import PublishedPoint
-from slimcodec.errors import ImageError, UnknownNameError, UsageError
+from slimcodec.errors import ImageError, MissingExtraError, UnknownNameError, UsageError
 from slimcodec.images import write_image
 from slimcodec.types import Image
 from slimcodec.workflows.study import folders_of
@@ -134,6 +135,16 @@ def test_what_a_study_cannot_measure_is_refused_before_a_model_is_made(
     study = Study.from_dict({**STUDY, **changes}, "here")
     with pytest.raises(UsageError, match=words):
         slimcodec.run_study(study, photos, tmp_path / "out", runtime=runtime)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_study_without_torch_makes_nothing(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = Study.from_dict(STUDY, "here")
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingExtraError, match=r"slimcodec\[torch\]"):
+        slimcodec.run_study(study, photos, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

@@ -22,7 +22,7 @@ from slimcodec.atomic import write_atomically
 from slimcodec.bench import opening
 from slimcodec.bench.jobs import Candidate, CodecReference
 from slimcodec.bench.study import Study, Variant
-from slimcodec.errors import SlimcodecError, UsageError
+from slimcodec.errors import SlimcodecError, UsageError, check_extra
 from slimcodec.images import find_images
 from slimcodec.model_file import Model, save
 from slimcodec.shrink import Context, Recipe
@@ -166,6 +166,8 @@ def _outcomes(study: Study, models: Path, context: Context) -> dict[str, _Outcom
     """By variant, of those that are shrunk; everything that can be refused is refused here."""
     bases: dict[str, Model] = {}
     shrunk = [variant for variant in study.variants if variant.recipe.passes]
+    if shrunk:
+        check_extra("changing a model", "torch", "torch")
     for variant in shrunk:
         name = variant.codec or study.codec
         with _naming(study, variant):

@@ -33,12 +33,12 @@ def demo(
     from slimcodec.cli.interrupting import kept_if_interrupted
     from slimcodec.cli.outputs import check_folder
     from slimcodec.cli.study import shown
-    from slimcodec.errors import UsageError
+    from slimcodec.errors import UsageError, check_extra
     from slimcodec.images import find_images
     from slimcodec.types import Progressive
     from slimcodec.workflows.study import read_study
 
-    _check_extras()
+    check_extra("the demo", "torch,report", "torch", "jinja2")
     here = Path(__file__).parent.parent / "demo"
     photos = find_images(here)
     check_folder(out)
@@ -57,20 +57,6 @@ def demo(
                 print(cut_short(codec, photos[0], out))
         results = shown(read_study(here / "demo.toml"), here, out, pictures=len(photos))
     show(results, json=False)
-
-
-def _check_extras() -> None:
-    """Before anything is made: shrinking comes half a minute after the first stream.
-
-    Raises:
-        MissingExtraError: when what shrinks or what writes the page is not installed.
-    """
-    from importlib.util import find_spec
-
-    from slimcodec.errors import MissingExtraError
-
-    if any(find_spec(module) is None for module in ("torch", "jinja2")):
-        raise MissingExtraError("the demo", "torch,report")
 
 
 def there_and_back(codec: Codec, photo: Path, out: Path) -> str:
