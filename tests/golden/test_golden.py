@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from slimcodec import library, registry
+from slimcodec.codecs.family import Coded
 from slimcodec.stream import cut, is_progressive, step_ends
 from tests.golden.record import integers_of, model_of
 
@@ -29,9 +30,10 @@ def stream_of(name: str) -> bytes:
     return (HERE / f"{name}.slc").read_bytes()
 
 
-def test_there_are_golden_streams_of_every_family() -> None:
+def test_there_are_golden_streams_of_every_family_that_has_streams() -> None:
     models = {model_of(recorded(name)) for name in NAMES}
-    assert {library.load_model(model).family for model in models} == set(registry.families)
+    coded = {name for name in registry.families if isinstance(registry.families.get(name), Coded)}
+    assert {library.load_model(model).family for model in models} == coded
 
 
 @pytest.mark.parametrize("name", NAMES)
