@@ -316,11 +316,11 @@ def _steps(file: JpegFile) -> list[NDArray[np.int64] | None]:
 def _rgb(planes: Floats, grey: bool) -> Image:
     """Y, Cb, Cr [3, h, w], in levels, to sRGB or whatever colours the file has, [h, w, 3]."""
     image = np.empty((*planes.shape[1:], 3), np.uint8)
-    chroma = [] if grey else [plane - np.float32(CENTRE) for plane in planes[1:]]
+    chroma = [plane - np.float32(CENTRE) for plane in planes[1:]]
     for number, (_, *weights) in enumerate(_TO_RGB):
         levels = planes[0].copy()
-        for plane, weight in zip(chroma, weights, strict=False):
-            if weight:
+        for plane, weight in zip(chroma, weights, strict=True):
+            if weight and not grey:
                 levels += weight * plane
         np.clip(np.rint(levels, out=levels), 0, 255, out=levels)
         image[:, :, number] = levels
