@@ -209,7 +209,14 @@ def shrink_model(model: Model, recipe: Recipe, context: Context | None = None) -
     network, records = recipe.apply(thaw_network(model), family, context)
     history = (*model.history, *(record.to_dict() for record in records))
     name = f"{model.name}+{recipe.name}"
-    return freeze_network(network, name=name, family=model.family, history=history, look=model.look)
+    return freeze_network(
+        network,
+        name=name,
+        family=model.family,
+        history=history,
+        look=model.look,
+        precision=model.precision,
+    )
 
 
 _CLAIM = "recipe.json"

@@ -244,9 +244,9 @@ def test_manifests_that_are_something_else(tmp_path: Path, manifest: str) -> Non
 
 def test_a_later_format(path: Path, tmp_path: Path) -> None:
     def change(manifest: dict[str, Any], tensors: dict[str, Any]) -> None:
-        manifest["format"] = 4
+        manifest["format"] = 5
 
-    with pytest.raises(ModelFileError, match="file format 4, this slimcodec reads 1, 2 and 3"):
+    with pytest.raises(ModelFileError, match="file format 5, this slimcodec reads 1, 2, 3 and 4"):
         load(rewritten(path, tmp_path / "later.slim", change))
 
 

@@ -11,7 +11,8 @@ A packed array is bytes; the manifest's ``packed`` says of which type and shape.
 sizes that it does not hold, so claims are added up and compared with file and machine before
 anything is unpacked. Format 1, which is read, holds half floats and integers as they are. Format 3
 is format 2 of a model with levels that lie in tables, which its manifest has: a reader that knows
-of none would take their numbers for levels.
+of none would take their numbers for levels. Format 4 is either of these in single precision, which
+its manifest says, too.
 
 A model that shares most of its tensors with another, such as a second generator for the same
 streams, may leave them out and name the file *beside it* that has them (``base``: file name and
@@ -38,15 +39,15 @@ from slimcodec.codecs.family import stream_id_of, sums_of
 from slimcodec.errors import ModelFileError, UsageError
 from slimcodec.machine import memory_bytes
 from slimcodec.model_file.fitting import check_fitting
-from slimcodec.model_file.layout import STEP, Contents, same
+from slimcodec.model_file.layout import HALF, PRECISIONS, SINGLE, STEP, Contents, same
 from slimcodec.model_file.model import FAITHFUL, Model
 from slimcodec.model_file.packing import PACKED_TYPES, pack, unpack
 from slimcodec.quantization import ActivationGrid, Quantization
 
 __all__ = ["file_bytes", "files_of", "load", "read_manifest", "save"]
 
-FORMAT, _WITH_TABLES = 2, 3
-_READABLE = (1, 2, 3)
+FORMAT, _WITH_TABLES, _SINGLE = 2, 3, 4
+_READABLE = (1, 2, 3, 4)
 _LONGEST_NAME = 200
 """Of a file that a model builds on; file systems stop at 255 bytes."""
 _MANIFEST_KEYS = ("name", "family", "config", "history", "stream_id", "digest")
@@ -56,6 +57,7 @@ _KINDS = {
     "stream_id": (str, "a name"),
     "digest": (str, "a name"),
     "look": (str, "a name"),
+    "precision": (str, "a name"),
     "config": (dict, "a table"),
     "quantization": (dict, "a table"),
     "history": (list, "a list"),
@@ -82,6 +84,7 @@ def save(model: Model, path: Path, base: Path | None = None) -> None:
     """
     tabled = any(grid.table is not None for grid in model.quantization.weights.values())
     form = _WITH_TABLES if tabled else FORMAT
+    form = _SINGLE if model.precision == SINGLE else form
     manifest = {**model.manifest(), "format": form, "digest": model.digest}
     own = _contents(model)
     names, whole = own.names(), None
@@ -103,7 +106,7 @@ def save(model: Model, path: Path, base: Path | None = None) -> None:
             array = own.tensor(name)
         if whole and name in shared and same(array, whole.tensor(name)):
             continue
-        if array.dtype.name in PACKED_TYPES:
+        if array.dtype.name in PACKED_TYPES and not name.startswith(STEP):
             packed[name] = {"dtype": array.dtype.name, "shape": list(array.shape)}
             array = pack(array)
         tensors[name] = array
@@ -112,7 +115,7 @@ def save(model: Model, path: Path, base: Path | None = None) -> None:
 
 
 def _contents(model: Model) -> Contents:
-    return Contents(model.weights, model.quantization.weights, model.frozen)
+    return Contents(model.weights, model.quantization.weights, model.frozen, model.precision)
 
 
 def load(path: Path) -> Model:
@@ -308,6 +311,11 @@ def opened(path: Path) -> Iterator[tuple[dict[str, Any], Any]]:
                     raise ModelFileError(
                         f"{path}: its {key} is {manifest[key]!r:.40}, not {wanted}"
                     )
+            if manifest.get("precision", HALF) not in PRECISIONS:
+                raise ModelFileError(
+                    f"{path}: its precision is {manifest['precision']!r:.40}, which is none of "
+                    f"{', '.join(PRECISIONS)}"
+                )
             if not all(isinstance(entry, dict) for entry in manifest["history"]):
                 raise ModelFileError(f"{path}: its history is no list of tables")
             if manifest["format"] > 1:
@@ -345,4 +353,5 @@ def _model_of(path: Path, manifest: Mapping[str, Any], tensors: dict[str, NDArra
         stream_id=manifest["stream_id"],
         look=manifest.get("look", FAITHFUL),
         quantization=Quantization(contents.grids, grids),
+        precision=manifest.get("precision", HALF),
     )

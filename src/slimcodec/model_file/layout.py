@@ -1,6 +1,7 @@
 """Where a model's arrays stand among named tensors, in a model file as in a bundle.
 
-    weight/NAME    half floats, or the integers of a quantized layer
+    weight/NAME    half floats, float32 of a model in single precision, or the integers of a
+                   quantized layer
     step/NAME      float32, the steps of those integers
     frozen/NAME    integers
 
@@ -20,9 +21,12 @@ from numpy.typing import NDArray
 from slimcodec.errors import ModelFileError
 from slimcodec.quantization import WeightGrid
 
-__all__ = ["FROZEN", "STEP", "WEIGHT", "Contents", "same"]
+__all__ = ["FROZEN", "HALF", "PRECISIONS", "SINGLE", "STEP", "WEIGHT", "Contents", "same"]
 
 WEIGHT, STEP, FROZEN = "weight/", "step/", "frozen/"
+HALF, SINGLE = "half", "single"
+PRECISIONS = {HALF: np.float16, SINGLE: np.float32}
+"""What weights are stored as that are not quantized."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +37,13 @@ class Contents:
         weights: float32, by name.
         grids: integers and steps of those weights that are quantized.
         frozen: integers, by name.
+        precision: of the weights that have no grid, a name in ``PRECISIONS``.
     """
 
     weights: Mapping[str, NDArray[np.float32]]
     grids: Mapping[str, WeightGrid]
     frozen: Mapping[str, NDArray[Any]]
+    precision: str = HALF
 
     def names(self) -> list[str]:
         """Of the tensors that hold them."""
@@ -61,9 +67,10 @@ class Contents:
             return np.ascontiguousarray(grid.steps)
         weights = self.weights[key]
         with np.errstate(over="ignore"):
-            stored = weights.astype(np.float16) if grid is None else grid.integers
+            kept_as = PRECISIONS[self.precision]
+            stored = weights.astype(kept_as) if grid is None else grid.integers
         if not same(stored.astype(np.float32) if grid is None else grid.weights(), weights):
-            form = "half floats" if grid is None else "its integers times their steps"
+            form = f"{self.precision} floats" if grid is None else "its integers times their steps"
             raise ModelFileError(f"{key} is not exactly {form}")
         return np.ascontiguousarray(stored)
 
@@ -87,22 +94,24 @@ class Contents:
             if integers is None or steps is None or steps.dtype != np.float32:
                 raise ModelFileError(f"the integers of {name} are missing, or their steps")
             grids[name] = WeightGrid.from_dict(values, integers, steps)
-        stored, frozen = {}, {}
+        stored, frozen, precision = {}, {}, HALF
         for name in sorted(tensors):
             array = tensors.pop(name)
             key = name.partition("/")[2]
             if name.startswith(WEIGHT):
                 stored[key] = grids.get(key, array)
+                if key not in grids and array.dtype == np.float32:
+                    precision = SINGLE
             elif name.startswith(FROZEN):
                 frozen[key] = array
-        return cls(_Weights(stored), grids, frozen)
+        return cls(_Weights(stored), grids, frozen, precision)
 
 
 class _Weights(Mapping[str, "NDArray[np.float32]"]):
     """Weights in float32, each made when it is first asked for: whoever codes needs few of them.
 
     Args:
-        stored: half floats, or a grid.
+        stored: floats, or a grid.
     """
 
     def __init__(self, stored: dict[str, WeightGrid | NDArray[Any]]) -> None:

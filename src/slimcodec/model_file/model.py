@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from slimcodec import registry
 from slimcodec.codecs.family import frozen_of, stream_id_of, sums_of
-from slimcodec.errors import ModelFileError, naming_extra
+from slimcodec.errors import ModelFileError, UnknownNameError, naming_extra
+from slimcodec.model_file.layout import HALF, PRECISIONS
 from slimcodec.quantization import Quantization
 from slimcodec.showing import html_table, line, short_digest
 from slimcodec.types import FAITHFUL, NATURAL, Image
@@ -32,8 +33,8 @@ class Model:
         name: for tables and plots.
         family: which learned codec it is, a name in ``registry.families``.
         config: the network's shape, plain values.
-        weights: float32 arrays by torch name, every one exact in half precision or, where
-            ``quantization`` has its integers, exactly those times their steps.
+        weights: float32 arrays by torch name, every one exact in the model's ``precision`` or,
+            where ``quantization`` has its integers, exactly those times their steps.
         frozen: integer arrays, made by freezing.
         history: what was done to it, oldest first: training, import and pass records.
         stream_id: hex, which streams it writes and reads; empty where they are another codec's
@@ -42,6 +43,8 @@ class Model:
             look is chosen when a stream is decoded.
         quantization: the grids of quantized weights and activations; of a float model only those of
             the layers that coding runs in integers of its own.
+        precision: what weights that are not quantized are exact in, ``"half"`` or ``"single"``. A
+            model that is shrunk keeps it.
     """
 
     name: str
@@ -53,6 +56,7 @@ class Model:
     stream_id: str = ""
     look: str = FAITHFUL
     quantization: Quantization = field(default_factory=Quantization)
+    precision: str = HALF
 
     @cached_property
     def digest(self) -> str:
@@ -99,6 +103,7 @@ class Model:
             ("stream id", self.stream_id or "none of its own"),
             ("digest", self.digest),
             ("quantized", "yes" if self.quantized else "no"),
+            ("precision", self.precision),
         ]
         for part, (total, kept) in self.parameters().items():
             rows.append((part, f"{total:,} weights, {kept:,} of them not zero"))
@@ -117,6 +122,7 @@ class Model:
             "stream_id": self.stream_id,
             **({"look": self.look} if self.look != FAITHFUL else {}),
             **({"quantization": self.quantization.to_dict()} if self.quantization else {}),
+            **({"precision": self.precision} if self.precision != HALF else {}),
         }
 
     def parameters(self) -> dict[str, tuple[int, int]]:
@@ -143,8 +149,10 @@ def freeze_network(
     history: tuple[Mapping[str, Any], ...] = (),
     look: str = FAITHFUL,
     photographs: Sequence[Image] = (),
+    precision: str = HALF,
 ) -> Model:
-    """Round weights to half precision and make the integers that belong to exactly those.
+    """Round weights to half precision, or to single, and make the integers that belong to exactly
+    those.
 
     A quantized network's weights are taken as the integers that they were rounded to. Layers that
     coding runs in integers are settled first, where they are not yet: grids of what they are given
@@ -158,29 +166,33 @@ def freeze_network(
         look: what its pictures aim at.
         photographs: uint8 [h, w, 3] each, to settle a network with; a few that the package brings
             when there are none.
+        precision: of weights that are not quantized, ``"half"`` or ``"single"``.
 
     Raises:
-        ModelFileError: when a weight is not finite or too large for half precision.
+        ModelFileError: when a weight is not finite or too large for the precision.
+        UnknownNameError: when it is none of the two.
     """
     from slimcodec.codecs.settled import settled
     from slimcodec.quantization.simulation import plain_state, quantization_of
 
     kind = registry.families.get(family)
     shape = network.config
-    _check_finite(plain_state(network))
+    if precision not in PRECISIONS:
+        raise UnknownNameError("precision", precision, PRECISIONS)
+    _check_finite(plain_state(network), precision)
     network = settled(network, kind, photographs)
     quantization = quantization_of(network)
     weights = {key: grid.weights() for key, grid in quantization.weights.items()}
     for key, tensor in plain_state(network).items():
         if key in weights:
             continue
-        halved = tensor.detach().cpu().numpy().astype(np.float16)
+        rounded = tensor.detach().cpu().numpy().astype(PRECISIONS[precision])
         # A zero has no sign here: two models with equal weights write equal streams.
-        weights[key] = halved.astype(np.float32) + np.float32(0)
+        weights[key] = rounded.astype(np.float32) + np.float32(0)
     weights = {key: weights[key] for key in plain_state(network)}
     frozen = frozen_of(kind, _network_of(kind, shape, weights))
     config = json.loads(json.dumps(shape.to_dict()))
-    made = Model(name, family, config, weights, frozen, history, "", look, quantization)
+    made = Model(name, family, config, weights, frozen, history, "", look, quantization, precision)
     return dataclasses.replace(made, stream_id=stream_id_of(kind, made.coding))
 
 
@@ -201,13 +213,15 @@ def thaw_network(model: Model) -> Any:
     return network
 
 
-def _check_finite(state: Mapping[str, Any]) -> None:
+def _check_finite(state: Mapping[str, Any], precision: str) -> None:
     for key, tensor in state.items():
         exact = tensor.detach().cpu().numpy()
         with np.errstate(over="ignore"):
-            halved = exact.astype(np.float16)
-        if not np.isfinite(halved).all():
-            raise ModelFileError(f"{key} holds values that half precision cannot: {_range(exact)}")
+            rounded = exact.astype(PRECISIONS[precision])
+        if not np.isfinite(rounded).all():
+            raise ModelFileError(
+                f"{key} holds values that {precision} precision cannot: {_range(exact)}"
+            )
 
 
 def _network_of(kind: Any, shape: Any, weights: Mapping[str, NDArray[np.float32]]) -> Any:

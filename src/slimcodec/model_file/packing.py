@@ -10,7 +10,8 @@ whose lowest bit is the sign (0, -1, 1, -2, ... and the bits of a half turned le
 zero is 0 and magnitudes lie in a row. Zero has a symbol of its own. Of any other value the high
 bits are a symbol, and the ``low`` bits below them, which look random, follow as they are; how many
 is whatever comes out smallest: none of eight-bit integers, about half of a half float's. Wider
-integers are their 16-bit pieces, one after another. What would not get smaller is stored as it is.
+integers are their 16-bit pieces, one after another, and so are single floats, their bits turned
+like a half's. What would not get smaller is stored as it is.
 
     blob       sections, CRC-32 of them
     section    0, folded values                          one section per 16 bits, lowest first
@@ -41,11 +42,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slimcodec.errors import ModelFileError
+from slimcodec.model_file.folding import PACKED_TYPES, fold, unfold
 
 __all__ = ["PACKED_TYPES", "Summary", "pack", "summarise", "unpack"]
-
-PACKED_TYPES = {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)} | {"float16"}
-"""Names of the types that can be packed."""
 
 _TOTAL = 1 << 24
 _CHUNK = 1 << 20
@@ -79,7 +78,7 @@ class Summary:
 def pack(array: NDArray[Any]) -> NDArray[np.uint8]:
     """An array of one of ``PACKED_TYPES`` as bytes, without its type and shape."""
     flat = np.ascontiguousarray(array).reshape(-1)
-    sections = b"".join(_pack_section(piece) for piece in _fold(flat))
+    sections = b"".join(_pack_section(piece) for piece in fold(flat))
     crc = zlib.crc32(sections).to_bytes(4, "little")
     return np.frombuffer(sections + crc, np.uint8)
 
@@ -97,7 +96,7 @@ def unpack(blob: NDArray[np.uint8], dtype: str, shape: Sequence[int]) -> NDArray
     """
     # Every section's histogram is read and checked before anything is decoded.
     sections = list(_sections(blob, dtype, math.prod(shape)))
-    return _unfold([_unpack_section(section) for section in sections], dtype).reshape(shape)
+    return unfold([_unpack_section(section) for section in sections], dtype).reshape(shape)
 
 
 def summarise(blob: NDArray[np.uint8], dtype: str, shape: Sequence[int]) -> Summary:
@@ -110,43 +109,11 @@ def summarise(blob: NDArray[np.uint8], dtype: str, shape: Sequence[int]) -> Summ
     sections = list(_sections(blob, dtype, elements))
     bits = sum(section.entropy_bits for section in sections)
     if len(sections) > 1:  # a value is zero when all of its pieces are
-        nonzero = int(np.count_nonzero(unpack(blob, dtype, shape)))
+        values = unpack(blob, dtype, [elements])
+        nonzero = int(np.count_nonzero(values.view(f"u{values.itemsize}")))
     else:
         nonzero = sections[0].nonzero
     return Summary(elements, nonzero, bits)
-
-
-# Values and folded values
-
-
-def _fold(flat: NDArray[Any]) -> list[NDArray[Any]]:
-    """Unsigned pieces of at most 16 bits; zero folds to zero."""
-    dtype = flat.dtype
-    if dtype.name not in PACKED_TYPES:
-        raise TypeError(f"{dtype} cannot be packed, only {', '.join(sorted(PACKED_TYPES))}")
-    if dtype.itemsize > 2:
-        pieces = flat.astype(dtype.newbyteorder("<")).view("<u2").reshape(-1, dtype.itemsize // 2)
-        return [np.ascontiguousarray(piece) for piece in pieces.astype(np.uint16).T]
-    if dtype.kind == "f":
-        bits = flat.view(np.uint16)
-        return [(bits << 1) | (bits >> 15)]
-    unsigned = np.dtype(f"u{dtype.itemsize}")
-    if dtype.kind == "i":
-        signed = (flat << 1) ^ (flat >> (8 * dtype.itemsize - 1))
-        return [signed.view(unsigned)]
-    return [flat]
-
-
-def _unfold(pieces: list[NDArray[Any]], name: str) -> NDArray[Any]:
-    dtype, first = np.dtype(name), pieces[0]
-    if len(pieces) > 1:
-        wide = np.stack(pieces, axis=1).astype("<u2").view(dtype.newbyteorder("<"))
-        return wide.reshape(-1).astype(dtype)
-    if dtype.kind == "f":
-        first = (first >> 1) | (first << 15)
-    elif dtype.kind == "i":
-        first = (first >> 1) ^ np.negative(first & 1)
-    return first.view(dtype)
 
 
 # Sections

@@ -21,10 +21,12 @@ from slimcodec.model_file.file import (
     saying,
     taken,
 )
-from slimcodec.model_file.layout import FROZEN, STEP, WEIGHT
+from slimcodec.model_file.layout import FROZEN, PRECISIONS, STEP, WEIGHT
 from slimcodec.model_file.packing import PACKED_TYPES, Summary, pack, summarise
 
 __all__ = ["Storage", "storage_of"]
+
+_PRECISIONS = {np.dtype(kind).name: name for name, kind in PRECISIONS.items()}
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,8 @@ class Storage:
     Attributes:
         name: for example ``"generator.head.weight"``; of frozen integers with ``frozen/`` before.
         part: ``"generator"``, or ``"frozen"``.
-        kind: ``"half"``, ``"int8"``, ``"int4"``, ..., ``"table4"`` where levels of four bits lie in
-            a table; of frozen integers their type.
+        kind: ``"half"``, ``"single"``, ``"int8"``, ``"int4"``, ..., ``"table4"`` where levels of
+            four bits lie in a table; of frozen integers their type.
         elements: values.
         nonzero: of them, those that are not zero.
         stored_bytes: in the file; steps count with their integers.
@@ -79,7 +81,7 @@ def storage_of(path: Path) -> list[Storage]:
     for stored, (size, dtype, summary) in sorted(pieces.items()):
         if stored.startswith(STEP):
             continue
-        name, kind = stored.removeprefix(WEIGHT), "half" if dtype == "float16" else dtype
+        name, kind = stored.removeprefix(WEIGHT), _PRECISIONS.get(dtype, dtype)
         if stored.startswith(WEIGHT) and name in grids:
             kind = f"{'table' if 'table' in grids[name] else 'int'}{grids[name]['bits']}"
             size += pieces[STEP + name][0] if STEP + name in pieces else 0

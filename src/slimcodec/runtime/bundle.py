@@ -243,7 +243,7 @@ def _coding_contents(model: Model) -> Contents:
     own = tuple(registry.families.get(model.family).coding_weights)
     grids = {k: v for k, v in model.quantization.weights.items() if k.startswith(own)}
     weights = {k: v for k, v in model.weights.items() if k.startswith(own)}
-    return Contents(weights, grids, model.frozen)
+    return Contents(weights, grids, model.frozen, model.precision)
 
 
 def is_made_of(bundle: Bundle, model: Model) -> bool:
