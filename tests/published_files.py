@@ -1,12 +1,17 @@
-"""Small files as the published port of the recurrent codec writes them."""
+"""Small files as the published ports of the recurrent codec and of HiFiC write them."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+
+from slimcodec.codecs.hific.checkpoint import published_names as hific_names
+from slimcodec.codecs.hific.config import HificConfig
+from slimcodec.codecs.hific.network import HificNetwork
 
 Files = dict[str, dict[str, np.ndarray]]
 
@@ -54,3 +59,44 @@ def write_published(files: Files, folder: Path) -> list[Path]:
         state = OrderedDict((name, torch.from_numpy(array)) for name, array in arrays.items())
         torch.save(state, paths[-1])
     return paths
+
+
+HIFIC = HificConfig(
+    latent_channels=8,
+    hyper_channels=8,
+    encoder_widths=(4, 6, 6, 8),
+    trunk_width=8,
+    residual_blocks=2,
+    generator_widths=(8, 6, 6, 4),
+    stem_width=4,
+)
+"""The published network, at widths that take no time."""
+
+
+def hific_state(config: HificConfig = HIFIC, seed: int = 0) -> dict[str, torch.Tensor]:
+    """Random tensors by published name."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.device("meta"):
+        shapes = {name: own.shape for name, own in HificNetwork(config).state_dict().items()}
+    state = {}
+    for theirs, ours in hific_names(config).items():
+        shape = shapes[ours]
+        spread = max(1, int(np.prod(shape[1:]))) ** -0.5
+        state[theirs] = torch.randn(shape, generator=generator) * spread
+        if theirs.endswith(".gamma"):
+            state[theirs] = state[theirs] * 0.1 + 1
+    return state
+
+
+def hific_args(config: HificConfig = HIFIC, **other: Any) -> dict[str, Any]:
+    """Settings as the port saves them, without a class of its own."""
+    return {
+        "likelihood_type": config.likelihood,
+        "latent_channels": config.latent_channels,
+        "n_residual_blocks": config.residual_blocks,
+        "use_channel_norm": True,
+        "use_latent_mixture_model": False,
+        "sample_noise": False,
+        "normalize_input_image": False,
+        **other,
+    }

@@ -167,7 +167,7 @@ def _checkpoints(folder: Path, own: Path) -> None:
         torch.save(state, whole / f"{number}-{part}.pth")
     (own / "hific").mkdir()
     tensors = {"Encoder.conv_block1.1.weight": made(8, 3, 3, 3), "Discriminator.x": made(2)}
-    content = {"model_state_dict": tensors, "args": {"latent_channels": 16}}
+    content = {"model_state_dict": tensors, "args": {"likelihood_type": "gaussian"}}
     torch.save(content, own / "hific" / "model.pt")
 
 

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from slimcodec.target_size import Fitted, encode_to_size
     from slimcodec.types import Codec
     from slimcodec.workflows.bench import BenchResults, run_bench
+    from slimcodec.workflows.importing import import_checkpoint
     from slimcodec.workflows.study import read_study, run_study
     from slimcodec.workflows.training import train_model
 
@@ -66,6 +67,7 @@ __all__ = [
     "decode",
     "encode",
     "encode_to_size",
+    "import_checkpoint",
     "load",
     "load_model",
     "open_codec",
@@ -103,6 +105,7 @@ _HOMES = {
     "decode": "pictures:decode",
     "encode": "pictures:encode",
     "encode_to_size": "target_size:encode_to_size",
+    "import_checkpoint": "workflows.importing:import_checkpoint",
     "load": "library:load_codec",
     "load_model": "library:load_model",
     "open_codec": "runtime:open_codec",

@@ -154,7 +154,7 @@ HALTS: dict[str, tuple[str, str]] = {
     "cut": ("slimcodec.stream:cut", "nothing was written"),
     "shrink": ("slimcodec.library:shrink_model", "nothing was written"),
     "export": ("slimcodec.library:load_model", "nothing was written"),
-    "import": ("slimcodec.codecs.family:by_role", "nothing was written"),
+    "import": ("slimcodec.workflows.importing:import_checkpoint", "nothing was written"),
     "bench": ("slimcodec.workflows.bench:run_grid", "the same command goes on"),
     "study": ("slimcodec.workflows.study:candidates_of", "the same command goes on"),
     "search": ("slimcodec.explore.search:search", "the same command goes on"),

@@ -346,15 +346,15 @@ def test_several_checkpoint_files(
     tiny_network: Any,
 ) -> None:
     from slimcodec import registry
-    from slimcodec.codecs.family import by_role
+    from slimcodec.codecs.published import Imported, by_role
 
     family = registry.families.get("hific")
     read: list[Any] = []
     monkeypatch.setattr(family, "checkpoint_files", ("first", "second"))
 
-    def read_checkpoint(paths: Any) -> Any:
+    def read_checkpoint(paths: Any, answers: Any) -> Imported:
         read.append(paths)
-        return tiny_network
+        return Imported(tiny_network)
 
     monkeypatch.setattr(family, "read_checkpoint", read_checkpoint)
     paths = [tmp_path / "b.pt", tmp_path / "a.pt"]
@@ -363,7 +363,10 @@ def test_several_checkpoint_files(
     assert read == [paths]
     (record,) = library.load_model(out).history
     assert record == {"import": "hific", "files": {"first": "b.pt", "second": "a.pt"}}
-    assert_error(outcome_of("import", "hific", paths[0], "-o", out), 2, "2 files", "first, second")
+    other = tmp_path / "other.slim"
+    assert_error(
+        outcome_of("import", "hific", paths[0], "-o", other), 2, "2 files", "first, second"
+    )
     with pytest.raises(UsageError, match=r"^a published x checkpoint is 3 files, in this order: "):
         by_role("x", ("encoder", "binarizer", "decoder"), paths)
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from slimcodec import library, registry
 from slimcodec.codecs.family import (
     Around,
     Coded,
-    Published,
     frozen_of,
     stream_id_of,
     sums_of,
 )
+from slimcodec.codecs.published import Published, published_families
 from slimcodec.errors import UsageError
 from slimcodec.explore.priced import coded_family
 from slimcodec.model_file import Model, thaw_network
+from slimcodec.runtime import open_codec
 
 KINDS = {"hific": (Coded, Published), "toderici": (Coded, Published), "restore": (Around,)}
 
@@ -47,6 +50,13 @@ def test_streams_have_an_identity_where_they_are_its_own(
     if not own:
         assert family.inner in registry.codecs
         assert not family.changes_streams
+
+
+@pytest.mark.parametrize("name", published_families())
+def test_symbols_of_a_stream(name: str, tiny_models: dict[str, Model], picture: Any) -> None:
+    codec = open_codec(tiny_models[name], "torch")
+    symbols = published_families()[name].coded_symbols(codec, codec.encode(picture(70, 90)))
+    assert symbols.ndim == 1 and symbols.size and symbols.dtype.kind == "i"
 
 
 def test_changes_without_a_price_in_bits_are_refused(tiny_models: dict[str, Model]) -> None:

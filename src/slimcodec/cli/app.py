@@ -130,8 +130,11 @@ def _application(verbs: Iterable[str]) -> typer.Typer:
     application.callback()(_options)
     for verb in verbs:
         name = f"{verb}_" if verb in _TAKEN else verb
-        function = getattr(importlib.import_module(f"slimcodec.cli.{name}"), name)
-        application.command(verb, short_help=VERBS[verb])(interruptible(function))
+        module = importlib.import_module(f"slimcodec.cli.{name}")
+        make = application.command(
+            verb, short_help=VERBS[verb], cls=getattr(module, "COMMAND", None)
+        )
+        make(interruptible(getattr(module, name)))
     return application
 
 

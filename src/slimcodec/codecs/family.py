@@ -11,22 +11,20 @@ and beyond that each is one of
     Coded        writes streams of its own: they have an identity, integers decide their tables
     Around       works around another codec, whose streams it writes and reads
 
-``Published`` is whoever can read a checkpoint that others published. Whoever needs more than a
-``Family`` asks for that by ``isinstance``, or uses one of the functions at the end, which say what
-holds of the others.
+Who can read a checkpoint that others published is ``published.Published``, too. Whoever needs more
+than a ``Family`` asks for that by ``isinstance``, or uses one of the functions at the end, which
+say what holds of the others.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from slimcodec.errors import UsageError
 from slimcodec.quantization import IntegerSum, Quantization
 from slimcodec.types import Codec
 
@@ -47,12 +45,10 @@ __all__ = [
     "Network",
     "PictureLayers",
     "Price",
-    "Published",
     "Rescaling",
     "Signature",
     "Trainable",
     "Wide",
-    "by_role",
     "frozen_of",
     "stream_id_of",
     "sums_of",
@@ -317,21 +313,6 @@ class Around(Family, Protocol):
     """That codec, a name in ``registry.codecs``; ``codec`` opens it."""
 
 
-@runtime_checkable
-class Published(Family, Protocol):
-    """A learned codec of which others published checkpoints."""
-
-    checkpoint_files: tuple[str, ...]
-    """The role of each file of a published checkpoint, in the order they are given in."""
-
-    def read_checkpoint(self, paths: Sequence[Path]) -> Any:
-        """A network with the weights of a published checkpoint; ``CheckpointError`` otherwise.
-
-        Args:
-            paths: one file for each of ``checkpoint_files``, in that order (see ``by_role``).
-        """
-
-
 def sums_of(family: Network, config: Any) -> Sequence[IntegerSum]:
     """The layers that coding runs in integers of its own; where streams are another codec's, there
     are none."""
@@ -347,22 +328,3 @@ def stream_id_of(family: Network, coding: Any) -> str:
     """Of the streams that are written with what a family's ``coding`` gave, in hex; empty where
     they are another codec's."""
     return str(coding.stream_id.hex()) if isinstance(family, Coded) else ""
-
-
-def by_role(name: str, roles: Sequence[str], paths: Sequence[Path]) -> dict[str, Path]:
-    """The files of a published checkpoint, each under its role.
-
-    Args:
-        name: of the family.
-        roles: its ``checkpoint_files``.
-        paths: as a user gave them.
-
-    Raises:
-        UsageError: naming the roles in order, when there are more or fewer files than these.
-    """
-    if len(paths) != len(roles):
-        wanted = "one file" if len(roles) == 1 else f"{len(roles)} files, in this order"
-        raise UsageError(
-            f"a published {name} checkpoint is {wanted}: {', '.join(roles)}; got {len(paths)}"
-        )
-    return dict(zip(roles, paths, strict=True))

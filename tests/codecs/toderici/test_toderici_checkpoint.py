@@ -15,7 +15,7 @@ import torch
 from slimcodec.codecs.toderici import family
 from slimcodec.codecs.toderici.checkpoint import from_published, published_names, read_published
 from slimcodec.codecs.toderici.coding import TodericiCodec
-from slimcodec.codecs.toderici.config import TodericiConfig
+from slimcodec.codecs.toderici.config import TodericiConfig, toderici_s
 from slimcodec.codecs.toderici.network import TodericiNetwork
 from slimcodec.errors import CheckpointError, UsageError
 from slimcodec.model_file import freeze_network
@@ -34,6 +34,7 @@ def files() -> Files:
 def test_widths_and_kernels_are_those_of_the_files(files: Files) -> None:
     config, ours = from_published(files)
     assert config == TodericiConfig(
+        ladder=16,
         bits=8,
         stem_width=4,
         encoder_widths=(4, 8, 12),
@@ -50,7 +51,7 @@ def test_widths_and_kernels_are_those_of_the_files(files: Files) -> None:
 
 
 def test_every_tensor_arrives(files: Files, tmp_path: Path) -> None:
-    network = read_published(write_published(files, tmp_path))
+    network = read_published(write_published(files, tmp_path)).network
     assert not network.training
     state = network.state_dict()
     for role, arrays in files.items():
@@ -59,7 +60,7 @@ def test_every_tensor_arrives(files: Files, tmp_path: Path) -> None:
     # The bit model is ours, the same every time, and chance elsewhere is left alone.
     torch.manual_seed(7)
     before = torch.get_rng_state()
-    again = read_published(write_published(files, tmp_path)).state_dict()
+    again = read_published(write_published(files, tmp_path)).network.state_dict()
     assert torch.equal(torch.get_rng_state(), before)
     assert all(torch.equal(again[name], tensor) for name, tensor in state.items())
 
@@ -70,7 +71,7 @@ def test_other_precisions(files: Files, tmp_path: Path, dtype: torch.dtype) -> N
     for path in paths:
         state = torch.load(path, weights_only=True)
         torch.save({name: tensor.to(dtype) for name, tensor in state.items()}, path)
-    network = read_published(paths)
+    network = read_published(paths).network
     expected = torch.from_numpy(files["binarizer"]["conv.weight"]).to(dtype).float()
     assert torch.equal(network.binarizer.conv.weight, expected)
 
@@ -78,7 +79,7 @@ def test_other_precisions(files: Files, tmp_path: Path, dtype: torch.dtype) -> N
 def test_an_imported_model_codes_each_bit_as_one(
     files: Files, tmp_path: Path, picture: Picture
 ) -> None:
-    network = read_published(write_published(files, tmp_path))
+    network = read_published(write_published(files, tmp_path)).network
     codec = open_codec(freeze_network(network, name="published", family="toderici"))
     assert isinstance(codec, TodericiCodec)
     for shape, count in (((200, 300), 1), ((330, 270), 3)):
@@ -89,6 +90,30 @@ def test_an_imported_model_codes_each_bit_as_one(
         assert bits.size / 8 < len(stream) <= bits.size / 8 + 64
         assert codec.decode(stream).shape == image.shape
         assert len(np.unique(bits)) == 2
+
+
+def test_the_ladder_goes_as_far_as_the_checkpoint(files: Files) -> None:
+    config, _ = from_published(files)
+    assert config.qualities == tuple(range(1, 17))
+    assert toderici_s().qualities == tuple(range(1, 9))
+    assert "ladder" not in toderici_s().to_dict() and config.to_dict()["ladder"] == 16
+    assert TodericiConfig.from_dict(config.to_dict()) == config
+
+
+def test_files_as_people_wrap_them(files: Files, tmp_path: Path) -> None:
+    paths = []
+    for role, wrap in (
+        ("encoder", lambda state: {f"module.{name}": own for name, own in state.items()}),
+        ("binarizer", lambda state: {"state_dict": state, "epoch": 3}),
+        ("decoder", lambda state: {"network": {f"_orig_mod.{n}": t for n, t in state.items()}}),
+    ):
+        state = {name: torch.from_numpy(array) for name, array in files[role].items()}
+        paths.append(tmp_path / f"{role}.pth")
+        torch.save(wrap(state), paths[-1], _use_new_zipfile_serialization=role != "encoder")
+    state = read_published(paths).network.state_dict()
+    for role, arrays in files.items():
+        for theirs, ours in published_names(role).items():
+            np.testing.assert_array_equal(state[ours].numpy(), arrays[theirs])
 
 
 # What is refused
@@ -212,7 +237,7 @@ def test_missing_and_unknown_tensors(files: Files, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"it has rnn1\.conv_ih\.bias$"):
         from_published(files)
     files["encoder"] = {}
-    with pytest.raises(CheckpointError, match="given as encoder is none: it lacks ") as error:
+    with pytest.raises(CheckpointError, match=r"encoder_epoch_1\.pth: it is empty") as error:
         read_published(write_published(files, tmp_path))
     assert "\n" not in str(error.value)
 
@@ -249,3 +274,33 @@ def test_files_that_are_no_checkpoints(files: Files, tmp_path: Path) -> None:
     paths[2].unlink()
     with pytest.raises(CheckpointError, match="there is no checkpoint"):
         read_published(paths)
+
+
+@pytest.mark.parametrize(
+    ("gates", "cell"),
+    [(3, "GRU cells"), (5, "associative LSTM cells"), (2, "cells of another kind")],
+)
+def test_other_cells_by_their_gates(files: Files, gates: int, cell: str) -> None:
+    for name in ("rnn1.conv_ih.weight", "rnn1.conv_hh.weight"):
+        whole = files["decoder"][name]
+        files["decoder"][name] = np.zeros(
+            (whole.shape[0] // 4 * gates, *whole.shape[1:]), np.float32
+        )
+    with pytest.raises(CheckpointError, match=f"given as decoder is of the variant with {cell}"):
+        from_published(files)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("gdn1.beta", "variant with GDN"),
+        ("norm1.gamma", "variant with GDN"),
+        ("rnn1.reset_gate.weight", "variant with GRU cells"),
+        ("gru1.conv_ih.weight", "variant with GRU cells"),
+        ("assoc1.conv.weight", "variant with associative LSTM cells"),
+    ],
+)
+def test_other_variants_by_their_names(files: Files, name: str, words: str) -> None:
+    files["encoder"][name] = np.zeros((4, 4, 1, 1), np.float32)
+    with pytest.raises(CheckpointError, match=f"given as encoder is of the {words}"):
+        from_published(files)

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from slimcodec.codecs.family import PictureLayers, Price, Rescaling, Signature, Wide, by_role
+from slimcodec.codecs.family import PictureLayers, Price, Rescaling, Signature, Wide
+from slimcodec.codecs.hific.checkpoint import HELP, QUESTIONS
 from slimcodec.codecs.hific.config import HificConfig, hific, hific_s
 from slimcodec.codecs.hific.layers import layers, narrowed, residual_blocks
 from slimcodec.codecs.latents import Coding, MeanScaleCodec, integer_sums
 from slimcodec.codecs.layers import Layer, rescalings
-from slimcodec.errors import CheckpointError, UnknownNameError, naming_extra
+from slimcodec.codecs.published import Imported, by_role, check_answers
+from slimcodec.errors import UnknownNameError, naming_extra
 from slimcodec.quantization import IntegerSum, Quantization
 
 if TYPE_CHECKING:
@@ -46,6 +48,8 @@ class HificFamily:
         "log_degain",
     )
     checkpoint_files = ("checkpoint",)
+    checkpoint_questions = QUESTIONS
+    checkpoint_help = HELP
     objectives = ("rate-distortion", "perception", "distillation")
     # An encoder of hific-s, 30 % of it pruned and 10,000 steps of squared error alone: +0.4 % of
     # bits at equal PSNR, +12.8 at equal MS-SSIM (Kodak); 2,500 more with this weight: +1.0, +1.4.
@@ -200,31 +204,20 @@ class HificFamily:
         return MeanScaleCodec(config, graphs, coding, **identity)
 
     @naming_extra("reading a checkpoint", "torch")
-    def read_checkpoint(self, paths: Sequence[Path]) -> HificNetwork:
+    def read_checkpoint(
+        self, paths: Sequence[Path], answers: Mapping[str, str] = MappingProxyType({})
+    ) -> Imported:
         """A published checkpoint as a network; see ``checkpoint``."""
-        import torch
+        from slimcodec.codecs.hific.checkpoint import read_published
 
-        from slimcodec.codecs.hific.checkpoint import config_from_args, from_published
-        from slimcodec.codecs.torch_file import as_arrays, as_settings, read_torch_file
-
+        check_answers(self.name, self.checkpoint_questions, answers)
         path = by_role(self.name, self.checkpoint_files, paths)["checkpoint"]
-        content = read_torch_file(path)
-        state = content.get("model_state_dict")
-        if not isinstance(state, Mapping):
-            raise CheckpointError(f"{path} has no 'model_state_dict'; is it a HiFiC checkpoint?")
-        config = config_from_args(as_settings(content.get("args", {})))
-        try:
-            arrays = as_arrays(state)
-        except CheckpointError as error:
-            raise CheckpointError(f"{path}: {error}") from error
-        ours = from_published(arrays, config)
-        with torch.device("meta"):
-            network = self.build(config)
-        try:
-            network.load_state_dict({k: torch.from_numpy(v) for k, v in ours.items()}, assign=True)
-        except RuntimeError as error:
-            raise CheckpointError(f"{path}: {' '.join(str(error).split())}") from error
-        return network.eval()
+        return read_published(path, answers)
+
+    def coded_symbols(self, codec: MeanScaleCodec, stream: bytes) -> NDArray[np.int32]:
+        _, tiles = codec.read(stream)
+        rows = [own.ravel() for tile in tiles for own in (tile.symbols, tile.hyper_latents)]
+        return np.concatenate(rows).astype(np.int32)
 
 
 def _lambdas(config: HificConfig) -> list[float]:

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from slimcodec.codecs.family import PictureLayers, Price, Rescaling, Signature, Wide
 from slimcodec.codecs.layers import Layer, rescalings
+from slimcodec.codecs.published import Imported, Question, check_answers
+from slimcodec.codecs.toderici.checkpoint import HELP, ROLES
 from slimcodec.codecs.toderici.coding import TodericiCodec
 from slimcodec.codecs.toderici.config import TodericiConfig, toderici, toderici_s
 from slimcodec.codecs.toderici.layers import layers, narrowed
@@ -46,7 +48,9 @@ class TodericiFamily:
     finetuning: Mapping[str, Any] = MappingProxyType(
         {"name": "progressive", "window": 4, "ms_ssim_weight": 0.04, "rate_weight": 1.0}
     )
-    checkpoint_files = ("encoder", "binarizer", "decoder")
+    checkpoint_files = ROLES
+    checkpoint_questions: tuple[Question, ...] = ()
+    checkpoint_help = HELP
 
     def preset(self, name: str) -> TodericiConfig:
         if name not in _PRESETS:
@@ -195,11 +199,17 @@ class TodericiFamily:
         return TodericiCodec(config, graphs, coding, **identity)
 
     @naming_extra("reading a checkpoint", "torch")
-    def read_checkpoint(self, paths: Sequence[Path]) -> TodericiNetwork:
+    def read_checkpoint(
+        self, paths: Sequence[Path], answers: Mapping[str, str] = MappingProxyType({})
+    ) -> Imported:
         """Three published checkpoints as a network; see ``checkpoint``."""
         from slimcodec.codecs.toderici.checkpoint import read_published
 
+        check_answers(self.name, self.checkpoint_questions, answers)
         return read_published(paths)
+
+    def coded_symbols(self, codec: TodericiCodec, stream: bytes) -> NDArray[np.int8]:
+        return codec.read(stream).ravel()
 
 
 def _states(widths: Sequence[int], sides: Sequence[int]) -> dict[str, Shape]:

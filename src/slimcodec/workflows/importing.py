@@ -1,0 +1,167 @@
+"""A published checkpoint to a model, and what rounding its weights changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from slimcodec import registry
+from slimcodec.codecs.published import Published, by_role, published_families
+from slimcodec.errors import ModelFileError, UnknownNameError, UsageError
+from slimcodec.images import read_image
+from slimcodec.model_file import Model, freeze_network
+from slimcodec.quantization.simulation import plain_state
+from slimcodec.runtime import open_codec
+
+__all__ = ["ImportedModel", "Rounding", "import_checkpoint"]
+
+_RUNTIME = "torch"
+"""Symbols are compared on it: it is here, as a network is, and makes no files."""
+
+_LARGE = 64 << 20
+"""Bytes that take seconds to read."""
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """What a model's precision changed of a checkpoint's weights.
+
+    Weights of layers that coding runs in integers are not counted: they are rounded to seven bits
+    in any precision.
+
+    Attributes:
+        weights: that were rounded.
+        zeroed: of them, those that became zero and were not.
+        tensor: that changed most.
+        change: of that tensor, the root of its squared change over that of its squares.
+        symbols: that a picture was coded in; None where none was given.
+        changed: of them, those that unrounded weights would have made others; a picture that has
+            more or fewer symbols then counts as all.
+    """
+
+    weights: int
+    zeroed: int
+    tensor: str
+    change: float
+    symbols: int | None = None
+    changed: int | None = None
+
+
+@dataclass(frozen=True)
+class ImportedModel:
+    """A model that was made of a checkpoint.
+
+    Attributes:
+        model: to code with, or to save.
+        notes: what was read off the files and what was assumed, a sentence each.
+        rounding: what its precision changed.
+    """
+
+    model: Model
+    notes: tuple[str, ...]
+    rounding: Rounding
+
+
+def import_checkpoint(
+    family: str,
+    paths: Sequence[Path],
+    *,
+    name: str,
+    answers: Mapping[str, str] = MappingProxyType({}),
+    precision: str = "half",
+    check: Path | None = None,
+    on_step: Callable[[str], None] = lambda step: None,
+) -> ImportedModel:
+    """A model of a published checkpoint; nothing that is in its files is run.
+
+    Args:
+        family: whose checkpoint it is, ``"hific"`` or ``"toderici"``.
+        paths: its files, in the order of the family's ``checkpoint_files``.
+        name: of the new model.
+        answers: to what its files leave open, by the names of the family's
+            ``checkpoint_questions``: ``{"likelihood": "logistic"}``.
+        precision: that weights are kept in, ``"half"`` or ``"single"``.
+        check: a picture, to count on it the symbols that rounding to half precision changes.
+        on_step: is told what begins, in words.
+
+    Raises:
+        UsageError: when the family publishes none, files or answers are not as it asks, or a check
+            is asked of a precision that rounds nothing.
+        CheckpointError: when the files hold no such checkpoint, in one line that says why.
+        ModelFileError: when a weight is beyond the precision.
+    """
+    known = published_families()
+    if family not in known:
+        if family in registry.families:
+            raise UsageError(
+                f"nobody published a {family} checkpoint that could be imported; there are "
+                f"importers for {', '.join(known)}"
+            )
+        raise UnknownNameError("importer", family, known)
+    if check is not None and precision != "half":
+        raise UsageError("a check counts what half precision changes; ask for no other precision")
+    published = known[family]
+    files = by_role(family, published.checkpoint_files, paths)
+    image = read_image(check).pixels if check is not None else None
+    if sum(path.stat().st_size for path in files.values() if path.is_file()) > _LARGE:
+        on_step("reading the checkpoint")
+    found = published.read_checkpoint(list(files.values()), answers)
+    history = _history(family, files, answers)
+
+    def frozen(precision: str) -> Model:
+        return freeze_network(
+            found.network, name=name, family=family, history=history, precision=precision
+        )
+
+    exact = None
+    if image is not None:
+        on_step("coding the picture with the weights as they are")
+        exact = _symbols(published, frozen("single"), image)
+    on_step(f"freezing: weights in {precision} precision, integer tables")
+    try:
+        model = frozen(precision)
+    except ModelFileError as error:
+        if precision == "single":
+            raise
+        raise ModelFileError(f"{error}; --precision single may hold them") from error
+    symbols = changed = None
+    if exact is not None:
+        on_step("coding the picture with rounded weights")
+        rounded = _symbols(published, model, image)
+        symbols = rounded.size
+        same_size = rounded.shape == exact.shape
+        changed = int(np.count_nonzero(rounded != exact)) if same_size else symbols
+    return ImportedModel(model, found.notes, _rounding(found.network, model, symbols, changed))
+
+
+def _history(
+    family: str, files: Mapping[str, Path], answers: Mapping[str, str]
+) -> tuple[Mapping[str, Any], ...]:
+    names = {role: path.name for role, path in files.items()}
+    return ({"import": family, "files": names, **({"answers": dict(answers)} if answers else {})},)
+
+
+def _symbols(family: Published, model: Model, image: Any) -> NDArray[Any]:
+    codec = open_codec(model, _RUNTIME)
+    return family.coded_symbols(codec, codec.encode(image))
+
+
+def _rounding(network: Any, model: Model, symbols: int | None, changed: int | None) -> Rounding:
+    weights, zeroed, worst = 0, 0, ("", 0.0)
+    for name, tensor in plain_state(network).items():
+        if name in model.quantization.weights:
+            continue
+        exact = tensor.detach().cpu().numpy().astype(np.float64)
+        rounded = model.weights[name]
+        weights += exact.size
+        zeroed += int(np.count_nonzero((exact != 0) & (rounded == 0)))
+        size = float(np.sqrt(np.square(exact).sum()))
+        change = float(np.sqrt(np.square(exact - rounded).sum())) / size if size else 0.0
+        worst = max(worst, (name, change), key=lambda own: own[1])
+    return Rounding(weights, zeroed, *worst, symbols, changed)
