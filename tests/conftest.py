@@ -35,9 +35,9 @@ ROOT = Path(__file__).resolve().parents[1]
 shape_check.install([*shape_check.shaped(), *shape_check.TYPED])
 
 from slimcodec import registry  # noqa: E402
+from slimcodec.codecs.compact.config import compact_s  # noqa: E402
 from slimcodec.codecs.family import Coded  # noqa: E402
 from slimcodec.codecs.hific.config import HificConfig, hific_s  # noqa: E402
-from slimcodec.codecs.compact.config import compact_s  # noqa: E402
 from slimcodec.codecs.restore.config import restore_s  # noqa: E402
 from slimcodec.codecs.toderici.config import toderici_s  # noqa: E402
 from slimcodec.model_file import Model, freeze_network  # noqa: E402
