@@ -35,6 +35,7 @@ ROOT = Path(__file__).resolve().parents[1]
 shape_check.install([*shape_check.shaped(), *shape_check.TYPED])
 
 from slimcodec import registry  # noqa: E402
+from slimcodec.codecs.compact.config import compact_s  # noqa: E402
 from slimcodec.codecs.family import Coded  # noqa: E402
 from slimcodec.codecs.hific.config import HificConfig, hific_s  # noqa: E402
 from slimcodec.codecs.restore.config import restore_s  # noqa: E402
@@ -92,6 +93,16 @@ def shared() -> Path:
 
 
 TINY: dict[str, Any] = {
+    "compact": replace(
+        compact_s(),
+        inner="jpeg",
+        width=8,
+        deep_width=12,
+        block_widths=(6, 8, 12, 10),
+        hidden_widths=(8, 6),
+        compactor_width=8,
+        compactor_inner=6,
+    ),
     "hific": replace(
         hific_s(),
         latent_channels=12,

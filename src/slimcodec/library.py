@@ -11,8 +11,8 @@ import numpy as np
 
 from slimcodec import registry
 from slimcodec.atomic import write_atomically
-from slimcodec.codecs.family import Around
-from slimcodec.errors import ModelFileError, UnknownNameError, UsageError, WrongModelError
+from slimcodec.codecs.family import Around, Identified
+from slimcodec.errors import UnknownNameError, UsageError, WrongModelError
 from slimcodec.model_file import (
     FAITHFUL,
     Model,
@@ -21,6 +21,7 @@ from slimcodec.model_file import (
     read_manifest,
     thaw_network,
 )
+from slimcodec.naming import built_in_models, codec_names, is_peer, model_path, parted
 from slimcodec.runtime import (
     DEFAULT,
     Bundle,
@@ -32,7 +33,7 @@ from slimcodec.runtime import (
     open_file,
 )
 from slimcodec.stream import unpack
-from slimcodec.types import Codec
+from slimcodec.types import Codec, Enclosing
 
 if TYPE_CHECKING:
     # Nobody who decodes waits for the passes.
@@ -50,53 +51,12 @@ __all__ = [
     "load_model",
     "looks_of",
     "model_path",
+    "parted",
     "runtime_of",
     "shrink_model",
     "stream_change",
     "stream_suffix",
 ]
-
-SUFFIX = ".slim"
-_AROUND = {"jpeg+restore": "restore-s"}
-"""What a built-in model makes of an image format, by what it does: another name of the model."""
-_MODELS = Path(__file__).parent / "models"
-
-
-def built_in_models() -> dict[str, Path]:
-    """The models that ship inside the package, by name."""
-    return {path.name.removesuffix(SUFFIX): path for path in sorted(_MODELS.glob("*" + SUFFIX))}
-
-
-def model_path(name_or_path: str | Path) -> Path:
-    """The model file that a built-in name or a path means.
-
-    Raises:
-        ModelFileError: when it looks like a path and there is no such file.
-        UnknownNameError: when it is neither.
-        UsageError: when it is an image format.
-    """
-    text = str(name_or_path)
-    text = _AROUND.get(text, text)
-    built_in = built_in_models()
-    if text in built_in:
-        return built_in[text]
-    path = Path(name_or_path)
-    if path.is_file():
-        return path
-    if path.is_dir():
-        raise ModelFileError(f"{path} is a folder, and no bundle: it has no bundle.json")
-    if path.suffix or "/" in text:
-        # No name of ours has a suffix: this is one of a file.
-        raise ModelFileError(f"there is no model file {path}")
-    if text in registry.codecs:
-        models = ", ".join(built_in)
-        raise UsageError(f"{text} is an image format, not a model; name one of {models}")
-    raise UnknownNameError("codec", text, codec_names())
-
-
-def codec_names() -> list[str]:
-    """Every name that a codec has without being a file of one's own."""
-    return [*built_in_models(), *_AROUND, *registry.codecs]
 
 
 def load_model(name_or_path: str | Path) -> Model:
@@ -110,17 +70,22 @@ def load_codec(
     """Any codec: a peer or a built-in model by name, a model file or a bundle by path.
 
     Args:
-        name_or_path: for example ``"hific-s"``, ``"jpeg"``, ``"small.slim"`` or ``"bundle/"``.
+        name_or_path: for example ``"hific-s"``, ``"jpeg"``, ``"compact:jpeg"``, ``"small.slim"``
+            or ``"bundle/"``.
         runtime: what executes a learned codec's graphs: a bundle's own, or the default, when not
             given; peers bring their own.
         threads: of each graph; all cores when not given.
     """
-    if _is_peer(name_or_path):
-        codec: Codec = registry.codecs.get(str(name_or_path))()
-        return codec
-    if is_bundle(name_or_path):
-        return open_codec(open_bundle(Path(name_or_path)), runtime, threads=threads)
-    return open_file(model_path(name_or_path), runtime, threads)
+    if is_peer(name_or_path):
+        peer: Codec = registry.codecs.get(str(name_or_path))()
+        return peer
+    model, wanted = parted(name_or_path)
+    inner = _inner_of(name_or_path) if wanted else ""
+    if is_bundle(model):
+        codec = open_codec(open_bundle(Path(model)), runtime, threads=threads)
+    else:
+        codec = open_file(model_path(model), runtime, threads)
+    return codec.around(inner) if isinstance(codec, Enclosing) and inner else codec
 
 
 def stream_suffix(name_or_path: str | Path, runtime: str | None = None) -> str:
@@ -132,11 +97,34 @@ def stream_suffix(name_or_path: str | Path, runtime: str | None = None) -> str:
     """
     if runtime is not None:
         registry.runtimes.target(runtime)
-    if _is_peer(name_or_path):
+    if is_peer(name_or_path):
         peer = load_codec(name_or_path)
         return ".slc" if peer.model_bytes else str(getattr(peer, "suffix", f".{peer.name}"))
+    inner = _inner_of(name_or_path)
+    # Asked of what has streams of its own too: a codec inside that cannot be had is an error.
+    own = ".slc" if not inner else stream_suffix(inner)
     family = registry.families.get(_facts_of(name_or_path)["family"])
-    return stream_suffix(family.inner) if isinstance(family, Around) else ".slc"
+    return ".slc" if isinstance(family, Identified) else own
+
+
+def _inner_of(name_or_path: str | Path) -> str:
+    """The codec that a model is around; empty where it is around none.
+
+    Raises:
+        UsageError: when it is around none, or another one, or is to be around a learned one.
+        UnknownNameError: when there is no such codec.
+    """
+    _, wanted = parted(name_or_path)
+    facts = _facts_of(name_or_path)
+    family = registry.families.get(facts["family"])
+    if not isinstance(family, Around):
+        if wanted:
+            raise UsageError(f"{facts['name']} is around no other codec, so {wanted} has no place")
+        return ""
+    if parted(wanted)[0] in built_in_models():
+        formats = ", ".join(registry.codecs)
+        raise UsageError(f"{wanted} is a learned codec itself; name an image format: {formats}")
+    return family.inner(family.config(facts["config"]), wanted)
 
 
 _PROBE = 16
@@ -153,29 +141,24 @@ def check_quality(name_or_path: str | Path, quality: float) -> None:
     Raises:
         UsageError: when it does not have it.
     """
-    if _is_peer(name_or_path):
+    if is_peer(name_or_path):
         # Which qualities there are, a codec says by what it refuses; these open at once.
         load_codec(name_or_path).encode(np.zeros((_PROBE, _PROBE, 3), np.uint8), quality)
         return
+    if inner := _inner_of(name_or_path):
+        check_quality(inner, quality)
+        return
     facts = _facts_of(name_or_path)
     family = registry.families.get(facts["family"])
-    if isinstance(family, Around):
-        check_quality(family.inner, quality)
-        return
     family.config(facts["config"]).check_quality(quality, facts["name"])
 
 
 def _facts_of(name_or_path: str | Path) -> Mapping[str, Any]:
     """What a model file or a bundle says of its model, unchecked."""
-    if is_bundle(name_or_path):
-        return bundle_manifest(Path(name_or_path)).model
-    return read_manifest(model_path(name_or_path))
-
-
-def _is_peer(name_or_path: str | Path) -> bool:
-    """Whether a name is a peer's; third parties' are looked up only where it is no model's."""
-    text = str(name_or_path)
-    return text not in built_in_models() and text in registry.codecs
+    model, _ = parted(name_or_path)
+    if is_bundle(model):
+        return bundle_manifest(Path(model)).model
+    return read_manifest(model_path(model))
 
 
 def shrink_model(model: Model, recipe: Recipe, context: Context | None = None) -> Model:
@@ -273,18 +256,20 @@ def export_model(
 
 def runtime_of(name_or_path: str | Path, runtime: str | None) -> str:
     """What ``load_codec`` runs a codec on; empty for a peer, which brings its own."""
-    if _is_peer(name_or_path):
+    if is_peer(name_or_path):
         return ""
-    if runtime is None and is_bundle(name_or_path):
-        return open_bundle(Path(name_or_path)).runtime
+    model, _ = parted(name_or_path)
+    if runtime is None and is_bundle(model):
+        return open_bundle(Path(model)).runtime
     return runtime or DEFAULT
 
 
 def stream_change(before: Model, after: Model, recipe: Recipe) -> str:
     """What a recipe means for streams that exist already, in words."""
     family = registry.families.get(before.family)
-    if isinstance(family, Around):
-        return f"streams are {family.inner} files as before: every model of the family reads them"
+    if not isinstance(family, Identified):
+        inner = family.inner(family.config(before.config))
+        return f"streams are {inner} files as before: every model of the family reads them"
     if before.stream_id != after.stream_id:
         return (
             f"new stream id {after.stream_id}: the probability model changed, so streams written "

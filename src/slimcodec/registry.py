@@ -100,6 +100,7 @@ codecs = Registry(
 families = Registry(
     "family",
     {
+        "compact": "slimcodec.codecs.compact:family",
         "hific": "slimcodec.codecs.hific:family",
         "restore": "slimcodec.codecs.restore:family",
         "toderici": "slimcodec.codecs.toderici:family",
@@ -113,6 +114,7 @@ objectives = Registry(
         "rate-distortion": ("slimcodec.training.objectives.rate_distortion:RateDistortionSettings"),
         "perception": "slimcodec.training.objectives.perception:PerceptionSettings",
         "progressive": "slimcodec.training.objectives.progressive:ProgressiveSettings",
+        "compaction": "slimcodec.training.objectives.compaction:CompactionSettings",
         "restoration": "slimcodec.training.objectives.restoration:RestorationSettings",
         "distillation": "slimcodec.training.objectives.distillation:DistillationSettings",
     },

@@ -18,6 +18,7 @@ __all__ = [
     "Adjustable",
     "Clock",
     "Codec",
+    "Enclosing",
     "Image",
     "Prepared",
     "Progressive",
@@ -200,6 +201,22 @@ def codec_line(codec: Codec) -> str:
     size = readable_bytes(codec.model_bytes) if codec.model_bytes else ""
     ladder = f"qualities {codec.qualities[0]:g} to {codec.qualities[-1]:g}"
     return line(codec, codec.name, size, ladder, short_digest(codec.digest))
+
+
+@runtime_checkable
+class Enclosing(Codec, Protocol):
+    """A codec around another one, which may be any."""
+
+    def around(self, inner: str) -> Codec:
+        """The same around another one.
+
+        Args:
+            inner: its name in ``registry.codecs``.
+
+        Raises:
+            UnknownNameError: when there is no such codec.
+            MissingExtraError: when what it needs is not installed.
+        """
 
 
 class Restored(NamedTuple):

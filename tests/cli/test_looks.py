@@ -30,7 +30,7 @@ def two_looks(tiny_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     save(tiny_model, models / "tiny.slim")
     natural = freeze_network(network, name="tiny-natural", family="hific", look=NATURAL)
     save(natural, models / "tiny-natural.slim", models / "tiny.slim")
-    monkeypatch.setattr(library, "_MODELS", models)
+    monkeypatch.setattr("slimcodec.naming._MODELS", models)
     rng = np.random.default_rng(0)
     write_image(tmp_path / "photo.png", rng.integers(0, 255, (64, 80, 3)).astype(np.uint8))
     return tmp_path

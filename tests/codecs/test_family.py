@@ -10,6 +10,7 @@ from slimcodec import library, registry
 from slimcodec.codecs.family import (
     Around,
     Coded,
+    Identified,
     frozen_of,
     stream_id_of,
     sums_of,
@@ -20,7 +21,12 @@ from slimcodec.explore.priced import coded_family
 from slimcodec.model_file import Model, thaw_network
 from slimcodec.runtime import open_codec
 
-KINDS = {"hific": (Coded, Published), "toderici": (Coded, Published), "restore": (Around,)}
+KINDS = {
+    "compact": (Identified, Around),
+    "hific": (Identified, Coded, Published),
+    "restore": (Around,),
+    "toderici": (Identified, Coded, Published),
+}
 
 
 def test_all_are_known() -> None:
@@ -30,7 +36,7 @@ def test_all_are_known() -> None:
 @pytest.mark.parametrize("name", KINDS)
 def test_what_it_is(name: str) -> None:
     family = registry.families.get(name)
-    for kind in (Coded, Around, Published):
+    for kind in (Identified, Coded, Around, Published):
         assert isinstance(family, kind) == (kind in KINDS[name]), kind.__name__
     assert isinstance(family, Coded) != isinstance(family, Around)
     assert all(objective in registry.objectives for objective in family.objectives)
@@ -43,12 +49,12 @@ def test_streams_have_an_identity_where_they_are_its_own(
 ) -> None:
     family, model = registry.families.get(name), tiny_models[name]
     config = family.config(model.config)
-    own = isinstance(family, Coded)
-    assert bool(stream_id_of(family, model.coding)) == own
-    assert bool(sums_of(family, config)) == own
-    assert bool(frozen_of(family, thaw_network(model))) == own
-    if not own:
-        assert family.inner in registry.codecs
+    coded = isinstance(family, Coded)
+    assert bool(stream_id_of(family, model.coding)) == isinstance(family, Identified)
+    assert bool(sums_of(family, config)) == coded
+    assert bool(frozen_of(family, thaw_network(model))) == coded
+    if isinstance(family, Around):
+        assert family.inner(config) in registry.codecs
         assert not family.changes_streams
 
 
@@ -61,8 +67,9 @@ def test_symbols_of_a_stream(name: str, tiny_models: dict[str, Model], picture: 
 
 def test_changes_without_a_price_in_bits_are_refused(tiny_models: dict[str, Model]) -> None:
     assert coded_family(tiny_models["hific"]) is registry.families.get("hific")
-    with pytest.raises(UsageError, match="tiny-restore writes no streams of its own"):
-        coded_family(tiny_models["restore"])
+    for name in ("restore", "compact"):
+        with pytest.raises(UsageError, match=f"another codec codes for tiny-{name}"):
+            coded_family(tiny_models[name])
 
 
 def test_a_codec_around_another_writes_its_files() -> None:

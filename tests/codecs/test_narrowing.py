@@ -20,6 +20,9 @@ from slimcodec.codecs.settled import coded_layers
 from slimcodec.errors import UnknownNameError, UsageError
 from slimcodec.quantization.simulation import convolutions
 
+PUBLISHED = {
+    "structure": "published", "block_widths": (), "published_widths": tuple(range(4, 25)),
+}  # fmt: skip
 CAS_WIDTHS = (4, 6, 8, 5, 7, 9, 4, 6, 5, 7, 8)
 
 SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -44,6 +47,8 @@ SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
             "decoder_hidden_kernels": (1, 1, 3, 3),
         },
     ),
+    "compact-s": ("compact", {}),
+    "com-rec-cnn": ("compact", PUBLISHED),
     "restore-s": ("restore", {}),
     "cas-cnn": ("restore", {"structure": "cas", "block_widths": (), "cas_widths": CAS_WIDTHS}),
 }  # fmt: skip

@@ -45,6 +45,14 @@ SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
     "toderici, signs alone": ("toderici", {"significance": False, "gate_bias": False}),
+    "compact-s": ("compact", {}),
+    "com-rec-cnn": (
+        "compact",
+        {
+            "structure": "published", "block_widths": (),
+            "published_widths": (6, 4, *(5, 7, 4) * 6, 6),
+        },
+    ),
     "restore-s": ("restore", {}),
     "cas-cnn": (
         "restore",

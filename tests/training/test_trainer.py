@@ -51,6 +51,11 @@ FAMILIES: dict[str, dict[str, Any]] = {
         "objective": {"name": "progressive", "window": 2},
     },
     "restore": {"family": "restore", "linear_steps": 0, "objective": {"name": "restoration"}},
+    "compact": {
+        "family": "compact",
+        "linear_steps": 0,
+        "objective": {"name": "compaction", "inners": ["jpeg"]},
+    },
 }
 """What a run of each family is told."""
 each_family = pytest.mark.parametrize(

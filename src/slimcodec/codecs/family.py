@@ -6,10 +6,14 @@ need not know which one it is.
     Exportable   its graphs, and the glue over them that is a codec
     Family       all three: what every learned codec is
 
-and beyond that each is one of
+and beyond that each is one or both of
 
-    Coded        writes streams of its own: they have an identity, integers decide their tables
-    Around       works around another codec, whose streams it writes and reads
+    Identified   writes streams of its own, which have an identity
+    Around       works around another codec, which codes for it
+
+Streams of what is not ``Identified`` are those of the codec inside. One kind codes by itself:
+
+    Coded        ``Identified``, with integers that decide tables, and a price in bits
 
 Who can read a checkpoint that others published is ``published.Published``, too. Whoever needs more
 than a ``Family`` asks for that by ``isinstance``, or uses one of the functions at the end, which
@@ -38,10 +42,10 @@ __all__ = [
     "Around",
     "Arrays",
     "Coded",
-    "Coding",
     "Exportable",
     "Family",
     "Floats",
+    "Identified",
     "Network",
     "PictureLayers",
     "Price",
@@ -130,14 +134,6 @@ class Price(NamedTuple):
 
     rate: Tensor
     distortion: Tensor
-
-
-class Coding(Protocol):
-    """What the glue of a family with streams of its own computes with: integers, tables."""
-
-    @property
-    def stream_id(self) -> bytes:
-        """Identity of the streams that are written with it, 8 bytes."""
 
 
 class Network(Protocol):
@@ -241,8 +237,7 @@ class Exportable(Network, Protocol):
     def coding(
         self, config: Any, weights: Arrays, quantization: Quantization, frozen: Arrays
     ) -> Any:
-        """What the codec's glue computes with, of a model whose integer layers are settled: a
-        ``Coding`` where streams are its own.
+        """What the codec's glue computes with, of a model whose integer layers are settled.
 
         Args:
             config: the network's shape.
@@ -272,8 +267,17 @@ class Family(Trainable, Exportable, Protocol):
 
 
 @runtime_checkable
-class Coded(Family, Protocol):
-    """A learned codec with streams of its own.
+class Identified(Family, Protocol):
+    """A learned codec with streams of its own."""
+
+    def stream_id(self, coding: Any) -> bytes:
+        """Identity of the streams that are written with what ``coding`` gave, 8 bytes: models with
+        the same one read each other's."""
+
+
+@runtime_checkable
+class Coded(Identified, Protocol):
+    """A learned codec whose streams are its own symbols, under tables that integers decide.
 
     Its configs have ``qualities`` and ``check_quality``, which know what the codec encodes at
     before there is one, and ``block_size`` and ``stride``, in pixels.
@@ -306,25 +310,34 @@ class Coded(Family, Protocol):
 
 @runtime_checkable
 class Around(Family, Protocol):
-    """A learned codec around another one, whose streams it writes and reads: they are that codec's
-    own, and every model of the family reads them."""
+    """A learned codec around another one: what that one writes is its stream, or lies inside. Its
+    codec is ``types.Enclosing`` where whoever opens it may name another inner codec."""
 
-    inner: str
-    """That codec, a name in ``registry.codecs``; ``codec`` opens it."""
+    def inner(self, config: Any, wanted: str = "") -> str:
+        """The codec inside, a name in ``registry.codecs``.
+
+        Args:
+            config: of the model; it may name one.
+            wanted: by whoever opens it; the config's, or the family's own, where empty.
+
+        Raises:
+            UsageError: when it is around another one and no other.
+            UnknownNameError: when there is no such codec.
+        """
 
 
 def sums_of(family: Network, config: Any) -> Sequence[IntegerSum]:
-    """The layers that coding runs in integers of its own; where streams are another codec's, there
-    are none."""
+    """The layers that coding runs in integers of its own; where another codec codes, there are
+    none."""
     return family.integer_sums(config) if isinstance(family, Coded) else ()
 
 
 def frozen_of(family: Network, network: Any) -> dict[str, NDArray[Any]]:
-    """Everything integer that coding needs; where streams are another codec's, nothing is."""
+    """Everything integer that coding needs; where another codec codes, nothing is."""
     return family.freeze(network) if isinstance(family, Coded) else {}
 
 
 def stream_id_of(family: Network, coding: Any) -> str:
     """Of the streams that are written with what a family's ``coding`` gave, in hex; empty where
     they are another codec's."""
-    return str(coding.stream_id.hex()) if isinstance(family, Coded) else ""
+    return family.stream_id(coding).hex() if isinstance(family, Identified) else ""

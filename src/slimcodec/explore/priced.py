@@ -14,12 +14,12 @@ def coded_family(model: Model) -> Coded:
     """A model's family, which knows what a changed network costs in bits.
 
     Raises:
-        UsageError: when its streams are another codec's, whose bytes no change moves.
+        UsageError: when another codec codes for it, whose bits nobody prices here.
     """
     family = registry.families.get(model.family)
     if not isinstance(family, Coded):
         raise UsageError(
-            f"{model.name} writes no streams of its own, so no change of it has a price in bits; "
+            f"another codec codes for {model.name}, so no change of it has a price in bits; "
             "compare shrunk models with `slimcodec study`"
         )
     return family

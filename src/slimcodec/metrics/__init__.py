@@ -15,7 +15,7 @@ Importing this package imports numpy and nothing heavier; LPIPS brings torch in 
 
 from __future__ import annotations
 
-from slimcodec.metrics.bd_rate import Curve, bd_rate
+from slimcodec.metrics.bd_rate import Curve, bd_rate, crossing
 from slimcodec.metrics.contract import Metric
 from slimcodec.metrics.delta_e import DeltaE, delta_e_2000, srgb_to_lab
 from slimcodec.metrics.intervals import Interval, bd_rate_interval
@@ -40,6 +40,7 @@ __all__ = [
     "bd_rate_interval",
     "bits_per_pixel",
     "bytes_at",
+    "crossing",
     "curve_quality",
     "curve_unit",
     "curve_value",

@@ -34,7 +34,10 @@ from numpy.typing import NDArray
 
 from slimcodec.errors import UsageError
 
-__all__ = ["Curve", "bd_rate"]
+__all__ = ["Curve", "bd_rate", "crossing"]
+
+_PLACES = 1025
+"""Of a range, where two curves are compared."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,11 +86,7 @@ class Curve:
         """Integral of the log-rate over quality; the curve must reach from `low` to `high`."""
         x, y = self.quality, self.log_bpp
         width = np.diff(x)
-        secant = np.diff(y) / width
-        slope = _monotone_slopes(width, secant)
-        left, right = slope[:-1], slope[1:]
-        square = (3 * secant - 2 * left - right) / width
-        cube = (left + right - 2 * secant) / width**2
+        left, square, cube = self._coefficients()
 
         def from_left_end(t: NDArray[np.float64]) -> NDArray[np.float64]:
             return t * (y[:-1] + t * (left / 2 + t * (square / 3 + t * cube / 4)))
@@ -96,6 +95,24 @@ class Curve:
         start = np.clip(low - x[:-1], 0, width)
         stop = np.clip(high - x[:-1], 0, width)
         return float((from_left_end(stop) - from_left_end(start)).sum())
+
+    def at(self, quality: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The log-rate at qualities inside the curve's range."""
+        x, y = self.quality, self.log_bpp
+        piece = np.clip(np.searchsorted(x, quality, side="right") - 1, 0, len(x) - 2)
+        left, square, cube = (own[piece] for own in self._coefficients())
+        t = quality - x[piece]
+        found: NDArray[np.float64] = y[piece] + t * (left + t * (square + t * cube))
+        return found
+
+    def _coefficients(self) -> tuple[NDArray[np.float64], ...]:
+        """Of each piece, from its left end: slope, square, cube."""
+        width = np.diff(self.quality)
+        secant = np.diff(self.log_bpp) / width
+        slope = _monotone_slopes(width, secant)
+        left, right = slope[:-1], slope[1:]
+        square = (3 * secant - 2 * left - right) / width
+        return left, square, (left + right - 2 * secant) / width**2
 
 
 def bd_rate(
@@ -112,6 +129,41 @@ def bd_rate(
             range of quality.
     """
     first, second = Curve.from_points(reference), Curve.from_points(candidate)
+    low, high = _shared(first, second)
+    gap = (second.integral(low, high) - first.integral(low, high)) / (high - low)
+    return 100 * math.expm1(gap)
+
+
+def crossing(
+    reference: Sequence[tuple[float, float]], candidate: Sequence[tuple[float, float]]
+) -> float | None:
+    """The rate from which on the reference is the better one, in bits per pixel.
+
+    It is where the candidate saves bits for the last time, going up. None where it still does at
+    the end of the qualities that both reach, and where it never did.
+
+    Args:
+        reference: ``(bpp, quality)`` points, in any order.
+        candidate: the same.
+
+    Raises:
+        UsageError: as ``bd_rate``.
+    """
+    first, second = Curve.from_points(reference), Curve.from_points(candidate)
+    low, high = _shared(first, second)
+    quality = np.linspace(low, high, _PLACES)
+    saves = second.at(quality) < first.at(quality)
+    if saves[-1] or not saves.any():
+        return None
+    return float(np.exp(first.at(quality[np.flatnonzero(saves)[-1:] + 1])[0]))
+
+
+def _shared(first: Curve, second: Curve) -> tuple[float, float]:
+    """The qualities that both curves reach.
+
+    Raises:
+        UsageError: when there are none.
+    """
     low = float(max(first.quality[0], second.quality[0]))
     high = float(min(first.quality[-1], second.quality[-1]))
     if low >= high:
@@ -119,8 +171,7 @@ def bd_rate(
             "the two curves must share a range of quality, but the reference spans "
             f"{_span(first)} and the candidate {_span(second)}; measure qualities that overlap"
         )
-    gap = (second.integral(low, high) - first.integral(low, high)) / (high - low)
-    return 100 * math.expm1(gap)
+    return low, high
 
 
 def _monotone_slopes(

@@ -74,7 +74,7 @@ class Model:
 
     @cached_property
     def coding(self) -> Any:
-        """What the codec's glue computes with (``codecs.family.Coding``), made once."""
+        """What the codec's glue computes with (``Exportable.coding``), made once."""
         family = registry.families.get(self.family)
         config = family.config(self.config)
         return family.coding(config, self.weights, self.quantization, self.frozen)

@@ -18,11 +18,23 @@ from typing import Literal
 from slimcodec.bench.bd_rates import bd_rates
 from slimcodec.bench.rows import Row
 from slimcodec.bench.summary import Summary
-from slimcodec.metrics import Interval
+from slimcodec.errors import SlimcodecError
+from slimcodec.metrics import Interval, crossing, curve_quality
 from slimcodec.report.selection import by_variant, leader
 from slimcodec.report.text import metrics_of
 
-__all__ = ["Duels", "Outcome", "Standing", "duels", "outcome", "rivals", "standings", "strongest"]
+__all__ = [
+    "Crossing",
+    "Duels",
+    "Outcome",
+    "Standing",
+    "crossings",
+    "duels",
+    "outcome",
+    "rivals",
+    "standings",
+    "strongest",
+]
 
 Outcome = Literal["wins", "loses", "level"]
 
@@ -49,6 +61,21 @@ class Standing:
     def outcome(self) -> Outcome:
         """``level`` where the interval contains zero; without an interval the sign decides."""
         return outcome(self.rate)
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """Where a rival overtakes the leading codec.
+
+    Attributes:
+        metric: by registry name.
+        rival: its variant.
+        bpp: from which on it is the better one.
+    """
+
+    metric: str
+    rival: str
+    bpp: float
 
 
 def outcome(rate: Interval) -> Outcome:
@@ -106,3 +133,26 @@ def strongest(against: Mapping[str, Interval]) -> str:
     may, and of these the one against which it needs most bytes."""
     order: list[Outcome] = ["wins", "level", "loses"]
     return max(against, key=lambda name: (order.index(outcome(against[name])), against[name].value))
+
+
+def crossings(summary: Summary) -> list[Crossing]:
+    """Where rivals overtake the leading codec, on the curves of means; metric by metric."""
+    lead, groups = leader(summary).variant, by_variant(summary.points)
+    found = []
+    for metric in metrics_of(summary.points):
+        for name in rivals(summary):
+            curves = [
+                [
+                    (point.bpp, float(curve_quality(metric, point.metrics[metric])))
+                    for point in groups[own]
+                    if metric in point.metrics
+                ]
+                for own in (name, lead)
+            ]
+            try:
+                bpp = crossing(*curves)
+            except SlimcodecError:  # no curves, of no range in common, or of an unknown metric
+                continue
+            if bpp is not None:
+                found.append(Crossing(metric, name, bpp))
+    return found

@@ -27,6 +27,7 @@ from slimcodec.report.standing import (
     Duels,
     Outcome,
     Standing,
+    crossings,
     outcome,
     rivals,
     standings,
@@ -74,7 +75,7 @@ def verdict(
     )
     if compared:
         others = {name: rates for name, rates in fought.items() if name not in known}
-        found += [*_apart(summary, against), *_relatives(others)]
+        found += [*_overtaken(summary), *_apart(summary, against), *_relatives(others)]
     else:
         found = [extent(summary), *_no_rates(summary)]
     return [*found, cost_sentence(summary, rows, compared), *caveats(rows)]
@@ -201,6 +202,15 @@ def _amount(rate: Interval) -> str:
         return text
     low, high = sorted((abs(rate.low), abs(rate.high)))
     return f"{text} [{number(low, 1)}, {number(high, 1)}]"
+
+
+def _overtaken(summary: Summary) -> list[str]:
+    """From which rate on each rival is the better one, where the leading codec was before."""
+    said: dict[str, list[str]] = {}
+    for each in crossings(summary):
+        place = f"{each.bpp:.2f} bits per pixel on in {metric_label(each.metric)}"
+        said.setdefault(each.rival, []).append(f"from {place}")
+    return [f"{rival} is ahead {join_words(places)}." for rival, places in said.items()]
 
 
 def _apart(summary: Summary, fought: Duels) -> list[str]:

@@ -96,7 +96,7 @@ class Bundle:
 
     @cached_property
     def coding(self) -> Any:
-        """What the codec's glue computes with (``codecs.family.Coding``), made once."""
+        """What the codec's glue computes with (``Exportable.coding``), made once."""
         family = registry.families.get(self.model["family"])
         config = family.config(self.model["config"])
         grids = Quantization(self.contents.grids, self.inputs)

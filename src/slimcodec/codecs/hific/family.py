@@ -194,6 +194,9 @@ class HificFamily:
     ) -> Coding:
         return Coding.of(config, weights, quantization, frozen)
 
+    def stream_id(self, coding: Coding) -> bytes:
+        return coding.stream_id
+
     def codec(
         self,
         config: HificConfig,

@@ -7,8 +7,6 @@ is learned stands behind libjpeg's decoder and before anything becomes RGB. No t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -24,7 +22,8 @@ from slimcodec.codecs.restore.config import CENTRE, UNIT, RestoreConfig
 from slimcodec.codecs.restore.intervals import project, shares
 from slimcodec.codecs.restore.jpeg_file import JpegFile, condition_of, read_header, read_jpeg
 from slimcodec.codecs.tiles import Box, Sight, check_region
-from slimcodec.errors import ImageError, ModelFileError, StreamError, UsageError
+from slimcodec.codecs.trunk.modulation import Condition
+from slimcodec.errors import ImageError, StreamError, UsageError
 from slimcodec.types import (
     Clock,
     Codec,
@@ -36,7 +35,7 @@ from slimcodec.types import (
     no_clock,
 )
 
-__all__ = ["Condition", "Inner", "RestoreCodec", "phases"]
+__all__ = ["Inner", "RestoreCodec", "phases"]
 
 Floats = NDArray[np.float32]
 Graph = Callable[..., Any]
@@ -57,36 +56,6 @@ class Inner(Codec, Protocol):
 
     def check_claim(self, width: int, height: int, length: int) -> None:
         """Of a size that a header claims; ``StreamError`` where so many bytes cannot hold it."""
-
-
-@dataclass(frozen=True)
-class Condition:
-    """What becomes of what is known of a file: layers [o, i], [o], rectifiers between them."""
-
-    layers: tuple[tuple[Floats, Floats], ...]
-
-    @classmethod
-    def of(cls, weights: Mapping[str, NDArray[Any]], count: int) -> Condition:
-        """So many layers, by their names in the network.
-
-        Raises:
-            ModelFileError: when they do not fit together.
-        """
-        found = []
-        for number in range(count):
-            kernel, bias = (weights[f"condition.layers.{number}.{k}"] for k in ("weight", "bias"))
-            found.append((kernel.reshape(kernel.shape[0], -1), bias))
-        for (first, _), (second, _) in pairwise(found):
-            if len(first) != second.shape[1]:
-                raise ModelFileError("the layers of the condition do not fit together")
-        return cls(tuple(found))
-
-    def modulation(self, facts: Floats) -> Floats:
-        """Scales, less 1, and shifts of every block, [1, m, 1, 1]."""
-        x = facts
-        for number, (kernel, bias) in enumerate(self.layers):
-            x = kernel @ (np.maximum(x, 0) if number else x) + bias
-        return x[None, :, None, None]
 
 
 def phases(height: int, width: int) -> Floats:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from slimcodec.codecs.fields import from_plain, later, to_plain
-from slimcodec.errors import UsageError
+from slimcodec.codecs.trunk.config import CENTRE, UNIT, TrunkConfig, check_widths
 
 __all__ = [
     "CENTRE",
@@ -25,52 +25,26 @@ __all__ = [
     "restore_s",
 ]
 
-CENTRE, UNIT = 128.0, 64.0
-"""A network sees planes as (v - CENTRE) / UNIT: exact in half precision, about as large as 1."""
 CONDITION = 131
 """Numbers that are known of a file; see ``jpeg_file.condition_of``."""
-_MOST_BLOCKS = 64
 _CAS_LAYERS = 11
 
 
 @dataclass(frozen=True)
-class RestoreConfig:
+class RestoreConfig(TrunkConfig):
     """Widths and structure.
 
     Attributes:
         structure: ``folded`` (see above), or ``cas`` as published.
-        width: channels at a quarter of the resolution.
-        deep_width: channels at an eighth.
-        blocks_before, blocks_inside, blocks_after: residual blocks at a quarter, at an eighth, at
-            a quarter again.
-        block_widths: channels inside each block; those around it, where nothing is said.
-        hidden_widths: channels of the condition's two hidden layers.
         cas_widths: what each layer but the last makes, of ``cas``.
     """
 
     structure: Literal["folded", "cas"] = "folded"
-    width: int = 56
-    deep_width: int = 80
-    blocks_before: int = 1
-    blocks_inside: int = 2
-    blocks_after: int = 1
-    block_widths: tuple[int, ...] = later(())
-    hidden_widths: tuple[int, ...] = (32, 32)
     cas_widths: tuple[int, ...] = later(())
 
     def __post_init__(self) -> None:
-        if not 0 <= len(self.outer_widths) <= _MOST_BLOCKS:
-            raise UsageError(f"at most {_MOST_BLOCKS} blocks, got {len(self.outer_widths)}")
-        for name, count in (
-            ("block_widths", len(self.block_widths) and len(self.outer_widths)),
-            ("hidden_widths", 2),
-            ("cas_widths", _CAS_LAYERS if self.structure == "cas" else 0),
-        ):
-            if len(getattr(self, name)) != count:
-                raise UsageError(f"{name} must be {count} numbers, got {getattr(self, name)}")
-        widths = (*self.block_widths, *self.hidden_widths, *self.cas_widths)
-        if min(self.width, self.deep_width, *widths) < 1:
-            raise UsageError("every width must be a whole number above 0")
+        super().__post_init__()
+        check_widths("cas_widths", self.cas_widths, _CAS_LAYERS if self.structure == "cas" else 0)
 
     @property
     def planes(self) -> int:
@@ -78,20 +52,9 @@ class RestoreConfig:
         return 1 if self.structure == "cas" else 3
 
     @property
-    def outer_widths(self) -> tuple[int, ...]:
-        """Channels around each residual block, in their order."""
-        inside = (self.deep_width,) * self.blocks_inside
-        return (self.width,) * self.blocks_before + inside + (self.width,) * self.blocks_after
-
-    @property
-    def inner_widths(self) -> tuple[int, ...]:
-        """``block_widths``, said or not."""
-        return self.block_widths or self.outer_widths
-
-    @property
     def modulation(self) -> int:
         """Scales and shifts that a file's condition becomes, a pair for each inner channel."""
-        return 0 if self.structure == "cas" else 2 * sum(self.inner_widths)
+        return 0 if self.structure == "cas" else self.scales_and_shifts
 
     @property
     def halo(self) -> int:
@@ -100,8 +63,7 @@ class RestoreConfig:
         if self.structure == "cas":
             # Two layers at full resolution on either side, three at a half, four at a quarter.
             return 4 + 2 * 4 + 4 * 5
-        quarter = 3 + 2 * (self.blocks_before + self.blocks_after)
-        return 4 * quarter + 8 * 2 * self.blocks_inside
+        return self.trunk_halo
 
     @property
     def bytes_per_pixel(self) -> float:

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from slimcodec import registry
 from slimcodec.codecs.family import PictureLayers, Rescaling, Signature, Wide
 from slimcodec.codecs.layers import Layer, rescalings
-from slimcodec.codecs.restore.coding import Condition, RestoreCodec
+from slimcodec.codecs.restore.coding import RestoreCodec
 from slimcodec.codecs.restore.config import RestoreConfig, cas_cnn, restore_s
 from slimcodec.codecs.restore.layers import layers, narrowed
-from slimcodec.errors import UnknownNameError
+from slimcodec.codecs.trunk.modulation import LAYERS, Condition
+from slimcodec.errors import UnknownNameError, UsageError
 from slimcodec.quantization import Quantization
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["RestoreFamily"]
 
 _PRESETS = {"restore-s": restore_s, "cas-cnn": cas_cnn}
+_INNER = "jpeg"
 BALANCE = 0.5
 """Between squared errors and decibels (``error.py``): what ``restore-s`` was trained with."""
 _COST_QUALITIES = (10, 30, 60)
@@ -38,7 +40,6 @@ class RestoreFamily:
     """See ``codecs.family.Around``."""
 
     name = "restore"
-    inner = "jpeg"
     parts = ("restorer", "condition")
     encoding_parts: frozenset[str] = frozenset()
     shared_parts: frozenset[str] = frozenset()
@@ -60,10 +61,15 @@ class RestoreFamily:
 
         return RestoreNetwork(config)
 
+    def inner(self, config: RestoreConfig, wanted: str = "") -> str:
+        if wanted not in ("", _INNER):
+            raise UsageError(f"a model that restores is around {_INNER} alone, not {wanted}")
+        return _INNER
+
     def costs(self, network: RestoreNetwork, image: Tensor) -> Iterator[Tensor]:
         from slimcodec.codecs.restore.error import damaged, errors_of
 
-        inner = registry.codecs.get(self.inner)()
+        inner = registry.codecs.get(_INNER)()
         for quality in _COST_QUALITIES:
             _, planes, facts = damaged(inner, image, quality)
             yield errors_of(network(planes, facts), planes, image).cost(BALANCE)
@@ -122,7 +128,7 @@ class RestoreFamily:
         quantization: Quantization,
         frozen: Mapping[str, NDArray[np.generic]],
     ) -> Condition:
-        return Condition.of(weights, len(config.hidden_widths) + 1 if config.modulation else 0)
+        return Condition.of(weights, LAYERS if config.modulation else 0)
 
     def codec(
         self,
@@ -131,5 +137,5 @@ class RestoreFamily:
         coding: Condition,
         **identity: Any,
     ) -> RestoreCodec:
-        inner = registry.codecs.get(self.inner)()
+        inner = registry.codecs.get(_INNER)()
         return RestoreCodec(config, graphs, coding, inner, **identity)

@@ -1,7 +1,7 @@
 """The restorer as a graph, operator by operator, from the config and the weights; no torch.
 
 It computes what the module in ``network.py`` computes, up to the rounding of float32 sums. The
-condition is no graph: it runs once a file, on three small matrices (``coding.py``).
+condition is no graph (``codecs.trunk.modulation``).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from slimcodec.codecs.family import Signature
 from slimcodec.codecs.restore.config import RestoreConfig
+from slimcodec.codecs.trunk.graphs import correction
 from slimcodec.graphs.building import Builder
 from slimcodec.graphs.ir import Model, Value
 
@@ -29,29 +30,7 @@ def written(config: RestoreConfig, weights: Mapping[str, NDArray[Any]], way: Sig
 
 def _folded(build: Builder, config: RestoreConfig) -> Value:
     x = build.concat([build.pixel_unshuffle(build["planes"], 4), build["phases"]])
-    x = build.conv("restorer.conv_in", x, padding=1)
-    modulation, half = build["modulation"], config.modulation // 2
-    starts = [sum(config.inner_widths[:i]) for i in range(len(config.inner_widths))]
-
-    def block(x: Value, number: int) -> Value:
-        name, first = f"restorer.blocks.{number}", starts[number]
-        last = first + config.inner_widths[number]
-        scale = build.add(build.slice(modulation, 1, first, last), 1.0)
-        shift = build.slice(modulation, 1, half + first, half + last)
-        inner = build.conv(f"{name}.conv1", x, padding=1)
-        inner = build.relu(build.add(build.mul(inner, scale), shift))
-        return build.add(x, build.conv(f"{name}.conv2", inner, padding=1))
-
-    inside = config.blocks_before + config.blocks_inside
-    for number in range(config.blocks_before):
-        x = block(x, number)
-    skip, x = x, build.relu(build.conv("restorer.down", x, stride=2, padding=1))
-    for number in range(config.blocks_before, inside):
-        x = block(x, number)
-    x = build.add(skip, build.pixel_shuffle(build.conv("restorer.up", x), 2))
-    for number in range(inside, len(config.inner_widths)):
-        x = block(x, number)
-    return build.pixel_shuffle(build.conv("restorer.conv_out", x, padding=1), 4)
+    return correction(build, config, "restorer", x)
 
 
 def _cas(build: Builder) -> Value:

@@ -1,14 +1,5 @@
-"""The networks' layers as a table (``codecs.layers``), and the config with other widths.
-
-restorer.trunk          the stream at a quarter of the resolution: what conv_in makes, what every
-                        block there adds, what comes up from an eighth
-restorer.deep           the stream at an eighth
-restorer.blocks.i       what a block keeps to itself, and the scale and shift that it has of a file
-condition.hidden.i      each what one layer makes
-
-and of ``cas`` each what one layer makes. No block may go by itself: its scales and shifts are made
-by the condition's last layer, together with the others'.
-"""
+"""The networks' layers as a table (``codecs.layers``), and the config with other widths: those of a
+trunk (``codecs.trunk.layers``), or of ``cas`` each what one layer makes."""
 
 from __future__ import annotations
 
@@ -17,52 +8,19 @@ from dataclasses import replace
 
 from slimcodec.codecs.layers import Channels, Layer
 from slimcodec.codecs.restore.config import CONDITION, RestoreConfig
+from slimcodec.codecs.trunk.layers import condition_layers, narrowed_trunk, trunk_layers
 
 __all__ = ["layers", "narrowed"]
-
-_QUARTER, _EIGHTH = 1 / 16, 1 / 64
-"""Positions per pixel."""
 
 
 def layers(config: RestoreConfig) -> list[Layer]:
     """One row per layer."""
-    return _cas(config) if config.structure == "cas" else [*_folded(config), *_condition(config)]
-
-
-def _folded(config: RestoreConfig) -> list[Layer]:
-    pixels, phases = Channels("pixels", 3, 16), Channels("phases", 4)
-    trunk = Channels("restorer.trunk", config.width)
-    deep = Channels("restorer.deep", config.deep_width)
-    found = [Layer("restorer.conv_in", "conv", (pixels, phases), (trunk,), 3, _QUARTER)]
-    inside = range(config.blocks_before, config.blocks_before + config.blocks_inside)
-    for number, inner in enumerate(_inner(config)):
-        stream, places = (deep, _EIGHTH) if number in inside else (trunk, _QUARTER)
-        name = f"restorer.blocks.{number}"
-        found.append(Layer(f"{name}.conv1", "conv", (stream,), (inner,), 3, places))
-        found.append(Layer(f"{name}.conv2", "conv", (inner,), (stream,), 3, places))
-    shuffled = replace(trunk, size=4)
+    if config.structure == "cas":
+        return _cas(config)
+    reads = (Channels("pixels", 3, 16), Channels("phases", 4))
     return [
-        *found,
-        Layer("restorer.down", "conv", (trunk,), (deep,), 3, _EIGHTH),
-        Layer("restorer.up", "conv", (deep,), (shuffled,), 1, _EIGHTH),
-        Layer("restorer.conv_out", "conv", (trunk,), (pixels,), 3, _QUARTER),
-    ]
-
-
-def _inner(config: RestoreConfig) -> list[Channels]:
-    return [Channels(f"restorer.blocks.{i}", width) for i, width in enumerate(config.inner_widths)]
-
-
-def _condition(config: RestoreConfig) -> list[Layer]:
-    first, second = (
-        Channels(f"condition.hidden.{i}", width) for i, width in enumerate(config.hidden_widths)
-    )
-    facts, inner = Channels("facts", CONDITION), _inner(config)
-    # Scales of all blocks, then shifts of all.
-    sides = [((facts,), (first,)), ((first,), (second,)), ((second,), (*inner, *inner))]
-    return [
-        Layer(f"condition.layers.{i}", "conv", reads, makes)
-        for i, (reads, makes) in enumerate(sides)
+        *trunk_layers(config, "restorer", reads),
+        *condition_layers(config, "restorer", CONDITION),
     ]
 
 
@@ -104,17 +62,4 @@ def narrowed(config: RestoreConfig, widths: Mapping[str, int]) -> RestoreConfig:
         own = zip(_CAS, config.cas_widths, strict=True)
         cas = tuple(widths.get(f"restorer.{name}", width) for name, width in own)
         return replace(config, cas_widths=cas)
-    inner = tuple(
-        widths.get(f"restorer.blocks.{i}", width) for i, width in enumerate(config.inner_widths)
-    )
-    hidden = tuple(
-        widths.get(f"condition.hidden.{i}", width) for i, width in enumerate(config.hidden_widths)
-    )
-    made = replace(
-        config,
-        width=widths.get("restorer.trunk", config.width),
-        deep_width=widths.get("restorer.deep", config.deep_width),
-        block_widths=inner,
-        hidden_widths=hidden,
-    )
-    return replace(made, block_widths=() if inner == made.outer_widths else inner)
+    return narrowed_trunk(config, "restorer", widths)

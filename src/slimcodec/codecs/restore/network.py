@@ -2,56 +2,22 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from slimcodec.codecs.restore.config import CONDITION, RestoreConfig
+from slimcodec.codecs.trunk.network import Condition, Trunk
 
-__all__ = ["CasRestorer", "Condition", "RestoreNetwork", "Restorer"]
-
-_SMALL = 0.1
-"""What blocks add in the beginning, of what torch's weights would."""
+__all__ = ["CasRestorer", "RestoreNetwork", "Restorer"]
 
 
-class Block(nn.Module):
-    """x + conv(relu(scale · conv(x) + shift)); scale and shift are the file's, per channel."""
-
-    def __init__(self, width: int, inner: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(width, inner, 3, padding=1)
-        self.conv2 = nn.Conv2d(inner, width, 3, padding=1)
-        with torch.no_grad():
-            self.conv2.weight.mul_(_SMALL)
-
-    def forward(
-        self,
-        x: Float[Tensor, "b c h w"],
-        scale: Float[Tensor, "b d 1 1"],
-        shift: Float[Tensor, "b d 1 1"],
-    ) -> Float[Tensor, "b c h w"]:
-        out: Tensor = x + self.conv2(F.relu(self.conv1(x) * scale + shift))
-        return out
-
-
-class Restorer(nn.Module):
+class Restorer(Trunk):
     """From planes as decoded, at the file's own grid, to what they are thought to have been."""
 
     def __init__(self, config: RestoreConfig) -> None:
-        super().__init__()
-        self.config = config
-        width, deep = config.width, config.deep_width
-        self.conv_in = nn.Conv2d(48 + 4, width, 3, padding=1)
-        self.down = nn.Conv2d(width, deep, 3, stride=2, padding=1)
-        self.up = nn.Conv2d(deep, 4 * width, 1)
-        widths = zip(config.outer_widths, config.inner_widths, strict=True)
-        self.blocks = nn.ModuleList(Block(outer, inner) for outer, inner in widths)
-        self.conv_out = nn.Conv2d(width, 48, 3, padding=1)
-        nn.init.zeros_(self.conv_out.weight)
-        nn.init.zeros_(self.conv_out.bias)  # type: ignore[arg-type]
+        super().__init__(config, 48 + 4)
 
     def forward(
         self,
@@ -66,47 +32,9 @@ class Restorer(nn.Module):
             phases: which quarter of a block of JPEG's each position is, as ``coding.phases``.
             modulation: as ``Condition`` makes it.
         """
-        config = self.config
-        scales, shifts = (
-            torch.split(side, list(config.inner_widths), dim=1)
-            for side in modulation.chunk(2, dim=1)
-        )
-        own = zip(self.blocks, scales, shifts, strict=True)
-        steps = [(block, 1 + scale, shift) for block, scale, shift in own]
-        x = torch.cat([F.pixel_unshuffle(planes, 4), phases.expand(len(planes), -1, -1, -1)], dim=1)
-        x = self.conv_in(x)
-        inside = config.blocks_before + config.blocks_inside
-        for block, scale, shift in steps[: config.blocks_before]:
-            x = block(x, scale.to(x.dtype), shift.to(x.dtype))
-        skip, x = x, F.relu(self.down(x))
-        for block, scale, shift in steps[config.blocks_before : inside]:
-            x = block(x, scale.to(x.dtype), shift.to(x.dtype))
-        x = skip + F.pixel_shuffle(self.up(x), 2)
-        for block, scale, shift in steps[inside:]:
-            x = block(x, scale.to(x.dtype), shift.to(x.dtype))
-        out: Tensor = planes + F.pixel_shuffle(self.conv_out(x).to(planes.dtype), 4)
-        return out
-
-
-class Condition(nn.Module):
-    """What is known of a file to scales, less 1, and shifts of every block."""
-
-    def __init__(self, config: RestoreConfig) -> None:
-        super().__init__()
-        widths = (CONDITION, *config.hidden_widths, config.modulation)
-        self.layers = nn.ModuleList(
-            nn.Conv2d(before, behind, 1) for before, behind in pairwise(widths)
-        )
-        nn.init.zeros_(self.layers[-1].weight)  # type: ignore[arg-type]
-        nn.init.zeros_(self.layers[-1].bias)  # type: ignore[arg-type]
-
-    def forward(self, facts: Float[Tensor, "b k"]) -> Float[Tensor, "b m 1 1"]:
-        with torch.autocast(facts.device.type, enabled=False):
-            x = facts.float()[:, :, None, None]
-            *first, last = self.layers
-            for layer in first:
-                x = F.relu(layer(x))
-            out: Tensor = last(x)
+        phases = phases.expand(len(planes), -1, -1, -1)
+        folded = torch.cat([F.pixel_unshuffle(planes, 4), phases], dim=1)
+        out: Tensor = planes + self.correction(folded, modulation)
         return out
 
 
@@ -160,7 +88,7 @@ class RestoreNetwork(nn.Module):
             self.restorer = CasRestorer(config)
             return
         self.restorer = Restorer(config)
-        self.condition = Condition(config)
+        self.condition = Condition(config, CONDITION)
 
     def forward(
         self, planes: Float[Tensor, "b 3 h w"], facts: Float[Tensor, "b k"]

@@ -189,6 +189,9 @@ class TodericiFamily:
     ) -> Coding:
         return Coding.of(config, weights, quantization, frozen)
 
+    def stream_id(self, coding: Coding) -> bytes:
+        return coding.stream_id
+
     def codec(
         self,
         config: TodericiConfig,

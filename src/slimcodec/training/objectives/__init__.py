@@ -1,6 +1,7 @@
 """What training minimises: one objective per kind of codec or aim, behind one contract; by name in
 ``registry.objectives``, each with settings of its own."""
 
+from slimcodec.training.objectives.compaction import Compaction, CompactionSettings
 from slimcodec.training.objectives.contract import Draw, Loss, Objective
 from slimcodec.training.objectives.distillation import Distillation, DistillationSettings
 from slimcodec.training.objectives.perception import Perception, PerceptionSettings
@@ -14,6 +15,8 @@ from slimcodec.training.objectives.restoration import Restoration, RestorationSe
 from slimcodec.training.objectives.settings import ObjectiveSettings, objective_of
 
 __all__ = [
+    "Compaction",
+    "CompactionSettings",
     "Distillation",
     "DistillationSettings",
     "Distortion",

@@ -1,0 +1,75 @@
+"""What a codec's name means: a peer, a built-in model, a model file or a bundle by path, and which
+codec a model shall be around. Nothing is opened here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from slimcodec import registry
+from slimcodec.errors import ModelFileError, UnknownNameError, UsageError
+
+__all__ = ["built_in_models", "codec_names", "is_peer", "model_path", "parted"]
+
+SUFFIX = ".slim"
+_AROUND = {"jpeg+restore": "restore-s", "compact": "compact-s"}
+"""Built-in models that are around other codecs, by what they do: another name of each."""
+_INSIDE = ":"
+"""Between a model and the codec that it shall be around: ``compact:jpeg``, ``small.slim:webp``."""
+_MODELS = Path(__file__).parent / "models"
+
+
+def built_in_models() -> dict[str, Path]:
+    """The models that ship inside the package, by name."""
+    return {path.name.removesuffix(SUFFIX): path for path in sorted(_MODELS.glob("*" + SUFFIX))}
+
+
+def model_path(name_or_path: str | Path) -> Path:
+    """The model file that a built-in name or a path means.
+
+    Raises:
+        ModelFileError: when it looks like a path and there is no such file.
+        UnknownNameError: when it is neither.
+        UsageError: when it is an image format.
+    """
+    text, _ = parted(name_or_path)
+    built_in = built_in_models()
+    if text in built_in:
+        return built_in[text]
+    path = Path(text)
+    if path.is_file():
+        return path
+    if path.is_dir():
+        raise ModelFileError(f"{path} is a folder, and no bundle: it has no bundle.json")
+    if path.suffix or "/" in text:
+        # No name of ours has a suffix: this is one of a file.
+        raise ModelFileError(f"there is no model file {path}")
+    if text in registry.codecs:
+        models = ", ".join(built_in)
+        raise UsageError(f"{text} is an image format, not a model; name one of {models}")
+    raise UnknownNameError("codec", text, codec_names())
+
+
+def parted(name_or_path: str | Path) -> tuple[str, str]:
+    """The model that a codec's name or path means, and the codec that it shall be around; that is
+    empty where nothing is said."""
+    text, named = str(name_or_path), (*built_in_models(), *_AROUND)
+    if not Path(text).exists():
+        model, _, inner = text.partition(_INSIDE)
+        if inner and model in named:
+            return _AROUND.get(model, model), inner
+        model, _, inner = text.rpartition(_INSIDE)
+        if model and inner and Path(model).exists():
+            return model, inner
+    return _AROUND.get(text, text), ""
+
+
+def codec_names() -> list[str]:
+    """Every name that a codec has without being a file of one's own."""
+    around = [f"compact{_INSIDE}{inner}" for inner in registry.codecs]
+    return [*built_in_models(), *_AROUND, *around, *registry.codecs]
+
+
+def is_peer(name_or_path: str | Path) -> bool:
+    """Whether a name is a peer's; third parties' are looked up only where it is no model's."""
+    text = str(name_or_path)
+    return text not in built_in_models() and text in registry.codecs
