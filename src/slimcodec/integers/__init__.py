@@ -6,8 +6,10 @@ from slimcodec.integers.checkerboard import Group, Known, Walk, walk
 from slimcodec.integers.engines import Engine, Product, trusted
 from slimcodec.integers.layer import (
     WEIGHT_LIMIT,
+    CompiledLayer,
     IntegerLayer,
     IntegerNet,
+    Leak,
     Output,
     Part,
     integer_layer,
@@ -23,11 +25,13 @@ from slimcodec.integers.windows import (
 
 __all__ = [
     "WEIGHT_LIMIT",
+    "CompiledLayer",
     "Engine",
     "Group",
     "IntegerLayer",
     "IntegerNet",
     "Known",
+    "Leak",
     "Output",
     "Part",
     "Product",

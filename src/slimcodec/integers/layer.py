@@ -11,6 +11,8 @@ the weights when a layer is made. Weights of seven bits are enough for what deci
 in ``docs/log.md``), and the product instruction of CPUs before VNNI, which adds pairs of products
 in 16 bits, cannot saturate: 2 · 255 · 63 < 2^15.
 
+Behind a leaky rectifier negative sums have multipliers of their own, and y a zero point (``Leak``).
+
 What is negative is moved up by a *zero point*, which the bias takes off again, and around a picture
 stands the zero point. ``integer_layer`` makes a layer from quantized weights by operations that
 IEEE 754 defines to the last bit, so a model file need not hold both.
@@ -32,8 +34,10 @@ from slimcodec.integers.engines import Engine, Product
 
 __all__ = [
     "WEIGHT_LIMIT",
+    "CompiledLayer",
     "IntegerLayer",
     "IntegerNet",
+    "Leak",
     "Output",
     "Part",
     "integer_layer",
@@ -48,6 +52,19 @@ _AT_ONCE = 128
 
 
 @dataclass(frozen=True)
+class Leak:
+    """What a leaky rectifier lets through of negative sums.
+
+    Attributes:
+        multiplier: int32 [c] of these, from 0 to that of other sums.
+        zero: what stands for zero among the outputs.
+    """
+
+    multiplier: NDArray[np.int32]
+    zero: int
+
+
+@dataclass(frozen=True)
 class IntegerLayer:
     """See the head of this file.
 
@@ -57,6 +74,7 @@ class IntegerLayer:
         multiplier: int32 [c], not negative.
         shift: 1 or more.
         lowest, highest: of the outputs.
+        leak: of a leaky rectifier, where one stands behind the sums.
 
     Raises:
         ModelFileError: when a sum could be wrong on some machine, however the inputs fall.
@@ -68,6 +86,7 @@ class IntegerLayer:
     shift: int
     lowest: int
     highest: int
+    leak: Leak | None = None
 
     def __post_init__(self) -> None:
         bias, multiplier = (a.astype(np.int64) for a in (self.bias, self.multiplier))
@@ -84,6 +103,13 @@ class IntegerLayer:
         largest = (reach + np.abs(bias)).max(initial=0)
         # In Python's integers: a forged multiplier must not overflow the proof itself.
         product = int(largest) * int(multiplier.max(initial=0)) + (1 << (self.shift - 1))
+        if self.leak is not None:
+            slower = self.leak.multiplier
+            if not (slower >= 0).all() or not (slower <= self.multiplier).all():
+                raise ModelFileError("a multiplier of negative sums is beyond the other's")
+            if not 0 <= self.leak.zero <= BYTE:
+                raise ModelFileError(f"a zero point must be 0 to {BYTE}, got {self.leak.zero}")
+            product += self.leak.zero << self.shift
         if largest >= 1 << _SUM_BITS or product >= 1 << _PRODUCT_BITS:
             raise ModelFileError(
                 "the probability model's weights are too large to be exact in integers (a sum "
@@ -106,8 +132,16 @@ class IntegerLayer:
                 self.weights.astype("<i1").tobytes(),
                 self.bias.astype("<i4").tobytes(),
                 self.multiplier.astype("<i4").tobytes(),
+                *self._leak_to_bytes(),
             )
         )
+
+    def _leak_to_bytes(self) -> tuple[bytes, ...]:
+        if self.leak is None:
+            return ()
+        return self.leak.multiplier.astype("<i4").tobytes(), np.array(
+            [self.leak.zero], "<i8"
+        ).tobytes()
 
 
 class Requantizer:
@@ -119,6 +153,11 @@ class Requantizer:
         half = 1 << (layer.shift - 1)
         self._scale = layer.multiplier * unit
         self._offset = (layer.bias.astype(np.int64) * layer.multiplier + half) * unit
+        self._leak = layer.leak
+        if layer.leak is not None:
+            self._bias = layer.bias.astype(np.float64)
+            self._slower = layer.leak.multiplier * unit
+            self._offset = np.full(layer.bias.shape, layer.leak.zero + half * unit)
         self._limits = float(layer.lowest), float(layer.highest)
         self._kind: Any = np.uint8 if layer.bytes_out else np.int32
 
@@ -130,7 +169,11 @@ class Requantizer:
             stop = min(start + _AT_ONCE, len(sums))
             x = floats[: stop - start]
             x[:] = sums[start:stop]
-            x *= self._scale
+            if self._leak is None:
+                x *= self._scale
+            else:
+                x += self._bias
+                np.maximum(x * self._scale, x * self._slower, out=x)
             x += self._offset
             if self._limits[0] < 0:
                 np.floor(x, out=x)
@@ -212,11 +255,20 @@ class Part:
 
 @dataclass(frozen=True)
 class Output:
-    """The grid of a layer's outputs: integers times a step, or a step for each, clipped."""
+    """The grid of a layer's outputs: integers times a step, or a step for each, clipped.
+
+    Attributes:
+        step: of the grid, in the units of the float network.
+        lowest, highest: of the integers.
+        slope: of a leaky rectifier; where there is none, 0, which clipping at zero is.
+        zero: what stands for zero among the integers of a leaky one.
+    """
 
     step: float | NDArray[np.float64]
     lowest: int = 0
     highest: int = BYTE
+    slope: float = 0.0
+    zero: int = 0
 
 
 def integer_layer(
@@ -254,6 +306,9 @@ def integer_layer(
             np.rint(bias.astype(np.float64) / unit), posinf=limit, neginf=-limit
         )
     total = np.clip(in_sums, -limit, limit) - taken_off
+    leak: Leak | None = None
+    if output.slope:
+        leak = Leak(np.rint(multiplier * output.slope).astype(np.int32), output.zero)
     return IntegerLayer(
         np.ascontiguousarray(np.concatenate([part.integers for part in parts])),
         total.astype(np.int32),
@@ -261,4 +316,5 @@ def integer_layer(
         shift,
         output.lowest,
         output.highest,
+        leak,
     )

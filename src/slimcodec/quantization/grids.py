@@ -221,8 +221,9 @@ class IntegerSum:
 
     Attributes:
         layers: by name.
-        inputs: what each sees: a grid; ``"seen"``, one that is found on photographs; or
-            ``"units"``, likewise, and 1 and -1 are on it.
+        inputs: what each sees: a grid; ``"seen"``, one that is found on photographs and begins at
+            zero; ``"leaky"``, one that may begin below it; or ``"units"``, likewise, and 1 and -1
+            are on it.
     """
 
     layers: tuple[str, ...]

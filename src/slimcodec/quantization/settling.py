@@ -107,6 +107,8 @@ def _grid(given: ActivationGrid | str, seen: Seen | None) -> ActivationGrid:
         return given
     assert seen is not None
     found = grid_of(seen, _INPUT_BITS, "mse")
+    if given == "leaky":
+        return found
     if given != "units":
         # Behind a rectifier; a layer that saw nothing but zeros may still be given something.
         return ActivationGrid(found.step, _INPUT_BITS, 0)

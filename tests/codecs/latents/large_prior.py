@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from slimcodec.codecs.latents.nets import SYNTHESIS
 from slimcodec.codecs.latents.prior import LatentPrior, integer_sums
 from slimcodec.codecs.latents.scales import ScaleGrid, Units
 from slimcodec.integers import Group
@@ -32,7 +33,7 @@ class Settled:
     slices: tuple[int, ...]
 
     def prior(self) -> LatentPrior:
-        return LatentPrior(self.weights, self.quantization, self.frozen, self.slices)
+        return LatentPrior(self.weights, self.quantization, self.frozen, SYNTHESIS, self.slices)
 
 
 def random_settled(
@@ -56,7 +57,7 @@ def random_settled(
             shapes[group.out] = (outputs, width, 1, 1)
     weights, grids, activations = {}, {}, {}
     found = ActivationGrid(2.0**-6, 8, 0)
-    for one in integer_sums(slices):
+    for one in integer_sums(SYNTHESIS, slices):
         sums = None
         for name, given in zip(one.layers, one.inputs, strict=True):
             grid = found if isinstance(given, str) else given

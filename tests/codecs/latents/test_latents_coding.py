@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slimcodec.codecs.latents import QUALITY_STEPS, Latents, MeanScaleCodec
+from slimcodec.codecs.latents.hyperprior import gain_of
 from slimcodec.errors import StreamError, UsageError, WrongModelError
 from slimcodec.model_file import Model, freeze_network, thaw_network
 from slimcodec.quantization.simulation import plain_state
@@ -354,7 +355,7 @@ def test_training_rounds_as_the_encoder_does(
     with torch.no_grad():
         y = network.encoder(x)
         z_hat = network.probability.hyper_latents(y).round()
-        gain = network.gain(network.log_gain, torch.tensor([2.0]))
+        gain = gain_of(network.log_gain, torch.tensor([2.0]))
         centred = (y - network.probability.latent_means(z_hat)) * gain
         scale = network.probability.latent_scales(z_hat) * gain
         trained = network.probability.symbols(centred, scale)[0].numpy()

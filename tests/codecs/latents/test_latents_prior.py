@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from slimcodec.codecs.latents import QUALITY_STEPS, MeanScaleCodec
+from slimcodec.codecs.latents.hyperprior import gain_of
 from slimcodec.codecs.latents.scales import (
     GRID_STEP,
     OUTPUT_FRACTION,
@@ -296,7 +297,7 @@ def test_tables_are_those_of_the_float_scales(
     places = tiny_codec.coding.prior.places(z_hat, (24, 36), step, QUALITY_STEPS)
     ours = tables_at(places).reshape(24, 36, 12).transpose(2, 0, 1)
     with torch.no_grad():
-        gain = network.gain(network.log_gain, torch.tensor([quality - 1]))
+        gain = gain_of(network.log_gain, torch.tensor([quality - 1]))
         scales = network.probability.latent_scales(torch.from_numpy(z_hat)[None].float()) * gain
     table_step = math.log(TABLE_SCALES[1] / TABLE_SCALES[0])
     ideal = np.log(np.maximum(scales[0].double().numpy(), 1e-9) / TABLE_SCALES[0]) / table_step

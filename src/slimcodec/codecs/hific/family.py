@@ -183,7 +183,7 @@ class HificFamily:
         return PictureLayers(layers, config.input_scale, config.input_offset)
 
     def integer_sums(self, config: HificConfig) -> list[IntegerSum]:
-        return integer_sums(config.context_slices)
+        return integer_sums(config.structure.scale, config.context_slices)
 
     def coding(
         self,

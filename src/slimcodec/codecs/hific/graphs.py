@@ -13,13 +13,11 @@ from numpy.typing import NDArray
 
 from slimcodec.codecs.family import Signature
 from slimcodec.codecs.hific.config import HificConfig
+from slimcodec.codecs.latents.graphs import hyper_analysis, hyper_mean
 from slimcodec.graphs.building import Builder
 from slimcodec.graphs.ir import Model, Value
 
 __all__ = ["written"]
-
-LOG_OFFSET = 0.3
-"""As ``hyperprior.LOG_OFFSET``."""
 
 
 def written(
@@ -100,33 +98,13 @@ def _generator(build: Builder, config: HificConfig) -> Value:
     return build.add(out, config.input_offset) if config.input_offset else out
 
 
-def _hyper_analysis(build: Builder, config: HificConfig) -> Value:
-    y = build["latents"]
-    x = build.div(y, build.weight("probability.latent_scale"))
-    if config.hyper_log_input:
-        x = build.concat([x, build.log(build.add(build.absolute(y), LOG_OFFSET))])
-    first, second, last = (f"probability.analysis.layers.{number}" for number in range(3))
-    x = build.relu(build.conv(first, x, padding=1))
-    x = build.relu(build.conv(second, _around(build, x, 2), stride=2))
-    return build.conv(last, _around(build, x, 2), stride=2)
-
-
-def _hyper_mean(build: Builder, config: HificConfig) -> Value:
-    x = build["hyper_latents"]
-    first, second, last = (f"probability.mean.layers.{number}" for number in range(3))
-    for layer in (first, second):
-        x = build.relu(build.transposed(layer, x, stride=2, padding=2, extra=1))
-    x = build.transposed(last, x, padding=1)
-    return build.mul(x, build.weight("probability.latent_scale"))
-
-
 def _around(build: Builder, x: Value, reach: int) -> Value:
     return build.reflected(x, reach, reach, reach, reach)
 
 
 _GRAPHS: dict[str, Callable[[Builder, HificConfig], Value]] = {
     "encoder": _encoder,
-    "hyper_analysis": _hyper_analysis,
-    "hyper_mean": _hyper_mean,
+    "hyper_analysis": hyper_analysis,
+    "hyper_mean": hyper_mean,
     "generator": _generator,
 }

@@ -95,4 +95,5 @@ def _set_linear_path(network: HificNetwork, blocks: NDArray[np.float32]) -> None
     synthesis.bias.copy_(torch.from_numpy(mean))
     spread = torch.from_numpy(np.sqrt(variances) / STEP).float()[None, :, None, None]
     network.generator.latent_scale.copy_(spread)
+    assert network.probability.latent_scale is not None
     network.probability.latent_scale.copy_(spread)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from slimcodec.codecs.hific.config import HificConfig
-from slimcodec.codecs.latents.hyperprior import Hyperprior, Likelihoods
+from slimcodec.codecs.latents.hyperprior import Hyperprior, Likelihoods, gain_of
 from slimcodec.quantization.simulation import output_axis
 
 __all__ = [
@@ -355,9 +355,9 @@ class HificNetwork(nn.Module):
         if quality is None:
             quality = torch.zeros(image.shape[0], device=image.device)
         y = self.encoder(image, not self.linear_only)
-        gain = self.gain(self.log_gain, quality)
+        gain = gain_of(self.log_gain, quality)
         y_hat, likelihoods = self.probability(y, gain)
-        y_hat = y_hat * self.gain(self.log_degain, quality)
+        y_hat = y_hat * gain_of(self.log_degain, quality)
         picture = self.generator(y_hat, not self.linear_only)
         return Decoded(picture, likelihoods, y_hat / self.generator.latent_scale)
 
@@ -366,15 +366,6 @@ class HificNetwork(nn.Module):
         spread."""
         out: Tensor = self.generator(features * self.generator.latent_scale)
         return out
-
-    @staticmethod
-    def gain(table: Float[Tensor, "q m"], quality: Float[Tensor, " b"]) -> Float[Tensor, "b m 1 1"]:
-        """Gains for fractional qualities, interpolated in the logarithm."""
-        low = quality.floor().long().clamp(0, table.shape[0] - 1)
-        high = (low + 1).clamp(max=table.shape[0] - 1)
-        fraction = (quality - low)[:, None].to(table.dtype)
-        near, far = table.index_select(0, low), table.index_select(0, high)
-        return torch.exp(torch.lerp(near, far, fraction))[:, :, None, None]
 
     def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
         """Optimizer groups. The hyperprior learns twice as fast and the factorized density five

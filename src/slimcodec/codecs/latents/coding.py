@@ -58,7 +58,8 @@ class Coding:
         """
         hyper_tables = Tables.from_arrays(frozen, "hyper_tables")
         latent_tables = Tables.from_arrays(frozen, "latent_tables")
-        prior = LatentPrior(weights, quantization, frozen, config.context_slices)
+        net = config.structure.scale
+        prior = LatentPrior(weights, quantization, frozen, net, config.context_slices)
         gains = (len(config.lambdas), config.latent_channels)
         wanted = TABLE_COUNT
         if config.context_slices:
@@ -70,7 +71,8 @@ class Coding:
         ):
             raise ModelFileError("its tables and gains are not as many as its channels need")
         means = sorted(name for name in weights if name.startswith("probability.mean."))
-        means.append("probability.latent_scale")
+        others = ("probability.latent_scale", "probability.median")
+        means += [name for name in others if name in weights]
         return cls(
             prior,
             latent_tables,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from slimcodec.codecs.fields import later
+from slimcodec.codecs.latents.nets import Structure
 from slimcodec.errors import UsageError
 
 __all__ = ["LatentsConfig", "check_range", "check_widths"]
@@ -20,7 +21,8 @@ class LatentsConfig:
 
     A family's config adds its transforms, and says how far apart latents stand (``stride``), how
     far networks look (``encoder_halo``, ``decoder_halo``) and what memory they take
-    (``bytes_per_pixel``).
+    (``bytes_per_pixel``); and what its probability model is made of (``structure``), where that is
+    not what HiFiC's is.
     """
 
     latent_channels: int = 220
@@ -40,8 +42,8 @@ class LatentsConfig:
     analysis_widths: tuple[int, ...] = later(())
     mean_widths: tuple[int, ...] = later(())
     scale_widths: tuple[int, ...] = later(())
-    """Channels behind the first and the second layer of each of the hyperprior's nets;
-    ``hyper_channels`` both, as published, where nothing is said."""
+    """Channels behind the first and the second layer of each of the hyperprior's nets; those of the
+    published network where nothing is said."""
     context_widths: tuple[int, ...] = later(())
     """Hidden channels of each group of the context, two groups a slice; ``context_channels`` all,
     where nothing is said."""
@@ -77,6 +79,16 @@ class LatentsConfig:
             check_widths(name, getattr(self, name), count)
 
     @property
+    def structure(self) -> Structure:
+        """Of the probability model."""
+        return Structure()
+
+    @property
+    def usual_synthesis(self) -> tuple[int, ...]:
+        """Widths inside the nets for means and scales where nothing is said."""
+        return (self.hyper_channels,) * 2
+
+    @property
     def inner_analysis(self) -> tuple[int, ...]:
         """``analysis_widths``, said or not."""
         return self.analysis_widths or (self.hyper_channels,) * 2
@@ -84,12 +96,12 @@ class LatentsConfig:
     @property
     def inner_mean(self) -> tuple[int, ...]:
         """``mean_widths``, said or not."""
-        return self.mean_widths or (self.hyper_channels,) * 2
+        return self.mean_widths or self.usual_synthesis
 
     @property
     def inner_scale(self) -> tuple[int, ...]:
         """``scale_widths``, said or not."""
-        return self.scale_widths or (self.hyper_channels,) * 2
+        return self.scale_widths or self.usual_synthesis
 
     @property
     def inner_context(self) -> tuple[int, ...]:

@@ -15,11 +15,19 @@ __all__ = ["FactorizedDensity"]
 
 
 class FactorizedDensity(nn.Module):
-    """A learned cumulative per channel: softplus matrices and gated tanh, filters (3, 3, 3)."""
+    """A learned cumulative per channel: softplus matrices and gated tanh.
 
-    def __init__(self, channels: int, init_scale: float = 4.0) -> None:
+    Args:
+        channels: each has its own.
+        inner: widths between a value and its logit.
+        init_scale: of values, about, before anything is learned.
+    """
+
+    def __init__(
+        self, channels: int, inner: tuple[int, ...] = (3, 3, 3), init_scale: float = 4.0
+    ) -> None:
         super().__init__()
-        filters = (1, 3, 3, 3, 1)
+        filters = (1, *inner, 1)
         scale = init_scale ** (1 / (len(filters) - 1))
         self.matrices = nn.ParameterList()
         self.gates = nn.ParameterList()

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from slimcodec.codecs.latents.density import FactorizedDensity
 from slimcodec.codecs.latents.scales import (
@@ -31,7 +32,7 @@ __all__ = ["freeze"]
 
 _TAIL = 2.0**-22
 """Probability left to the escape on either side of a table."""
-_WIDEST_HYPER = 4096
+_WIDEST = 4096
 
 
 @torch.no_grad()
@@ -39,8 +40,12 @@ def freeze(network: Any) -> dict[str, NDArray[np.generic]]:
     """The frozen arrays of a network (see ``codecs.latents``) whose weights are already as the
     model file will hold them."""
     probability = network.probability
-    spread = probability.latent_scale.double().flatten().cpu().numpy()
-    log_gains = np.log(spread)[None] + network.log_gain.double().cpu().numpy()
+    if not network.config.structure.hyperprior:
+        return _density_tables(probability.density, probability.median).to_arrays("latent_tables")
+    log_gains = network.log_gain.double().cpu().numpy()
+    if probability.latent_scale is not None:
+        spread = probability.latent_scale.double().flatten().cpu().numpy()
+        log_gains = np.log(spread)[None] + log_gains
     softplus = network.config.scale_activation == "softplus"
     grid = ScaleGrid.build(softplus, log_gains)
     rests = range(1)
@@ -51,7 +56,7 @@ def freeze(network: Any) -> dict[str, NDArray[np.generic]]:
         **grid.to_arrays(),
         **context,
         **_latent_tables(network.config.likelihood, rests).to_arrays("latent_tables"),
-        **_hyper_tables(probability.density).to_arrays("hyper_tables"),
+        **_density_tables(probability.density, probability.median).to_arrays("hyper_tables"),
     }
 
 
@@ -81,12 +86,15 @@ def _latent_tables(likelihood: str, rests: range) -> Tables:
     return Tables.from_probabilities([0] * len(tables), tables)
 
 
-def _hyper_tables(density: FactorizedDensity) -> Tables:
-    """Unit bins of each channel's density, as wide as it has weight."""
+def _density_tables(density: FactorizedDensity, median: Tensor | None) -> Tables:
+    """Unit bins of each channel's density around its median, as wide as it has weight."""
     exact = copy.deepcopy(density).double()
     channels = exact.biases[0].shape[0]
-    edges = torch.arange(-_WIDEST_HYPER, _WIDEST_HYPER + 1, dtype=torch.float64) - 0.5
-    logits = exact.logits(edges.expand(channels, 1, -1))[:, 0].numpy()
+    edges = torch.arange(-_WIDEST, _WIDEST + 1, dtype=torch.float64) - 0.5
+    around = edges.expand(channels, 1, -1)
+    if median is not None:
+        around = around + median.double().reshape(channels, 1, 1)
+    logits = exact.logits(around)[:, 0].numpy()
     centres, tables = [], []
     for line in logits:
         below, above = _sigmoid(line), _sigmoid(-line)
@@ -95,13 +103,13 @@ def _hyper_tables(density: FactorizedDensity) -> Tables:
         inside = np.flatnonzero((below[1:] > _TAIL) & (above[:-1] > _TAIL))
         if not len(inside):
             raise ModelFileError(
-                f"a hyper-latent's density lies outside ±{_WIDEST_HYPER}; the model is not trained"
+                f"a channel's density lies outside ±{_WIDEST}; the model is not trained"
             )
         low, high = int(inside[0]), int(inside[-1])
         centre = (low + high) // 2
         reach = max(high - centre, centre - low, 1)
         reach = min(reach, centre, len(bins) - 1 - centre)
-        centres.append(centre - _WIDEST_HYPER)
+        centres.append(centre - _WIDEST)
         tables.append(np.maximum(bins[centre - reach : centre + reach + 1], 0.0))
     return Tables.from_probabilities(centres, tables)
 

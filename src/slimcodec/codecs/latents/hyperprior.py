@@ -11,7 +11,9 @@ code length.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -21,8 +23,10 @@ from torch.nn import functional as F
 from slimcodec.codecs.latents.config import LatentsConfig
 from slimcodec.codecs.latents.context import Context
 from slimcodec.codecs.latents.density import FactorizedDensity
+from slimcodec.codecs.latents.nets import Net, NetLayer
+from slimcodec.quantization.simulation import convolved
 
-__all__ = ["Hyperprior", "Likelihoods", "Synthesis", "round_through"]
+__all__ = ["Hyperprior", "Likelihoods", "gain_of", "lower_bound", "noisy", "round_through"]
 
 SCALE_FLOOR = 0.11
 LIKELIHOOD_FLOOR = 1e-9
@@ -78,69 +82,97 @@ def round_through(x: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
     return out
 
 
-def _noise(x: Tensor) -> Tensor:
+def noisy(x: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
+    """What stands for rounding while a network learns."""
     return x + torch.rand_like(x) - 0.5
 
 
-class Synthesis(nn.Module):
-    """Three transposed convolutions from hyper-latents to one value per latent."""
+def gain_of(table: Float[Tensor, "q m"], quality: Float[Tensor, " b"]) -> Float[Tensor, "b m 1 1"]:
+    """Gains for fractional qualities, interpolated in the logarithm."""
+    low = quality.floor().long().clamp(0, table.shape[0] - 1)
+    high = (low + 1).clamp(max=table.shape[0] - 1)
+    fraction = (quality - low)[:, None].to(table.dtype)
+    near, far = table.index_select(0, low), table.index_select(0, high)
+    return torch.exp(torch.lerp(near, far, fraction))[:, :, None, None]
 
-    def __init__(self, hyper: int, inner: tuple[int, ...], latents: int) -> None:
+
+class HyperNet(nn.Module):
+    """A net of a hyperprior, as its description says.
+
+    Args:
+        net: what it is.
+        widths: channels that come in, behind each inner layer, and that come out.
+    """
+
+    def __init__(self, net: Net, widths: Sequence[int]) -> None:
         super().__init__()
-        one, two = inner
+        self.slope = net.slope
         self.layers = nn.ModuleList(
-            [
-                nn.ConvTranspose2d(hyper, one, 5, stride=2, padding=2, output_padding=1),
-                nn.ConvTranspose2d(one, two, 5, stride=2, padding=2, output_padding=1),
-                nn.ConvTranspose2d(two, latents, 3, stride=1, padding=1),
-            ]
+            _layer(own, *sides) for own, sides in zip(net.layers, pairwise(widths), strict=True)
         )
 
-    def forward(self, z_hat: Float[Tensor, "b n h w"]) -> Float[Tensor, "b m h4 w4"]:
-        first, second, last = self.layers
-        out: Tensor = last(F.relu(second(F.relu(first(z_hat)))))
-        return out
+    def forward(
+        self, x: Float[Tensor, "b c h w"], offset: Float[Tensor, "1 c 1 1"] | None = None
+    ) -> Float[Tensor, "b d h2 w2"]:
+        """
+        Args:
+            x: what comes in, less an offset where there is one.
+            offset: added to it, in the first layer's sums: around x are zeros nevertheless.
+        """
+        for number, layer in enumerate(self.layers):
+            assert isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)
+            made = layer(x)
+            if number == 0 and offset is not None:
+                made = made + convolved(layer, offset.expand_as(x[:1]), layer.weight)
+            x = self._rectified(made) if number + 1 < len(self.layers) else made
+        return x
+
+    def _rectified(self, x: Tensor) -> Tensor:
+        return F.leaky_relu(x, self.slope) if self.slope else F.relu(x)
 
 
-class Analysis(nn.Module):
-    """Latents to hyper-latents, four times smaller on a side."""
-
-    def __init__(self, inputs: int, inner: tuple[int, ...], hyper: int) -> None:
-        super().__init__()
-        one, two = inner
-        self.layers = nn.ModuleList(
-            [
-                nn.Conv2d(inputs, one, 3, padding=1),
-                nn.Conv2d(one, two, 5, stride=2, padding=2, padding_mode="reflect"),
-                nn.Conv2d(two, hyper, 5, stride=2, padding=2, padding_mode="reflect"),
-            ]
+def _layer(own: NetLayer, inputs: int, outputs: int) -> nn.Conv2d | nn.ConvTranspose2d:
+    kernel, stride, padding = own.kernel, own.stride, own.kernel // 2
+    if own.kind == "transposed":
+        return nn.ConvTranspose2d(
+            inputs, outputs, kernel, stride, padding, output_padding=stride - 1
         )
-
-    def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b n h4 w4"]:
-        first, second, last = self.layers
-        out: Tensor = last(F.relu(second(F.relu(first(features)))))
-        return out
+    mode: Literal["reflect", "zeros"] = "reflect" if own.reflected else "zeros"
+    return nn.Conv2d(inputs, outputs, kernel, stride, padding, padding_mode=mode)
 
 
 class Hyperprior(nn.Module):
-    """The part ``probability``. ``latent_scale`` is each latent's usual spread (1 as published)."""
+    """The part ``probability``.
 
-    latent_scale: Tensor
+    Attributes:
+        latent_scale: each latent's usual spread (1 as published), where the structure knows it.
+        median: of each hyper-latent, where hyper-latents are rounded around it.
+    """
+
+    latent_scale: Tensor | None
+    median: Tensor | None
 
     def __init__(self, config: LatentsConfig) -> None:
         super().__init__()
         latents, hyper = config.latent_channels, config.hyper_channels
+        structure = config.structure
+        self.magnitudes = structure.magnitudes
         self.likelihood = config.likelihood
         self.log_input = config.hyper_log_input
         self.rate_weight = config.rate_weight
         self.softplus_scale = config.scale_activation == "softplus"
-        self.register_buffer("latent_scale", torch.ones(1, latents, 1, 1))
-        self.analysis = Analysis(
-            latents * (2 if self.log_input else 1), config.inner_analysis, hyper
+        units = torch.ones(1, latents, 1, 1) if structure.latent_units else None
+        self.register_buffer("latent_scale", units)
+        self.register_buffer("median", torch.zeros(1, hyper, 1, 1) if structure.medians else None)
+        inputs = latents * (2 if self.log_input else 1)
+        self.analysis = HyperNet(structure.analysis, (inputs, *config.inner_analysis, hyper))
+        self.mean = (
+            HyperNet(structure.mean, (hyper, *config.inner_mean, latents))
+            if structure.mean
+            else None
         )
-        self.mean = Synthesis(hyper, config.inner_mean, latents)
-        self.scale = Synthesis(hyper, config.inner_scale, latents)
-        self.density = FactorizedDensity(hyper)
+        self.scale = HyperNet(structure.scale, (hyper, *config.inner_scale, latents))
+        self.density = FactorizedDensity(hyper, structure.density_filters)
         self.context = Context(config) if config.context_slices else None
 
     def forward(
@@ -170,15 +202,11 @@ class Hyperprior(nn.Module):
         shift: Tensor | float = 0.0
         if self.context is not None:
             shift, scale = self.context(symbols, scale)
-        likelihoods = self.likelihoods(
-            symbols - shift, scale, _noise(z) if self.training else z_hat
-        )
+        likelihoods = self.likelihoods(symbols - shift, scale, noisy(z) if self.training else z_hat)
         if self.training:
             known = shift.detach() if isinstance(shift, Tensor) else shift
-            noisy = self.likelihoods(_noise(centred) - known, scale.detach(), z_hat).latents
-            likelihoods = likelihoods._replace(
-                latents=likelihoods.latents * (noisy / noisy.detach())
-            )
+            near = self.likelihoods(noisy(centred) - known, scale.detach(), z_hat).latents
+            likelihoods = likelihoods._replace(latents=likelihoods.latents * (near / near.detach()))
         # Straight through: the generator sees the symbols, the encoder learns as if unrounded.
         return symbols + (centred - centred.detach()) + mean, likelihoods
 
@@ -198,23 +226,26 @@ class Hyperprior(nn.Module):
         return torch.where(moved < self.rate_weight * saved, near, far).copysign(centred)
 
     def hyper_latents(self, y: Float[Tensor, "b m h w"]) -> Float[Tensor, "b n h4 w4"]:
-        """Unrounded hyper-latents. They see latents before any gain, so one z serves all
-        qualities."""
-        features = y / self.latent_scale
+        """Unrounded hyper-latents, less their medians. They see latents before any gain, so one z
+        serves all qualities."""
+        features = y if self.latent_scale is None else y / self.latent_scale
         if self.log_input:
             features = torch.cat([features, (y.abs() + LOG_OFFSET).log()], dim=1)
-        out: Tensor = self.analysis(features)
-        return out
+        out: Tensor = self.analysis(features.abs() if self.magnitudes else features)
+        return out if self.median is None else out - self.median
 
     def latent_means(self, z_hat: Float[Tensor, "b n h w"]) -> Float[Tensor, "b m h4 w4"]:
-        """Predicted means, in the units of ungained latents."""
-        out: Tensor = self.mean(z_hat) * self.latent_scale
-        return out
+        """Predicted means, in the units of ungained latents, [1, 1, 1, 1] where all are zero."""
+        if self.mean is None:
+            return z_hat.new_zeros(1, 1, 1, 1)
+        out: Tensor = self.mean(z_hat if self.median is None else z_hat + self.median)
+        return out if self.latent_scale is None else out * self.latent_scale
 
     def latent_scales(self, z_hat: Float[Tensor, "b n h w"]) -> Float[Tensor, "b m h4 w4"]:
         """Predicted scales, in the units of ungained latents, not yet floored."""
-        out: Tensor = self.scale(z_hat)
-        return (F.softplus(out.float()) if self.softplus_scale else out) * self.latent_scale
+        out: Tensor = self.scale(z_hat, self.median)
+        out = F.softplus(out.float()) if self.softplus_scale else out
+        return out if self.latent_scale is None else out * self.latent_scale
 
     def likelihoods(
         self,
@@ -222,7 +253,8 @@ class Hyperprior(nn.Module):
         scale: Float[Tensor, "b m h w"],
         z: Float[Tensor, "b n h4 w4"],
     ) -> Likelihoods:
-        """Unit-bin probabilities of centred latents and of hyper-latents."""
+        """Unit-bin probabilities of centred latents and of hyper-latents less their medians."""
+        z = z if self.median is None else z + self.median
         latents = self._bin(centred.float().abs(), lower_bound(scale.float(), SCALE_FLOOR))
         return Likelihoods(
             latents,

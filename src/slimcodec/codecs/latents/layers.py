@@ -9,6 +9,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from slimcodec.codecs.latents.config import LatentsConfig
+from slimcodec.codecs.latents.nets import Net
 from slimcodec.codecs.layers import Channels, Layer
 
 __all__ = ["layers", "narrowed"]
@@ -16,42 +17,71 @@ __all__ = ["layers", "narrowed"]
 _COLOUR = 0.5
 """Share of the positions in one colour of a checkerboard."""
 _DENSITY = ("matrices", "gates", "biases")
-_DENSITY_LAYERS = 4
 
 
 def layers(config: LatentsConfig) -> list[Layer]:
-    """Analysis, means, scales, density, context, and what scales the latents."""
+    """Analysis, means, scales, density, context, and what scales the latents; of a codec without a
+    hyperprior the density alone."""
     latents = Channels("latents", config.latent_channels)
+    structure = config.structure
+    if not structure.hyperprior:
+        return _density(config, latents)
     hyper = Channels("hyper_latents", config.hyper_channels)
     place = 1 / config.stride**2
     seen = (latents, latents) if config.hyper_log_input else (latents,)
+    units = ["probability.latent_scale"] if structure.latent_units else []
     found = [
-        Layer("probability.latent_scale", "vector", (), (latents,), axis=1, streams=True),
-        Layer("log_gain", "vector", (), (latents,), axis=1, streams=True),
-        Layer("log_degain", "vector", (), (latents,), axis=1, streams=True),
+        Layer(name, "vector", (), (latents,), axis=1, streams=True)
+        for name in (*units, "log_gain", "log_degain")
     ]
-    widths = [Channels(f"probability.analysis.{i}", w) for i, w in enumerate(config.inner_analysis)]
-    sides = list(pairwise([seen, *((w,) for w in widths), (hyper,)]))
-    for number, ((reads, makes), kernel) in enumerate(zip(sides, (3, 5, 5), strict=True)):
-        name = f"probability.analysis.layers.{number}"
-        found.append(Layer(name, "conv", reads, makes, kernel, place / 4**number))
-    for net, inner in (("mean", config.inner_mean), ("scale", config.inner_scale)):
-        widths = [Channels(f"probability.{net}.{i}", w) for i, w in enumerate(inner)]
-        sides = list(pairwise([(hyper,), *((w,) for w in widths), (latents,)]))
-        for number, ((reads, makes), kernel) in enumerate(zip(sides, (5, 5, 3), strict=True)):
-            name = f"probability.{net}.layers.{number}"
-            # A transposed convolution lays its kernel on what it reads.
-            places = place / (16, 4, 1)[number]
-            coded = net == "scale"
-            found.append(
-                Layer(name, "transposed", reads, makes, kernel, places, coded=coded, streams=True)
+    nets = [("analysis", structure.analysis, config.inner_analysis, seen, hyper)]
+    if structure.mean is not None:
+        nets.append(("mean", structure.mean, config.inner_mean, (hyper,), latents))
+    nets.append(("scale", structure.scale, config.inner_scale, (hyper,), latents))
+    for name, net, inner, reads, makes in nets:
+        places = place if name == "analysis" else place / 16
+        found += _net(f"probability.{name}", net, inner, reads, makes, places)
+    return [*found, *_density(config, hyper), *_context(config, latents, place)]
+
+
+def _net(
+    name: str,
+    net: Net,
+    inner: tuple[int, ...],
+    reads: tuple[Channels, ...],
+    makes: Channels,
+    places: float,
+) -> list[Layer]:
+    """The layers of a net that reads so many positions per pixel."""
+    coded, streams = name == "probability.scale", name != "probability.analysis"
+    widths = [Channels(f"{name}.{i}", width) for i, width in enumerate(inner)]
+    found = []
+    for number, (own, (x, made)) in enumerate(
+        zip(net.layers, pairwise([reads, *((w,) for w in widths), (makes,)]), strict=True)
+    ):
+        # A transposed convolution lays its kernel on what it reads, others on what they make.
+        laid = places if own.kind == "transposed" else places / own.stride**2
+        found.append(
+            Layer(
+                f"{name}.layers.{number}", own.kind, x, made, own.kernel, laid,
+                coded=coded, streams=streams,
             )
-    found += [
-        Layer(f"probability.density.{kind}.{number}", "vector", (), (hyper,), streams=True)
+        )  # fmt: skip
+        places = places * own.stride**2 if own.kind == "transposed" else laid
+    return found
+
+
+def _density(config: LatentsConfig, channels: Channels) -> list[Layer]:
+    """Tensors of the factorized density of these channels."""
+    structure = config.structure
+    found = [
+        Layer(f"probability.density.{kind}.{number}", "vector", (), (channels,), streams=True)
         for kind in _DENSITY
-        for number in range(_DENSITY_LAYERS)
+        for number in range(len(structure.density_filters) + 1)
     ]
-    return [*found, *_context(config, latents, place)]
+    if structure.medians:
+        found.append(Layer("probability.median", "vector", (), (channels,), axis=1, streams=True))
+    return found
 
 
 def _context(config: LatentsConfig, latents: Channels, place: float) -> list[Layer]:
@@ -99,13 +129,17 @@ def narrowed(config: LatentsConfig, widths: dict[str, int]) -> dict[str, object]
     def of(beginning: str, usual: tuple[int, ...]) -> tuple[int, ...]:
         return tuple(widths.get(f"{beginning}.{i}", width) for i, width in enumerate(usual))
 
+    if not config.structure.hyperprior:
+        return {}
+    hyper = (config.hyper_channels,) * 2
     inner = {
-        "analysis_widths": of("probability.analysis", config.inner_analysis),
-        "mean_widths": of("probability.mean", config.inner_mean),
-        "scale_widths": of("probability.scale", config.inner_scale),
+        "analysis_widths": (of("probability.analysis", config.inner_analysis), hyper),
+        "mean_widths": (of("probability.mean", config.inner_mean), config.usual_synthesis),
+        "scale_widths": (of("probability.scale", config.inner_scale), config.usual_synthesis),
     }
-    usual = (config.hyper_channels,) * 2
-    fields: dict[str, object] = {k: () if own == usual else own for k, own in inner.items()}
+    fields: dict[str, object] = {
+        k: () if own == usual else own for k, (own, usual) in inner.items()
+    }
     base = widths.get("probability.context.base", config.context_channels)
     hidden = of("probability.context.groups", config.inner_context)
     fields["context_channels"] = base

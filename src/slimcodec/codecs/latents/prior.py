@@ -19,11 +19,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from slimcodec.codecs.latents.nets import Net
+from slimcodec.codecs.latents.scale_net import ScaleNet
 from slimcodec.codecs.latents.scales import (
     GRID_STEP,
     LAST_PLACE,
     NORMAL_LIMIT,
-    OUTPUT_FRACTION,
     SHIFT_STEPS,
     SHIFT_TABLES,
     SUBSTEPS,
@@ -39,21 +40,16 @@ from slimcodec.integers import (
     Known,
     Output,
     Part,
-    bordered,
-    corners,
     integer_layer,
-    interleaved,
-    taps,
     trusted,
     walk,
     window,
-    window_of_phases,
 )
 from slimcodec.quantization import ActivationGrid, IntegerSum, Quantization
 
 __all__ = ["Guess", "GuessWalk", "LatentPrior", "integer_sums"]
 
-_SCALE, _CONTEXT = "probability.scale.layers.", "probability.context."
+_CONTEXT = "probability.context."
 _ZERO = 128
 """What stands for zero among bytes of what may be negative."""
 _COARSE = 4
@@ -110,17 +106,14 @@ GuessWalk = Generator[Guess, NDArray[np.int32], NDArray[np.int32]]
 [h · w, m]."""
 
 
-def integer_sums(slices: Sequence[int]) -> list[IntegerSum]:
+def integer_sums(net: Net, slices: Sequence[int]) -> list[IntegerSum]:
     """The layers of a hyperprior that coding runs in integers.
 
     Args:
+        net: that gives scales.
         slices: latent channels in each slice of the context; none where there is no context.
     """
-    hyper_latents = ActivationGrid(1.0, 8, -_ZERO)
-    sums = [
-        IntegerSum((f"{_SCALE}{number}",), ("seen" if number else hyper_latents,))
-        for number in range(3)
-    ]
+    sums = ScaleNet.sums(net)
     if slices:
         scales = ActivationGrid(_COARSE * GRID_STEP, 8, 0)
         normal = ActivationGrid(NORMAL_LIMIT / 127, 8, -_ZERO)
@@ -142,6 +135,7 @@ class LatentPrior:
         weights: of the model; of these layers only the biases are looked at.
         quantization: with the grids of ``integer_sums``.
         frozen: grid and units.
+        net: that gives scales.
         slices: of the context.
 
     Raises:
@@ -154,18 +148,16 @@ class LatentPrior:
         weights: Mapping[str, NDArray[np.float32]],
         quantization: Quantization,
         frozen: Mapping[str, NDArray[Any]],
+        net: Net,
         slices: Sequence[int],
     ) -> None:
         self.grid = ScaleGrid.from_arrays(frozen)
         self.units = Units.from_arrays(frozen) if slices else None
         self.groups = tuple(Group.of_slices(slices, "groups.", 2))
-        source = _Source(weights, quantization)
-        layers = {
-            "scale.0": source.phases(f"{_SCALE}0", 2, _ZERO, source.step(f"{_SCALE}1")),
-            "scale.1": source.phases(f"{_SCALE}1", 2, 0, source.step(f"{_SCALE}2")),
-            "scale.2": source.phases(f"{_SCALE}2", 1, 0, 2.0**-OUTPUT_FRACTION, self.grid.limits),
-        }
+        self._scale = ScaleNet(net, weights, quantization, self.grid.limits)
+        layers = dict(self._scale.layers)
         if self.units is not None:
+            source = _Source(weights, quantization)
             layers |= source.context(self.groups, self.units.grid_step)
         self.net = IntegerNet(layers)
         self._picked = _choices()
@@ -181,16 +173,7 @@ class LatentPrior:
 
     def outputs(self, z_hat: NDArray[np.int32]) -> NDArray[np.int32]:
         """Of the scale net, [4h, 4w, m], for hyper-latents [n, h, w]."""
-        x: NDArray[Any] = (
-            (np.clip(z_hat, -_ZERO, _ZERO - 1) + _ZERO).astype(np.uint8).transpose(1, 2, 0)
-        )
-        for number, zero in enumerate((_ZERO, 0, 0)):
-            height, width, channels = x.shape
-            seen = taps(bordered(x, zero), corners(height, width), channels)
-            out = self._run[f"scale.{number}"](seen)
-            x = interleaved(out, height, width, 1 if number == 2 else 2)
-        outputs: NDArray[np.int32] = x
-        return outputs
+        return self._scale.outputs(self._run, z_hat)
 
     def places(
         self, z_hat: NDArray[np.int32], size: tuple[int, int], quality: int, steps: int
@@ -302,22 +285,6 @@ class _Source:
     def step(self, layer: str) -> float:
         """Of what a layer is given."""
         return self.quantization.activations[layer].step
-
-    def phases(
-        self,
-        layer: str,
-        stride: int,
-        zero: int,
-        step: float,
-        limits: tuple[int, int] = (0, 255),
-    ) -> IntegerLayer:
-        """A transposed convolution, all outputs of a place at once."""
-        grid = self.quantization.weights[f"{layer}.weight"]
-        copies = stride * stride
-        own = window_of_phases(grid.integers, stride)
-        part = Part(own, np.tile(grid.steps, copies), self.step(layer), zero)
-        bias = np.tile(self.weights[f"{layer}.bias"], copies)
-        return integer_layer([part], bias, Output(step, *limits))
 
     def context(self, groups: Sequence[Group], grid_step: float) -> dict[str, IntegerLayer]:
         """All layers of the context."""

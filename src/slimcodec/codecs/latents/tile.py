@@ -36,8 +36,6 @@ Graph = Callable[[Floats], Floats]
 QUALITY_STEPS = 8
 """Qualities between two trained ones; a stream carries its quality as an integer of these."""
 _HYPER_STRIDE = 4
-_SMALLEST_LATENTS = 8
-"""Reflection padding inside the hyper-analysis needs this many latents on a side."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ class Latents:
 
     Attributes:
         symbols: int32 [m, h, w].
-        hyper_latents: int32 [n, h/4, w/4].
+        hyper_latents: int32 [n, h/4, w/4], in steps from their medians.
         coded: for each group, what is coded of its symbols (int32) and by which tables (int16),
             [positions, channels].
     """
@@ -84,7 +82,8 @@ class TileCoder:
     def prepare(self, y: Floats, clock: Clock = no_clock) -> PreparedTile:
         """Latents, [m, h, w], as far as they do not depend on a quality."""
         with clock("prior"):
-            around = pad_to_multiple(y.transpose(1, 2, 0), _HYPER_STRIDE, _SMALLEST_LATENTS)
+            least = self.config.structure.smallest_latents
+            around = pad_to_multiple(y.transpose(1, 2, 0), _HYPER_STRIDE, least)
             planes = np.ascontiguousarray(around.transpose(2, 0, 1))[None]
             z = self.graphs["hyper_analysis"](planes)
             sides = (side // _HYPER_STRIDE for side in around.shape[:2])
@@ -127,7 +126,7 @@ class TileCoder:
             encoder = SymbolEncoder()
             encoder.put(
                 latents.hyper_latents,
-                _channels(latents.hyper_latents.shape),
+                channel_tables(latents.hyper_latents.shape),
                 self.coding.hyper_tables,
             )
             for symbols, tables in latents.coded:
@@ -150,7 +149,7 @@ class TileCoder:
         """
         with clock("entropy"):
             decoder = SymbolDecoder(section)
-            z_hat = decoder.take(_channels(self._hyper_shape(size)), self.coding.hyper_tables)
+            z_hat = decoder.take(channel_tables(self._hyper_shape(size)), self.coding.hyper_tables)
         coded = []
 
         def take(guess: Guess) -> NDArray[np.int32]:
@@ -179,6 +178,8 @@ class TileCoder:
         return Rounding(self.coding.latent_tables)
 
     def _means(self, z_hat: NDArray[np.int32], size: tuple[int, ...]) -> Floats:
+        if self.config.structure.mean is None:
+            return np.zeros((1, 1, 1), np.float32)
         means = self.graphs["hyper_mean"](z_hat[None].astype(np.float32))
         sides = (side * _HYPER_STRIDE for side in z_hat.shape[1:])
         check_made(means, (1, self.config.latent_channels, *sides), "hyper_mean")
@@ -188,7 +189,7 @@ class TileCoder:
     def _hyper_shape(self, size: tuple[int, int]) -> tuple[int, int, int]:
         """Of hyper-latents."""
         down, across = (
-            max(-(-side // _HYPER_STRIDE) * _HYPER_STRIDE, _SMALLEST_LATENTS) // _HYPER_STRIDE
+            max(-(-side // _HYPER_STRIDE), self.config.structure.smallest_latents // _HYPER_STRIDE)
             for side in size
         )
         return self.config.hyper_channels, down, across
@@ -229,6 +230,6 @@ def _in_planes(rows: NDArray[np.int32], size: tuple[int, int]) -> NDArray[np.int
     return np.ascontiguousarray(rows.T).reshape(-1, *size)
 
 
-def _channels(shape: tuple[int, ...]) -> NDArray[np.int16]:
-    """The table number of each hyper-latent: its channel."""
+def channel_tables(shape: tuple[int, ...]) -> NDArray[np.int16]:
+    """The table numbers of what a factorized density codes, [c, h, w]: each its channel's."""
     return np.broadcast_to(np.arange(shape[0], dtype=np.int16)[:, None, None], shape)
