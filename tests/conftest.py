@@ -36,6 +36,7 @@ shape_check.install([*shape_check.shaped(), *shape_check.TYPED])
 
 from slimcodec import registry  # noqa: E402
 from slimcodec.codecs.compact.config import compact_s  # noqa: E402
+from slimcodec.codecs.compressai.config import compressai  # noqa: E402
 from slimcodec.codecs.family import Coded  # noqa: E402
 from slimcodec.codecs.hific.config import HificConfig, hific_s  # noqa: E402
 from slimcodec.codecs.restore.config import restore_s  # noqa: E402
@@ -114,6 +115,7 @@ TINY: dict[str, Any] = {
         context_slices=(2, 4, 6),
         context_channels=8,
     ),
+    "compressai": compressai("mbt2018-mean", 8, 12),
     "toderici": replace(
         toderici_s(),
         iterations=5,

@@ -101,6 +101,7 @@ families = Registry(
     "family",
     {
         "compact": "slimcodec.codecs.compact:family",
+        "compressai": "slimcodec.codecs.compressai:family",
         "hific": "slimcodec.codecs.hific:family",
         "restore": "slimcodec.codecs.restore:family",
         "toderici": "slimcodec.codecs.toderici:family",

@@ -23,6 +23,7 @@ from slimcodec.runtime import open_codec
 
 KINDS = {
     "compact": (Identified, Around),
+    "compressai": (Identified, Coded, Published),
     "hific": (Identified, Coded, Published),
     "restore": (Around,),
     "toderici": (Identified, Coded, Published),

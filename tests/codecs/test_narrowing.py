@@ -49,6 +49,9 @@ SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "compact-s": ("compact", {}),
     "com-rec-cnn": ("compact", PUBLISHED),
+    "mbt2018-mean": ("compressai", {}),
+    "bmshj2018-hyperprior": ("compressai", {"architecture": "bmshj2018-hyperprior"}),
+    "bmshj2018-factorized": ("compressai", {"architecture": "bmshj2018-factorized"}),
     "restore-s": ("restore", {}),
     "cas-cnn": ("restore", {"structure": "cas", "block_widths": (), "cas_widths": CAS_WIDTHS}),
 }  # fmt: skip
@@ -68,7 +71,7 @@ def made(shape: str, make_config: Callable[..., Any]) -> tuple[Any, Any]:
     network = family.build(make_config(name, **changes)).eval()
     with torch.no_grad():
         for key, tensor in network.state_dict().items():
-            if key.endswith(("latent_scale", "spread")):
+            if key.endswith(("latent_scale", "spread", "beta_root")):
                 tensor.uniform_(0.5, 1.5)
             elif tensor.is_floating_point() and "log_" not in key:
                 tensor.normal_(0, 0.2)

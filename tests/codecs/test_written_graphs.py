@@ -53,6 +53,9 @@ SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
             "published_widths": (6, 4, *(5, 7, 4) * 6, 6),
         },
     ),
+    "mbt2018-mean": ("compressai", {}),
+    "bmshj2018-hyperprior": ("compressai", {"architecture": "bmshj2018-hyperprior"}),
+    "bmshj2018-factorized": ("compressai", {"architecture": "bmshj2018-factorized"}),
     "restore-s": ("restore", {}),
     "cas-cnn": (
         "restore",
@@ -71,7 +74,7 @@ def network_of(family: Any, config: Any) -> Any:
     network = family.build(config).eval()
     with torch.no_grad():
         for name, tensor in network.state_dict().items():
-            if name.endswith(("latent_scale", "spread")):
+            if name.endswith(("latent_scale", "spread", "beta_root")):
                 tensor.uniform_(0.5, 1.5)
             elif tensor.is_floating_point():
                 tensor.normal_(0, 0.3)

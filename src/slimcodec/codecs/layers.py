@@ -109,8 +109,9 @@ class Layer:
 
     Attributes:
         module: name in the network; of a ``table`` or ``vector``, the tensor's.
-        kind: ``conv`` and ``transposed`` convolutions, a channel ``norm``, a ``table`` [t, d, c] of
-            1x1 convolutions, or a ``vector`` that has one entry per channel along ``axis``.
+        kind: ``conv`` and ``transposed`` convolutions, a channel ``norm``, a ``gdn`` that couples
+            all channels of what it reads and makes, a ``table`` [t, d, c] of 1x1 convolutions, or a
+            ``vector`` that has one entry per channel along ``axis``.
         reads: along its inputs.
         makes: along its outputs.
         kernel: side of a convolution's kernel.
@@ -123,7 +124,7 @@ class Layer:
     """
 
     module: str
-    kind: Literal["conv", "transposed", "norm", "table", "vector"]
+    kind: Literal["conv", "transposed", "norm", "gdn", "table", "vector"]
     reads: tuple[Channels, ...]
     makes: tuple[Channels, ...]
     kernel: int = 1
@@ -151,7 +152,8 @@ class Layer:
         return self.kernel**2 * inputs * outputs * self.places
 
     def makers(self) -> list[Carrier]:
-        """Tensors that what it makes is proportional to, with their axes."""
+        """Tensors that what it makes is proportional to, with their axes; none of a GDN, which
+        goes on with what the layer before it makes."""
         if self.kind == "norm" or self.norm:
             norm = self.norm or self.module
             return [Carrier(f"{norm}.{kind}", 1, self.makes) for kind in ("gamma", "beta")]
@@ -172,9 +174,19 @@ class Layer:
 
     def carriers(self) -> list[Carrier]:
         """Every tensor of it, and of the norm behind it, along every axis that has channels."""
-        return [*self.outputs(), *self.readers()]
+        return [*self.outputs(), *self.readers(), *self._couplings()]
+
+    def _couplings(self) -> list[Carrier]:
+        """A GDN's tensors: neither made nor read with are channels weighed by them."""
+        if self.kind != "gdn":
+            return []
+        gamma, beta = f"{self.module}.gamma_root", f"{self.module}.beta_root"
+        both = [Carrier(gamma, 0, self.makes), Carrier(gamma, 1, self.reads)]
+        return [*both, Carrier(beta, 0, self.makes)]
 
     def _weights(self) -> list[Carrier]:
+        if self.kind == "gdn":
+            return []
         if self.kind in ("table", "vector"):
             return [Carrier(self.module, 1 if self.kind == "table" else self.axis, self.makes)]
         weight = Carrier(f"{self.module}.weight", self.output_axis, self.makes)

@@ -20,13 +20,15 @@ from numpy.typing import NDArray
 
 from slimcodec.errors import ModelFileError
 from slimcodec.graphs.ir import DataType, Graph, Model, Node, Shape, TensorType, Value, node, tensor
-from slimcodec.graphs.shapes import Side, strided
+from slimcodec.graphs.shapes import Side, added, broadcast, multiplied, strided
 
-__all__ = ["OPSET", "Builder", "constant", "layers_of"]
+__all__ = ["GDN_FLOOR", "OPSET", "Builder", "constant", "layers_of"]
 
 OPSET = 21
 """Of the operators: 21 has 16-bit quantization, and every supported runtime reads it."""
 
+GDN_FLOOR = 1e-6
+"""The least constant that a GDN adds to squares."""
 _LAYERS, _WEIGHT = ("Conv", "ConvTranspose"), ".weight"
 _ELEMENTWISE = ("Add", "Sub", "Mul", "Div", "Relu", "LeakyRelu")
 _FOLLOWING = 3
@@ -68,13 +70,13 @@ class Builder:
         operands = self._operands(layer, x, outputs=0)
         *_, kh, kw = self.weights[layer + _WEIGHT].shape
         sides = [
-            strided(_more(side, 2 * padding - kernel), stride)
+            strided(added(side, 2 * padding - kernel), stride)
             for side, kernel in zip(_sides(x), (kh, kw), strict=True)
         ]
         return self._made(
             "Conv",
             [x, *operands],
-            (self.weights[layer + _WEIGHT].shape[0], *(_more(side, 1) for side in sides)),
+            (self.weights[layer + _WEIGHT].shape[0], *(added(side, 1) for side in sides)),
             name=f"{layer}{_WEIGHT}.layer",
             kernel_shape=(kh, kw),
             strides=(stride, stride),
@@ -89,7 +91,7 @@ class Builder:
         operands = self._operands(layer, x, outputs=1)
         *_, kh, kw = self.weights[layer + _WEIGHT].shape
         sides = [
-            _more(_times(_more(side, -1), stride), kernel - 2 * padding + extra)
+            added(multiplied(added(side, -1), stride), kernel - 2 * padding + extra)
             for side, kernel in zip(_sides(x), (kh, kw), strict=True)
         ]
         return self._made(
@@ -128,6 +130,23 @@ class Builder:
         spread = self._made("Sqrt", [self.add(variance, 1e-3)], single)
         out = self.div(x, spread)
         return self.add(self.mul(out, self.weight(f"{layer}.gamma")), self.weight(f"{layer}.beta"))
+
+    def gdn(self, layer: str, x: Value, inverse: bool = False) -> Value:
+        """Divided by the root of all channels' squares, weighed and with a constant, or multiplied
+        by it; gammas and betas are squares of the model's tensors (``codecs.gdn``).
+
+        A 1x1 convolution and a root: what squares the tensors is constant, and folded by runtimes.
+        """
+        roots = [self.weight(f"{layer}.{name}_root") for name in ("gamma", "beta")]
+        count = _channels(x)
+        if [tuple(root.shape or ()) for root in roots] != [(count, count, 1, 1), (count,)]:
+            raise ModelFileError(f"the weights do not fit the network: {layer} has other channels")
+        gamma, beta = (self.mul(root, root) for root in roots)
+        beta = self._same("Max", beta, self.number(GDN_FLOOR))
+        operands = [self.mul(x, x), gamma, beta]
+        norm = self._made("Conv", operands, (count, *_sides(x)), kernel_shape=(1, 1))
+        spread = self._same("Sqrt", norm)
+        return self.mul(x, spread) if inverse else self.div(x, spread)
 
     def row(self, table: str, number: Value) -> Value:
         """One of a tensor's first axis, by an int64 that comes in."""
@@ -186,7 +205,7 @@ class Builder:
     def reflected(self, x: Value, left: int, right: int, top: int, bottom: int) -> Value:
         """x with its mirror image around, the outermost values not repeated."""
         height, width = _sides(x)
-        shape = (_channels(x), _more(height, top + bottom), _more(width, left + right))
+        shape = (_channels(x), added(height, top + bottom), added(width, left + right))
         pads = self.numbers([0, 0, top, left, 0, 0, bottom, right])
         return self._made("Pad", [x, pads], shape, mode="reflect")
 
@@ -219,7 +238,7 @@ class Builder:
         if not others:
             shape[axis] = sum(known)
         else:
-            shape[axis] = _more(others[0], sum(known)) if len(others) == 1 else None
+            shape[axis] = added(others[0], sum(known)) if len(others) == 1 else None
         return self._made("Concat", values, shape, batch=False, axis=axis)
 
     def split(self, x: Value, count: int) -> tuple[Value, ...]:
@@ -236,7 +255,7 @@ class Builder:
 
     def pixel_shuffle(self, x: Value, block: int) -> Value:
         """Every block² channels to one, block times as high and wide."""
-        shape = (_channels(x) // block**2, *(_times(side, block) for side in _sides(x)))
+        shape = (_channels(x) // block**2, *(multiplied(side, block) for side in _sides(x)))
         return self._made("DepthToSpace", [x], shape, blocksize=block, mode="CRD")
 
     def pixel_unshuffle(self, x: Value, block: int) -> Value:
@@ -289,7 +308,9 @@ class Builder:
 
     def _both(self, kind: str, x: Value, y: Value | Number) -> Value:
         other = y if isinstance(y, Value) else self.number(y)
-        return self._made(kind, [x, other], _broadcast(x, other), batch=False)
+        return self._made(
+            kind, [x, other], broadcast(tuple(x.shape or ()), tuple(other.shape or ())), batch=False
+        )
 
     def _made(
         self,
@@ -371,18 +392,3 @@ def _sides(x: Value) -> tuple[Any, Any]:
     assert x.shape is not None
     _, _, height, width = x.shape
     return height, width
-
-
-def _more(side: Any, more: int) -> Any:
-    return None if side is None else side + more
-
-
-def _times(side: Any, times: int) -> Any:
-    return None if side is None else side * times
-
-
-def _broadcast(x: Value, y: Value) -> tuple[Any, ...]:
-    one, other = tuple(x.shape or ()), tuple(y.shape or ())
-    length = max(len(one), len(other))
-    one, other = (1,) * (length - len(one)) + one, (1,) * (length - len(other)) + other
-    return tuple(b if a == 1 else a for a, b in zip(one, other, strict=True))

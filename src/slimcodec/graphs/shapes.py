@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
-__all__ = ["Side", "strided"]
+__all__ = ["Side", "added", "broadcast", "multiplied", "strided"]
 
 
 @dataclass(frozen=True)
@@ -48,3 +49,20 @@ def strided(side: int | Side | None, stride: int) -> int | Side | None:
     if side.factor % stride:
         return None
     return Side(side.factor // stride, side.name, side.more // stride)
+
+
+def added(side: Any, more: int) -> Any:
+    """A side and so many pixels more; None where it is not known."""
+    return None if side is None else side + more
+
+
+def multiplied(side: Any, times: int) -> Any:
+    """A side so many times; None where it is not known."""
+    return None if side is None else side * times
+
+
+def broadcast(one: tuple[Any, ...], other: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The shape of what two shapes make together."""
+    length = max(len(one), len(other))
+    one, other = (1,) * (length - len(one)) + one, (1,) * (length - len(other)) + other
+    return tuple(b if a == 1 else a for a, b in zip(one, other, strict=True))

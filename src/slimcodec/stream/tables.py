@@ -79,6 +79,11 @@ class Tables:
             np.concatenate(frequencies),
         )
 
+    def to_bytes(self) -> bytes:
+        """For a stream's identity."""
+        pieces = ((self.centres, "<i4"), (self.reaches, "<i4"), (self.frequencies, "<u4"))
+        return b"".join(array.astype(kind).tobytes() for array, kind in pieces)
+
     def to_arrays(self, prefix: str) -> dict[str, NDArray[np.generic]]:
         """Named arrays for a model file; the inverse of ``from_arrays``."""
         return {

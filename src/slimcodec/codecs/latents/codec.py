@@ -10,8 +10,9 @@ What a tile's coder does is in ``tile``; what tiles and windows are, in ``codecs
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +26,6 @@ from slimcodec.codecs.checks import (
     saying_memory,
 )
 from slimcodec.codecs.family import Floats
-from slimcodec.codecs.latents.coding import Coding
 from slimcodec.codecs.latents.config import LatentsConfig
 from slimcodec.codecs.latents.tile import (
     QUALITY_STEPS,
@@ -33,6 +33,7 @@ from slimcodec.codecs.latents.tile import (
     Latents,
     PreparedTile,
     TileCoder,
+    Tiles,
 )
 from slimcodec.codecs.tiles import (
     Box,
@@ -88,11 +89,14 @@ class PreparedImage:
 class MeanScaleCodec:
     """A model with latents as a codec.
 
+    Of one without a hyperprior, scales and means are those of each channel, and ``tiles`` says so.
+
     Args:
         config: the network's shape.
         graphs: ``encoder`` image -> y, ``hyper_analysis`` y -> z, ``hyper_mean`` ẑ -> means,
             ``generator`` ŷ -> image; arrays float32 [1, c, h, w], images in [0, 1].
         coding: integers, tables and gains of the model file.
+        tiles: what codes a tile, made of config, graphs and coding.
         name: for tables and plots.
         digest: of the model file.
         model_bytes: size of the model file.
@@ -102,8 +106,9 @@ class MeanScaleCodec:
         self,
         config: LatentsConfig,
         graphs: Mapping[str, Graph],
-        coding: Coding,
+        coding: Any,
         *,
+        tiles: Callable[[LatentsConfig, Mapping[str, Graph], Any], Tiles] = TileCoder,
         name: str,
         digest: str,
         model_bytes: int,
@@ -114,7 +119,7 @@ class MeanScaleCodec:
         self.qualities = config.qualities
         self.default_quality = self.qualities[len(self.qualities) // 2]
         self.quality_step, self.rate_weight = 1 / QUALITY_STEPS, config.rate_weight
-        self._tile = TileCoder(config, graphs, coding)
+        self._tile = tiles(config, graphs, coding)
         per_pixel = config.bytes_per_pixel
         self._encoder = Sight(config.stride, config.encoder_halo, per_pixel)
         self._decoder = Sight(config.stride, config.decoder_halo, per_pixel)

@@ -88,9 +88,7 @@ class Coding:
         digest = hashlib.sha256(b"mean-scale/2")
         digest.update(self.prior.to_bytes())
         for tables in (self.latent_tables, self.hyper_tables):
-            digest.update(tables.centres.astype("<i4").tobytes())
-            digest.update(tables.reaches.astype("<i4").tobytes())
-            digest.update(tables.frequencies.astype("<u4").tobytes())
+            digest.update(tables.to_bytes())
         digest.update(self.log_gain.astype("<f4").tobytes())
         digest.update(self.log_degain.astype("<f4").tobytes())
         digest.update(self.interface)

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +30,16 @@ from slimcodec.images import pad_to_multiple
 from slimcodec.stream import SymbolDecoder, SymbolEncoder, least_bits
 from slimcodec.types import Clock, no_clock
 
-__all__ = ["QUALITY_STEPS", "Graph", "Latents", "PreparedTile", "TileCoder", "gain_at"]
+__all__ = [
+    "QUALITY_STEPS",
+    "Graph",
+    "Latents",
+    "PreparedTile",
+    "TileCoder",
+    "Tiles",
+    "channel_tables",
+    "gain_at",
+]
 
 Graph = Callable[[Floats], Floats]
 
@@ -67,6 +77,42 @@ class PreparedTile:
     hyper_latents: NDArray[np.int32]
 
 
+class Tiles(Protocol):
+    """What codes a tile."""
+
+    def prepare(self, y: Floats, clock: Clock = no_clock) -> PreparedTile:
+        """Latents, [m, h, w], as far as they do not depend on a quality."""
+
+    def quantize(
+        self, tile: PreparedTile, step: int, rate_weight: float, clock: Clock = no_clock
+    ) -> Latents:
+        """To the integers that will be coded, at a quality step."""
+
+    def dequantize(self, latents: Latents, step: int, clock: Clock = no_clock) -> Floats:
+        """What a generator sees of them, [m, h, w]."""
+
+    def write(self, latents: Latents, clock: Clock = no_clock) -> bytes:
+        """To a section."""
+
+    def read(
+        self, section: bytes, size: tuple[int, int], step: int, clock: Clock = no_clock
+    ) -> Latents:
+        """The inverse of ``write``.
+
+        Args:
+            section: of a stream.
+            size: latents down and across.
+            step: of quality.
+            clock: is told the stages.
+
+        Raises:
+            StreamError: when the section is damaged.
+        """
+
+    def least_bits(self, tiles: Iterable[Box]) -> float:
+        """What tiles take at the least."""
+
+
 class TileCoder:
     """Hyperprior, context and entropy coder of a model.
 
@@ -80,7 +126,7 @@ class TileCoder:
         self.config, self.graphs, self.coding = config, graphs, coding
 
     def prepare(self, y: Floats, clock: Clock = no_clock) -> PreparedTile:
-        """Latents, [m, h, w], as far as they do not depend on a quality."""
+        """See ``Tiles``."""
         with clock("prior"):
             least = self.config.structure.smallest_latents
             around = pad_to_multiple(y.transpose(1, 2, 0), _HYPER_STRIDE, least)
@@ -94,7 +140,7 @@ class TileCoder:
     def quantize(
         self, tile: PreparedTile, step: int, rate_weight: float, clock: Clock = no_clock
     ) -> Latents:
-        """To the integers that will be coded, at a quality step."""
+        """See ``Tiles``."""
         with clock("prior"):
             gain = gain_at(self.coding.log_gain, step)
             centred = _in_rows(tile.centred * gain)
@@ -112,7 +158,7 @@ class TileCoder:
         return Latents(symbols, z_hat, tuple(coded))
 
     def dequantize(self, latents: Latents, step: int, clock: Clock = no_clock) -> Floats:
-        """What a generator sees of them, [m, h, w]."""
+        """See ``Tiles``."""
         with clock("prior"):
             means = self._means(latents.hyper_latents, latents.symbols.shape[1:])
             gain = gain_at(self.coding.log_gain, step)
@@ -121,7 +167,7 @@ class TileCoder:
             return seen
 
     def write(self, latents: Latents, clock: Clock = no_clock) -> bytes:
-        """To a section."""
+        """See ``Tiles``."""
         with clock("entropy"):
             encoder = SymbolEncoder()
             encoder.put(
@@ -136,17 +182,7 @@ class TileCoder:
     def read(
         self, section: bytes, size: tuple[int, int], step: int, clock: Clock = no_clock
     ) -> Latents:
-        """The inverse of ``write``.
-
-        Args:
-            section: of a stream.
-            size: latents down and across.
-            step: of quality.
-            clock: is told the stages.
-
-        Raises:
-            StreamError: when the section is damaged.
-        """
+        """See ``Tiles``."""
         with clock("entropy"):
             decoder = SymbolDecoder(section)
             z_hat = decoder.take(channel_tables(self._hyper_shape(size)), self.coding.hyper_tables)
