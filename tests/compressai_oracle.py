@@ -10,12 +10,12 @@ import sys
 import types
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
-__all__ = ["ARCHITECTURES", "load_models", "save", "trained"]
+__all__ = ["ARCHITECTURES", "load_models", "perturbed_decodes", "save", "trained"]
 
 ARCHITECTURES = {
     "bmshj2018-factorized": "FactorizedPrior",
@@ -37,7 +37,7 @@ class _Anything:
 
 
 class _Absent(types.ModuleType):
-    __path__: list[str] = []
+    __path__: ClassVar[list[str]] = []
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -98,3 +98,43 @@ def save(network: Any, path: Path) -> Path:
 
     torch.save({"epoch": 1, "state_dict": network.state_dict(), "loss": 1.0}, path)
     return path
+
+
+def perturbed_decodes(network: Any, image: Any, count: int, places: int = 1) -> tuple[int, float]:
+    """What its decoder makes of its own stream where scales come out otherwise in the last places,
+    as they do on another machine, with other threads or on another runtime.
+
+    Args:
+        network: with a hyperprior.
+        image: [1, 3, h, w].
+        count: of decodes, each with other places.
+        places: each scale is moved by up to so many of its neighbours among floats.
+
+    Returns:
+        How many give another picture, and how many tables are picked otherwise on average.
+    """
+    import torch
+
+    with torch.no_grad():
+        coded = network.compress(image)
+        sound = network.decompress(coded["strings"], coded["shape"])["x_hat"]
+    conditional, broken, moved = network.gaussian_conditional, 0, 0
+    original = conditional.build_indexes
+
+    def elsewhere(scales: Any) -> Any:
+        nonlocal moved
+        steps = torch.randint(-places, places + 1, scales.shape, generator=generator)
+        found = original((scales.view(torch.int32) + steps.int()).view(torch.float32))
+        moved += int((found != original(scales)).sum())
+        return found
+
+    conditional.build_indexes = elsewhere
+    try:
+        for number in range(count):
+            generator = torch.Generator().manual_seed(number)
+            with torch.no_grad():
+                made = network.decompress(coded["strings"], coded["shape"])["x_hat"]
+            broken += float((made - sound).abs().max()) > 0.1
+    finally:
+        del conditional.build_indexes
+    return broken, moved / count

@@ -121,8 +121,9 @@ class CompressaiConfig(LatentsConfig):
 
     @property
     def decoder_halo(self) -> int:
-        """All that a generator sees: less than two positions."""
-        return 2
+        """All that a generator sees is less than two positions; three as of an encoder, so that
+        what decodes a picture in little memory encodes it too."""
+        return 3
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for a manifest."""
