@@ -133,7 +133,7 @@ def _compare(path: Path, theirs: Any, pixels: np.ndarray, decodes: int) -> None:
 
 def _decoded(theirs: Any, coded: Any) -> np.ndarray:
     """ŷ of its own stream."""
-    found = {}
+    found: dict[str, torch.Tensor] = {}
     hook = theirs.g_s.register_forward_pre_hook(lambda module, given: found.update(y=given[0]))
     theirs.decompress(coded["strings"], coded["shape"])
     hook.remove()

@@ -10,7 +10,7 @@ import sys
 import types
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ class _Anything:
 
 
 class _Absent(types.ModuleType):
-    __path__: ClassVar[list[str]] = []
+    __path__ = []  # noqa: RUF012
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):

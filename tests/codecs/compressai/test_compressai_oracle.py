@@ -120,10 +120,11 @@ def test_scales_in_integers_are_those_in_floats(
     floats = np.clip(wanted[0].permute(1, 2, 0).numpy() * 1024, low, high)
     ours = prior.outputs(z_hat)
     assert ours.shape == floats.shape == (12, 20, 12)
-    steps = [g.step for n, g in model.quantization.activations.items() if "scale" in n]
     # Sums that lie between two levels of a hidden layer may fall on either side.
-    assert (np.abs(ours - floats) <= 2 + 0.01 * np.abs(floats)).mean() > 0.95
-    assert len(np.unique(ours)) > 20 and len(steps) == 3
+    apart = np.abs(ours - floats)
+    assert apart.max() < 0.03 * floats.max()
+    assert (apart <= 2 + 0.01 * np.abs(floats)).mean() > 0.9
+    assert len(np.unique(ours)) > 20
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -155,9 +156,12 @@ def test_one_scale_in_its_last_bit_breaks_their_decoder_and_not_ours(
     x = tensor(image)
     conditional, seen = theirs.gaussian_conditional, []
     original = conditional.build_indexes
-    monkeypatch.setattr(
-        conditional, "build_indexes", lambda scales: seen.append(scales) or original(scales)
-    )
+
+    def noted(scales: torch.Tensor) -> Any:
+        seen.append(scales)
+        return original(scales)
+
+    monkeypatch.setattr(conditional, "build_indexes", noted)
     theirs.compress(x)
     # A scale in the middle, as a step of the table: one float further is the next table.
     scales = seen[0]

@@ -36,13 +36,16 @@ _LAMBDA, _WIDE_LAMBDA = 0.013, 0.0932
 """Published ones of quality 4, and of quality 7, which is wide in all three."""
 
 
-def _nets(slope: float) -> dict[str, Net]:
-    down, up = NetLayer("conv", 5, 2), NetLayer("transposed", 5, 2)
-    flat = NetLayer("conv", 3)
-    return {"analysis": Net((flat, down, down), slope), "scale": Net((up, up, flat), slope)}
+_DOWN, _UP, _FLAT = NetLayer("conv", 5, 2), NetLayer("transposed", 5, 2), NetLayer("conv", 3)
 
 
-_PLAIN, _LEAKY = _nets(0.0), _nets(_SLOPE)
+def _structure(slope: float, **more: Any) -> Structure:
+    """With a hyperprior whose rectifiers have that slope."""
+    analysis, synthesis = Net((_FLAT, _DOWN, _DOWN), slope), Net((_UP, _UP, _FLAT), slope)
+    fields: dict[str, Any] = {"mean": synthesis, **more, **_COMMON}
+    return Structure(analysis=analysis, scale=synthesis, **fields)
+
+
 _COMMON: dict[str, Any] = {
     "medians": True,
     "latent_units": False,
@@ -50,8 +53,8 @@ _COMMON: dict[str, Any] = {
 }
 _STRUCTURES: dict[Architecture, Structure] = {
     "bmshj2018-factorized": Structure(hyperprior=False, **_COMMON),
-    "bmshj2018-hyperprior": Structure(magnitudes=True, mean=None, **_PLAIN, **_COMMON),
-    "mbt2018-mean": Structure(mean=_LEAKY["scale"], **_LEAKY, **_COMMON),
+    "bmshj2018-hyperprior": _structure(0.0, magnitudes=True, mean=None),
+    "mbt2018-mean": _structure(_SLOPE),
 }
 
 

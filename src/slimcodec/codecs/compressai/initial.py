@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from slimcodec.codecs.compressai.network import CompressaiNetwork
 from slimcodec.codecs.latents.hyperprior import Hyperprior
+from slimcodec.quantization.simulation import convolutions
 
 __all__ = ["initialise"]
 
@@ -32,10 +33,11 @@ _TAPS = slice(2, 4)
 @torch.no_grad()
 def initialise(network: CompressaiNetwork, blocks: NDArray[np.float32]) -> None:
     """Give a new network its starting weights; nothing of it depends on photographs."""
-    downs = [*(stage.conv for stage in network.encoder.stages), network.encoder.head]
-    ups = [*(stage.conv for stage in network.generator.stages), network.generator.out]
-    for down, up in zip(downs, reversed(ups), strict=True):
-        assert isinstance(down, nn.Conv2d) and isinstance(up, nn.ConvTranspose2d)
+    layers = convolutions(network)
+    stages = range(len(network.config.encoder_widths))
+    downs = [*(f"encoder.stages.{i}.conv" for i in stages), "encoder.head"]
+    ups = [*(f"generator.stages.{i}.conv" for i in stages), "generator.out"]
+    for down, up in zip([layers[n] for n in downs], [layers[n] for n in ups[::-1]], strict=True):
         bands = _bands(down.in_channels)[: min(down.out_channels, up.in_channels)]
         for layer, square in ((down, bands / 4), (up, bands)):
             layer.weight *= _OTHERS
@@ -43,9 +45,10 @@ def initialise(network: CompressaiNetwork, blocks: NDArray[np.float32]) -> None:
             layer.bias *= _OTHERS
             # A convolution's outputs and a transposed one's inputs are what lies between the two.
             layer.weight[: len(bands), : bands.shape[1], _TAPS, _TAPS] += square
-    network.encoder.head.weight *= _LEVELS
-    network.encoder.head.bias *= _LEVELS
-    first = network.generator.stages[0].conv
+    head, first = layers[downs[-1]], layers[ups[0]]
+    assert head.bias is not None
+    head.weight *= _LEVELS
+    head.bias *= _LEVELS
     first.weight /= _LEVELS
     if isinstance(network.probability, Hyperprior):
         last = network.probability.scale.layers[-1]
