@@ -87,9 +87,8 @@ def test_thresholds_take_coefficients_and_never_the_mean() -> None:
     left = [np.count_nonzero(nearest)]
     for price in (5.0, 50.0, 500.0, 1e9):
         chosen = worth_keeping(blocks, STEPS, ones(100), prices, price)
-        assert (np.abs(chosen) <= np.abs(nearest)).all() and (
-            np.sign(chosen) * np.sign(nearest) >= 0
-        ).all()
+        assert (np.abs(chosen) <= np.abs(nearest)).all()
+        assert (np.sign(chosen) * np.sign(nearest) >= 0).all()
         np.testing.assert_array_equal(chosen[:, 0], nearest[:, 0])
         left.append(np.count_nonzero(chosen))
     assert left == sorted(left, reverse=True) and len(set(left)) == len(left)
