@@ -230,13 +230,14 @@ def _encode(job: Job, how: _How) -> Coded:
     from slimcodec.cli.beside import travelling
     from slimcodec.cli.coding import Coded, write_output
     from slimcodec.metrics import bits_per_pixel
-    from slimcodec.pictures import with_mask
 
     read, size = _read(job.source, None if how.kept.alpha else how.background)
     height, width, _ = read.pixels.shape
     beside, about = travelling(read, how.kept, job.source.name)
     codec = how.open_codec(height * width)
     if job.source in how.masks:
+        from slimcodec.pictures import with_mask
+
         codec = with_mask(codec, how.masks[job.source])
     with how.memory.taken(codec, height, width) as allowed:
         made = _made(codec, read.pixels, beside, how, allowed)

@@ -27,10 +27,10 @@ def find_masks(mask: str | None, codec: str, inputs: Inputs) -> Mapping[Input, P
         UsageError: when the codec takes none, one file is for several pictures, or a folder has no
             mask for a picture, or two.
     """
-    from slimcodec.pictures import check_takes_mask
-
     if mask is None:
         return {}
+    from slimcodec.pictures import check_takes_mask
+
     check_takes_mask(codec)
     place = Path(mask)
     if place.is_dir():
