@@ -3,9 +3,10 @@
 After Zhang and Sclaroff, "Saliency detection: a Boolean map approach" (2013; 2016): a picture is
 cut at many levels of each of its colours into what is above and what is not, and of both what is
 surrounded, that is, does not hang together with the border of the picture, draws the eye. Maps of
-little surrounded area count more. Among methods that learn from no recorded gaze its
-authors report it ahead of graph-based saliency, which takes far longer, and of spectral residual;
-and it finds whole objects, where those find their edges, and a codec needs whole ones. What touches the border it does not see: a portrait that is cut off below needs a mask.
+little surrounded area count more. Among methods that learn from no recorded gaze its authors report
+it ahead of graph-based saliency, which takes far longer, and of spectral residual; and it finds
+whole objects, where those find their edges, and a codec needs whole ones. What touches the border
+it does not see: a portrait that is cut off below needs a mask.
 """
 
 from __future__ import annotations
