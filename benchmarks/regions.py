@@ -1,13 +1,13 @@
 """What `jpeg-regions` gains over plain JPEG at equal bytes, inside of what matters and over the
 whole picture, in dB.
 
-Masks are of 20 of Kodak's pictures, drawn by a person who looked at them and at nothing else: boxes
-and ellipses around what each is a picture of. Every file is compared with the smallest file of
-plain JPEG that is no smaller. Then how the gain depends on the area, with discs around the middle
-of the subject; and the same without a mask, where the codec looks for itself: over the whole
-picture and inside of what was drawn, which its own map has not seen, and how often a place inside
-has more of that map than one outside (AUC; 0.5 is chance, and where it says "middle" the map is how
-near to the middle of the picture a place is).
+Masks are of 20 of Kodak's pictures, those with a subject, and drawn from what they show and nothing
+else, before anything was measured: boxes and ellipses around what each is a picture of. Every file
+is compared with the smallest file of plain JPEG that is no smaller. Then how the gain depends on
+the area, with discs around the middle of the subject; and the same without a mask, where the codec
+looks for itself: over the whole picture and inside of what was drawn, which its own map has not
+seen, and how often a place inside has more of that map than one outside (AUC; 0.5 is chance, and
+where it says "middle" the map is how near to the middle of the picture a place is).
 
 python benchmarks/regions.py --images KODAK
 """
