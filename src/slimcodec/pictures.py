@@ -15,25 +15,30 @@ import os
 import warnings
 from pathlib import Path
 
-from slimcodec import library
+import numpy as np
+import PIL.Image
+
+from slimcodec import library, registry
 from slimcodec.errors import ImageError, StreamError, UsageError
 from slimcodec.images import WHITE, Given, ReadImage, as_image, of_pixels
 from slimcodec.metrics import bytes_at
 from slimcodec.stream import MAX_BYTES, unpack
 from slimcodec.target_size import encode_to_size
-from slimcodec.types import FAITHFUL, Codec, Image, Restoring
+from slimcodec.types import FAITHFUL, Codec, Image, Mask, Maskable, Restoring
 
 __all__ = [
     "DEFAULT_CODEC",
     "DEFAULT_RESTORER",
     "ConversionWarning",
     "built_in_reader",
+    "check_takes_mask",
     "decode",
     "encode",
     "encode_pixels",
     "opened",
     "restore",
     "restored",
+    "with_mask",
 ]
 
 DEFAULT_CODEC = "hific-s"
@@ -53,6 +58,7 @@ def encode(
     target_bytes: int | None = None,
     target_bpp: float | None = None,
     background: tuple[int, int, int] = WHITE,
+    mask: Given | None = None,
 ) -> bytes:
     """One stream for one picture.
 
@@ -64,10 +70,13 @@ def encode(
             can (``target_size``).
         target_bpp: the same in bits per pixel.
         background: the sRGB colour that shows through transparency.
+        mask: a picture of the same size that is white where it matters, black where it does not;
+            for codecs that take one, such as ``jpeg-regions``.
 
     Raises:
         UsageError: when the image is none of these, the quality is outside the codec's range, even
-            the smallest stream does not fit, or more than one of the three says how good it is.
+            the smallest stream does not fit, more than one of the three says how good it is, or
+            the mask is of another size, tells no places apart, or the codec takes none.
         ImageError: when the picture cannot be read.
 
     Warns:
@@ -76,7 +85,48 @@ def encode(
     read = as_image(image, background=background)
     for sentence in read.notes:
         warnings.warn(sentence, ConversionWarning, stacklevel=2)
-    return encode_pixels(opened(codec), read.pixels, quality, target_bytes, target_bpp)
+    own = opened(codec) if mask is None else with_mask(opened(codec), mask)
+    return encode_pixels(own, read.pixels, quality, target_bytes, target_bpp)
+
+
+def with_mask(codec: Codec, mask: Given) -> Codec:
+    """A codec for pictures that a mask is for.
+
+    Args:
+        codec: one that takes masks.
+        mask: white where it matters. Of colours their luma counts; what is transparent does not
+            matter; an orientation is applied, as to pictures.
+
+    Raises:
+        UsageError: when the codec takes none, or the mask tells no places apart.
+        ImageError: when the mask cannot be read.
+    """
+    if not isinstance(codec, Maskable):
+        raise _takes_none(codec.name)
+    return codec.masked(_mask_of(mask))
+
+
+def check_takes_mask(name: str | os.PathLike[str]) -> None:
+    """A codec, by name or path, that takes masks; it is not opened for that.
+
+    Raises:
+        UsageError: when it takes none.
+    """
+    if os.fspath(name) not in _mask_takers():
+        raise _takes_none(os.fspath(name))
+
+
+def _takes_none(name: str) -> UsageError:
+    return UsageError(f"{name} takes no mask; a codec that does is {', '.join(_mask_takers())}")
+
+
+def _mask_takers() -> list[str]:
+    return [name for name in registry.codecs if hasattr(registry.codecs.get(name), "masked")]
+
+
+def _mask_of(given: Given) -> Mask:
+    read = as_image(given, background=(0, 0, 0))
+    return np.asarray(PIL.Image.fromarray(np.ascontiguousarray(read.pixels)).convert("L"))
 
 
 def encode_pixels(

@@ -93,6 +93,7 @@ codecs = Registry(
         "heic": "slimcodec.codecs.peers.heic:Heic",
         "jpeg2000": "slimcodec.codecs.peers.jpeg2000:Jpeg2000",
         "mozjpeg": "slimcodec.codecs.peers.mozjpeg:MozJpeg",
+        "jpeg-regions": "slimcodec.codecs.regions:JpegRegions",
     },
 )
 """Codecs that need no model file. Model files add theirs by name or path (``slimcodec.load``)."""

@@ -20,6 +20,8 @@ __all__ = [
     "Codec",
     "Enclosing",
     "Image",
+    "Mask",
+    "Maskable",
     "Prepared",
     "Progressive",
     "Region",
@@ -36,6 +38,9 @@ FAITHFUL, NATURAL = "faithful", "natural"
 
 Image: TypeAlias = NDArray[np.uint8]
 """Pixels, ``uint8 [h, w, 3]``, sRGB, rows from the top."""
+
+Mask: TypeAlias = NDArray[np.uint8]
+"""What matters of a picture, ``uint8 [h, w]``: white (255) most, black (0) least."""
 
 
 class Region(NamedTuple):
@@ -262,6 +267,20 @@ class Restoring(Codec, Protocol):
         Raises:
             ImageError: when it cannot be restored, without naming it.
             UsageError: when the strength is not from 0 to 1, or memory is too little.
+        """
+
+
+@runtime_checkable
+class Maskable(Codec, Protocol):
+    """A codec that spends its bytes where a mask says that it matters."""
+
+    def masked(self, mask: Mask) -> Codec:
+        """The same codec for pictures that this mask is for; no decoder needs it.
+
+        What it gives refuses a picture of another size than the mask's, as a ``UsageError``.
+
+        Raises:
+            UsageError: when the mask is not ``uint8 [h, w]``, or tells no places apart.
         """
 
 

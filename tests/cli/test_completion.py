@@ -36,7 +36,10 @@ SOURCE = Path(slimcodec.__file__).parents[1]
         ("encode photo.png --quality ", []),
         ("encode ", []),
         ("decode x.slc --look na", ["natural"]),
-        ("bench hific-s --images photos j", ["jpeg+restore", "jpeg", "jpeg2000", "jxl"]),
+        (
+            "bench hific-s --images photos j",
+            ["jpeg+restore", "jpeg", "jpeg-regions", "jpeg2000", "jxl"],
+        ),
         ("bench hific-s --metrics psnr,", [f"psnr,{n}" for n in registry.metrics if n != "psnr"]),
         ("sensitivity hific-s --parts generator,enc", ["generator,encoder"]),
         ("shrink hific-s --recipe int", ["int8"]),

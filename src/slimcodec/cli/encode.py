@@ -105,6 +105,16 @@ def encode(
             help="What shows through transparency: a colour name or #rrggbb; white when not given."
         ),
     ] = None,
+    mask: Annotated[
+        str | None,
+        typer.Option(
+            "--mask",
+            metavar="FILE",
+            help="A picture of the same size: white where it matters, black where it does not, "
+            "grey between. Of several pictures a folder of such, each named like its picture. "
+            "For jpeg-regions.",
+        ),
+    ] = None,
     recursive: Recursive = False,
     skip_existing: SkipExisting = False,
     force: Force = False,
@@ -120,6 +130,8 @@ def encode(
     stream of 3, which `slimcodec cut` and `slimcodec decode --iterations 3` take out of it.
     A picture that cannot be coded does not stop the others; the exit status is 1 then.
     With --target-bytes or --target-bpp the line says what quality it became.
+    jpeg-regions writes an ordinary JPEG that spends its bytes where a mask is white or, without
+    one, where people are likely to look.
 
     Example: slimcodec encode photo.png --quality 2
 
@@ -128,12 +140,15 @@ def encode(
     Example: slimcodec encode photo.png --codec toderici-s --iterations 5
 
     Example: slimcodec encode photo.jpg --target-bytes 20000 --metadata
+
+    Example: slimcodec encode photo.png --codec jpeg-regions --mask mask.png
     """
     from slimcodec import library
     from slimcodec.cli.beside import Kept, check_kept
     from slimcodec.cli.coding import Memory, Shown, code_all, refuse_terminal, threads_for
     from slimcodec.cli.console import note, silence
     from slimcodec.cli.inputs import Wanted, find_inputs
+    from slimcodec.cli.masks import find_masks
     from slimcodec.cli.options import colour_of, parse_size
     from slimcodec.cli.outputs import check_jobs, jobs_of
     from slimcodec.cli.target import target_of
@@ -149,6 +164,7 @@ def encode(
     say = silence if quiet else note
     inputs = find_inputs(images, Wanted("image", image_suffixes(), recursive), say)
     suffix = library.stream_suffix(codec, runtime)
+    masks = find_masks(mask, codec, inputs)
     kept = Kept(metadata, alpha)
     check_kept(kept, suffix, background)
     found = jobs_of(inputs, output, partial(_short, suffix), partial(_long, suffix), say)
@@ -177,7 +193,7 @@ def encode(
     )  # fmt: skip
     how = _How(
         open_codec, wanted, colour, Memory(limit), target, kept, compare and not quiet,
-        inputs.single and not quiet,
+        inputs.single and not quiet, masks,
     )  # fmt: skip
     code_all(jobs, partial(_encode, how=how), shown)
 
@@ -195,6 +211,7 @@ class _How:
         kept: what travels with a picture.
         compare: whether image formats are shown at the same size.
         bar: whether a bar shows the search for a size; several pictures have one of their own.
+        masks: of pictures that have one.
     """
 
     open_codec: Callable[[int], Codec]
@@ -205,6 +222,7 @@ class _How:
     kept: Kept
     compare: bool
     bar: bool
+    masks: Mapping[Input, Path]
 
 
 def _encode(job: Job, how: _How) -> Coded:
@@ -217,6 +235,10 @@ def _encode(job: Job, how: _How) -> Coded:
     height, width, _ = read.pixels.shape
     beside, about = travelling(read, how.kept, job.source.name)
     codec = how.open_codec(height * width)
+    if job.source in how.masks:
+        from slimcodec.pictures import with_mask
+
+        codec = with_mask(codec, how.masks[job.source])
     with how.memory.taken(codec, height, width) as allowed:
         made = _made(codec, read.pixels, beside, how, allowed)
     stream = made.stream
