@@ -120,6 +120,11 @@ CAUTIONS = {
     "fast": "It is a narrower network for the streams of the faithful one, cut out of that and "
     "taught by it for ten minutes: fine texture is a little smoother still, and the same quality "
     "needs more bits (above). More minutes brought little; a wider generator would.",
+    "extreme": "Next to nothing is sent of a picture, and nearly everything finer than sixteen "
+    "pixels is invented: it shows what was photographed, not who. Faces smaller than a hundred "
+    "pixels fall apart, lettering turns into marks that look like lettering, and straight fine "
+    "patterns such as fences and shutters bend or come back as another pattern. There is one "
+    "quality; a curve, and so a BD-rate, cannot be had of it.",
     "restore": "What JPEG threw away stays lost: edges come back, texture mostly does not. From "
     "quality 90 on there is little to gain, and at 95 with halved chroma some pictures get a "
     "little worse (above). A file that was made smaller or sharper after it was first compressed "

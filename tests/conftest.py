@@ -35,6 +35,7 @@ ROOT = Path(__file__).resolve().parents[1]
 shape_check.install([*shape_check.shaped(), *shape_check.TYPED])
 
 from slimcodec import registry  # noqa: E402
+from slimcodec.codecs.extreme.config import extreme_s  # noqa: E402
 from slimcodec.codecs.family import Coded  # noqa: E402
 from slimcodec.codecs.hific.config import HificConfig, hific_s  # noqa: E402
 from slimcodec.codecs.restore.config import restore_s  # noqa: E402
@@ -102,6 +103,14 @@ TINY: dict[str, Any] = {
         generator_widths=(8, 8, 8, 3),
         context_slices=(2, 4, 6),
         context_channels=8,
+    ),
+    "extreme": replace(
+        extreme_s(4),
+        inner_channels=12,
+        encoder_widths=(8, 8, 8, 12),
+        trunk_width=12,
+        residual_blocks=1,
+        generator_widths=(8, 8, 8, 3),
     ),
     "toderici": replace(
         toderici_s(),

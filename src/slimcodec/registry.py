@@ -100,6 +100,7 @@ codecs = Registry(
 families = Registry(
     "family",
     {
+        "extreme": "slimcodec.codecs.extreme:family",
         "hific": "slimcodec.codecs.hific:family",
         "restore": "slimcodec.codecs.restore:family",
         "toderici": "slimcodec.codecs.toderici:family",

@@ -45,6 +45,7 @@ SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
     "restore-s": ("restore", {}),
+    "extreme-s": ("extreme", {}),
     "cas-cnn": ("restore", {"structure": "cas", "block_widths": (), "cas_widths": CAS_WIDTHS}),
 }  # fmt: skip
 

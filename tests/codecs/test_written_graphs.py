@@ -46,6 +46,7 @@ SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "toderici, signs alone": ("toderici", {"significance": False, "gate_bias": False}),
     "restore-s": ("restore", {}),
+    "extreme-s": ("extreme", {}),
     "cas-cnn": (
         "restore",
         {
