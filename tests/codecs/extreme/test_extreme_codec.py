@@ -214,6 +214,6 @@ def test_tables_that_are_none(tiny_models: dict[str, Model]) -> None:
 @pytest.mark.parametrize(
     ("field", "value"), [("levels", 4), ("levels", 1), ("latent_channels", 0), ("trade_off", 0.0)]
 )
-def test_shapes_that_are_none(field: str, value: float) -> None:
+def test_shapes_that_are_none(field: str, value: Any) -> None:
     with pytest.raises(UsageError, match=field):
         replace(extreme_s(), **{field: value})

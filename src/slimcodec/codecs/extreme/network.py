@@ -83,7 +83,7 @@ class Probability(nn.Module):
     def known(self) -> Float[Tensor, "c n 1 1"]:
         """The weights of the map, but for those of what is not known before a symbol is."""
         channels = len(self.logits)
-        weight = self.expected.weight.unflatten(1, (len(TAPS), channels))
+        weight = self.expected.weight.reshape(channels, len(TAPS), channels, 1, 1)
         known = torch.ones_like(weight)
         # Of its own position, the channels before it.
         known[:, -1, :, 0, 0] = known[:, -1, :, 0, 0].tril(-1)

@@ -54,7 +54,8 @@ def read_section(section: bytes, size: tuple[int, int], contexts: Contexts) -> N
     if kind == _PACKED:
         count = channels * size[0] * size[1]
         places = unpack_levels(rest, count, levels).reshape(channels, *size)
-        return np.subtract(places, levels // 2, dtype=np.int32)
+        centred: NDArray[np.int32] = np.subtract(places, levels // 2, dtype=np.int32)
+        return centred
     if kind != _MODELLED:
         raise StreamError("the stream is damaged: it has a tile of no known kind")
     decoder = SymbolDecoder(rest)
@@ -67,7 +68,7 @@ def _modelled(places: NDArray[np.int32], contexts: Contexts) -> bytes:
     encoder = SymbolEncoder()
 
     def give(known: Known) -> NDArray[np.int32]:
-        own = places[known.channel, known.rows, known.columns]
+        own: NDArray[np.int32] = places[known.channel, known.rows, known.columns]
         encoder.put_levels(own, known.frequencies)
         return own
 
