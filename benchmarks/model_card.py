@@ -9,6 +9,12 @@
         '20 held-out photographs=results/held_out' \\
         --network-off results/network_off_MODEL.json -o src/slimcodec/models/MODEL.md
 
+of one of extremely few bits, measured by ``benchmarks/extreme.py``:
+
+    python benchmarks/extreme.py extreme-s --images KODAK --json results/extreme.json
+    python benchmarks/model_card.py extreme-s --rows Kodak=results/extreme \\
+        --against results/extreme.json -o src/slimcodec/models/extreme-s.md
+
 and of one that restores, measured by ``benchmarks/restoration.py``:
 
     python benchmarks/model_card.py restore-s --rows Kodak=results/restore \\
@@ -42,9 +48,10 @@ DATA = (
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model")
-    parser.add_argument("--rows", nargs="+", required=True, metavar="NAME=DIR")
+    parser.add_argument("--rows", nargs="+", default=[], metavar="NAME=DIR")
     parser.add_argument("--network-off", type=Path)
     parser.add_argument("--restoration", type=Path)
+    parser.add_argument("--against", type=Path)
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
     model = library.load_model(arguments.model)
@@ -65,6 +72,8 @@ def main() -> None:
         parts.append(figures_section(name, variant, summarise(rows, "jpeg")))
     if arguments.restoration:
         parts.append(_restoration(json.loads(arguments.restoration.read_text())))
+    if arguments.against:
+        parts.append(_against(json.loads(arguments.against.read_text())))
     if arguments.network_off:
         parts.append(_network_off(json.loads(arguments.network_off.read_text())))
     parts.append(_cautions(model))
@@ -86,6 +95,31 @@ def _restoration(results: dict[str, Any]) -> str:
     for name, own in results.items():
         cells = " | ".join(f"{value:+.2f}" for value in own.values())
         lines.append(f"| {name} | {cells} |")
+    return "\n".join(lines)
+
+
+def _against(results: dict[str, list[dict[str, float]]]) -> str:
+    """Of ``benchmarks/extreme.py``: the codec first, then each format."""
+    codecs, pictures = list(zip(*results.values(), strict=True)), len(results)
+    lines = [
+        "## Against formats at up to twice its rate",
+        "",
+        f"Means over {pictures} images of Kodak, headers included; of each format the best LPIPS "
+        "in at most twice the bytes, or in its smallest file where that is longer. "
+        "`benchmarks/extreme.py` prints them picture by picture.",
+        "",
+        "| | bits per pixel | LPIPS | PSNR, dB | too long on |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for name, coded in zip(("this model", "jpeg", "webp", "avif"), codecs, strict=True):
+        bpp, lpips, psnr = (
+            sum(own[what] for own in coded) / pictures for what in ("bpp", "lpips", "psnr_db")
+        )
+        longer = sum(own["too_long"] for own in coded)
+        lines.append(f"| {name} | {bpp:.4f} | {lpips:.4f} | {psnr:.2f} | {longer:g} |")
+    wins = sum(all(own["lpips"] < o["lpips"] for o in others) for own, *others in results.values())
+    most = max(own["bpp"] for own in codecs[0])
+    lines += ["", f"Below all three on {wins} of {pictures}; {most:.4f} bits per pixel at most."]
     return "\n".join(lines)
 
 
@@ -120,6 +154,11 @@ CAUTIONS = {
     "fast": "It is a narrower network for the streams of the faithful one, cut out of that and "
     "taught by it for ten minutes: fine texture is a little smoother still, and the same quality "
     "needs more bits (above). More minutes brought little; a wider generator would.",
+    "extreme": "Next to nothing is sent of a picture, and nearly everything finer than sixteen "
+    "pixels is invented: it shows what was photographed, not who. Faces smaller than a hundred "
+    "pixels fall apart, lettering turns into marks that look like lettering, and straight fine "
+    "patterns such as fences and shutters bend or come back as another pattern. There is one "
+    "quality; a curve, and so a BD-rate, cannot be had of it.",
     "restore": "What JPEG threw away stays lost: edges come back, texture mostly does not. From "
     "quality 90 on there is little to gain, and at 95 with halved chroma some pictures get a "
     "little worse (above). A file that was made smaller or sharper after it was first compressed "

@@ -37,6 +37,7 @@ shape_check.install([*shape_check.shaped(), *shape_check.TYPED])
 from slimcodec import registry  # noqa: E402
 from slimcodec.codecs.compact.config import compact_s  # noqa: E402
 from slimcodec.codecs.compressai.config import compressai  # noqa: E402
+from slimcodec.codecs.extreme.config import extreme_s  # noqa: E402
 from slimcodec.codecs.family import Coded  # noqa: E402
 from slimcodec.codecs.hific.config import HificConfig, hific_s  # noqa: E402
 from slimcodec.codecs.restore.config import restore_s  # noqa: E402
@@ -116,6 +117,14 @@ TINY: dict[str, Any] = {
         context_channels=8,
     ),
     "compressai": compressai("mbt2018-mean", 8, 12),
+    "extreme": replace(
+        extreme_s(4),
+        inner_channels=12,
+        encoder_widths=(8, 8, 8, 12),
+        trunk_width=12,
+        residual_blocks=1,
+        generator_widths=(8, 8, 8, 3),
+    ),
     "toderici": replace(
         toderici_s(),
         iterations=5,

@@ -89,6 +89,8 @@ def test_the_decoder_needs_nothing_but_the_bytes(codec: Codec, picture: Picture)
 
 
 def test_more_quality_costs_more_and_looks_better(codec: Codec, picture: Picture) -> None:
+    if len(codec.qualities) == 1:
+        pytest.skip(f"{codec.name} has one quality")
     image = picture(128, 160)
     streams = [codec.encode(image, codec.qualities[i]) for i in (0, -1)]
     errors = [np.square(codec.decode(stream).astype(float) - image).mean() for stream in streams]

@@ -200,6 +200,18 @@ def test_a_stream_finds_its_built_in_model(tiny_codec: Codec, picture: Picture) 
         library.codec_of_stream(tiny_codec.encode(image))
 
 
+def test_a_stream_of_one_look_is_decoded_without_naming_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(library, "open_file", lambda path, *rest: path)
+    path = library.model_path("extreme-s")
+    manifest = read_manifest(path)
+    assert manifest["look"] == "natural"
+    assert library.codec_of_id(manifest["stream_id"]) == path  # type: ignore[comparison-overlap]
+    with pytest.raises(UnknownNameError, match="look of this stream 'faithful'"):
+        library.codec_of_id(manifest["stream_id"], look="faithful")
+
+
 def test_a_model_that_ran_before_is_found_without_opening_any(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

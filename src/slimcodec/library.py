@@ -332,7 +332,7 @@ def _known_reader(stream_id: str, look: str) -> Path | None:
 def codec_of_stream(
     stream: bytes,
     runtime: str | None = None,
-    look: str = FAITHFUL,
+    look: str | None = None,
     *,
     threads: int | None = None,
 ) -> Codec:
@@ -341,7 +341,8 @@ def codec_of_stream(
     Args:
         stream: as a codec wrote it.
         runtime: what executes the model's graphs.
-        look: what the picture shall aim at.
+        look: what the picture shall aim at; when not given, to be faithful, or else the one thing
+            that there is of this stream.
         threads: of each graph; all cores when not given.
 
     Raises:
@@ -355,12 +356,12 @@ def codec_of_stream(
 def codec_of_id(
     stream_id: str,
     runtime: str | None = None,
-    look: str = FAITHFUL,
+    look: str | None = None,
     *,
     threads: int | None = None,
 ) -> Codec:
     """The built-in model whose streams have an id, in hex; see ``codec_of_stream``."""
-    if (path := _known_reader(stream_id, look)) is not None:
+    if (path := _known_reader(stream_id, look or FAITHFUL)) is not None:
         return open_file(path, runtime, threads)
     looks = looks_of(stream_id)
     if not looks:
@@ -371,6 +372,8 @@ def codec_of_id(
             f"no built-in model has the stream id {stream_id}; name the model that wrote the "
             "stream with --codec FILE.slim"
         )
+    if look is None:
+        look = FAITHFUL if FAITHFUL in looks else next(iter(looks))
     if look not in looks:
         raise UnknownNameError("look of this stream", look, looks)
     return open_file(looks[look], runtime, threads)

@@ -24,7 +24,7 @@ from slimcodec.images import WHITE, Given, ReadImage, as_image, of_pixels
 from slimcodec.metrics import bytes_at
 from slimcodec.stream import MAX_BYTES, unpack
 from slimcodec.target_size import encode_to_size
-from slimcodec.types import FAITHFUL, Codec, Image, Mask, Maskable, Restoring
+from slimcodec.types import Codec, Image, Mask, Maskable, Restoring
 
 __all__ = [
     "DEFAULT_CODEC",
@@ -153,7 +153,7 @@ def decode(
     stream: bytes | str | os.PathLike[str],
     *,
     codec: str | os.PathLike[str] | Codec | None = None,
-    look: str = FAITHFUL,
+    look: str | None = None,
 ) -> Image:
     """The picture of a stream, ``uint8 [h, w, 3]``.
 
@@ -170,7 +170,7 @@ def decode(
     data = _bytes_of(stream)
     if codec is None:
         return built_in_reader(unpack(data).stream_id, look).decode(data)
-    if look != FAITHFUL:
+    if look is not None:
         raise UsageError("look picks one of the built-in models; codec names a model already")
     return opened(codec).decode(data)
 
@@ -260,6 +260,6 @@ def _kept(name: str) -> Codec:
 
 
 @functools.lru_cache(maxsize=4)
-def built_in_reader(stream_id: bytes, look: str = FAITHFUL) -> Codec:
+def built_in_reader(stream_id: bytes, look: str | None = None) -> Codec:
     """The built-in model of a stream id and a look, kept open; see ``library.codec_of_id``."""
     return library.codec_of_id(stream_id.hex(), look=look)

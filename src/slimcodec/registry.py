@@ -103,6 +103,7 @@ families = Registry(
     {
         "compact": "slimcodec.codecs.compact:family",
         "compressai": "slimcodec.codecs.compressai:family",
+        "extreme": "slimcodec.codecs.extreme:family",
         "hific": "slimcodec.codecs.hific:family",
         "restore": "slimcodec.codecs.restore:family",
         "toderici": "slimcodec.codecs.toderici:family",

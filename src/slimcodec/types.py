@@ -205,6 +205,8 @@ def codec_line(codec: Codec) -> str:
     """What a codec is, in one line, for ``repr``."""
     size = readable_bytes(codec.model_bytes) if codec.model_bytes else ""
     ladder = f"qualities {codec.qualities[0]:g} to {codec.qualities[-1]:g}"
+    if len(codec.qualities) == 1:
+        ladder = "one quality"
     return line(codec, codec.name, size, ladder, short_digest(codec.digest))
 
 

@@ -57,6 +57,7 @@ SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
     "bmshj2018-hyperprior": ("compressai", {"architecture": "bmshj2018-hyperprior"}),
     "bmshj2018-factorized": ("compressai", {"architecture": "bmshj2018-factorized"}),
     "restore-s": ("restore", {}),
+    "extreme-s": ("extreme", {}),
     "cas-cnn": (
         "restore",
         {

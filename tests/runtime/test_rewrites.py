@@ -12,6 +12,8 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from slimcodec.graphs.shapes import Side
+from slimcodec.graphs.tensors import Shape
 from slimcodec.runtime.graphs.rewrites import (
     convolutions_as_products,
     few_outputs_as_blocks,
@@ -180,6 +182,17 @@ def test_few_outputs_become_blocks(integers: bool) -> None:
     x = g.add("Conv", x, g.weight(2, 3, 3, 3, integers=integers), pads=[1] * 4)
     kinds = same_after(g.model(x), few_outputs_as_blocks, (8, 10), (14, 6))
     assert kinds["DepthToSpace"] == 2
+
+
+def test_few_outputs_whose_sides_may_be_odd_stay() -> None:
+    g = Graph(6)
+    x = g.seen("x", False, (1, 1, 1, 1))
+    x = g.add("Conv", x, g.weight(3, 6, 3, 3), g.bias(3))
+    model = from_proto(g.model(x))
+    (layer,) = [node for node in model.graph if node.op_type == "Conv"]
+    layer.outputs[0].shape = Shape((1, 3, Side.parse("h"), Side.parse("16w")))
+    kinds = [node.op_type for node in few_outputs_as_blocks(model).graph]
+    assert "Conv" in kinds and "DepthToSpace" not in kinds
 
 
 @pytest.mark.parametrize("integers", [False, True])

@@ -476,6 +476,8 @@ def test_settings_have_a_table(name: str, lpips_weights: Path) -> None:
     assert settings == registry.objectives.get(name)() == settings.in_brief().from_settings({})
     assert settings.look == (NATURAL if name == "perception" else FAITHFUL)
     assert settings.has_rate == (name in ("rate-distortion", "progressive"))
+    if name == "perception":
+        assert objective_of({"name": name, "rate_weight": 0.1}, "test").has_rate
     shape = toderici() if name == "progressive" else hific_s()
     teacher = Painter(0.0) if settings.learns_from_a_teacher else None
     objective = settings.build(shape, teacher)

@@ -29,18 +29,17 @@ def opener(
     """
     from slimcodec import library
     from slimcodec.cli.coding import threads_for
-    from slimcodec.model_file import FAITHFUL
 
     if codec is None and several is None:
-        return partial(_open_ahead, look or FAITHFUL, runtime, ahead)
+        return partial(_open_ahead, look, runtime, ahead)
     if codec is None:
-        return _Readers(look or FAITHFUL, runtime, threads_for(several or 0)).of
+        return _Readers(look, runtime, threads_for(several or 0)).of
     if several is None:
         return partial(_open_named, codec, runtime)
     return partial(_open_already, library.load_codec(codec, runtime, threads=threads_for(several)))
 
 
-def _open_ahead(look: str, runtime: str | None, ahead: bool, data: bytes) -> Codec:
+def _open_ahead(look: str | None, runtime: str | None, ahead: bool, data: bytes) -> Codec:
     """The built-in model that a stream names, while memory for its picture is had ahead, if so."""
     from slimcodec import library
     from slimcodec.machine import touch_ahead
@@ -67,12 +66,12 @@ class _Readers:
     """The built-in models that read streams, each opened once, from any number of threads.
 
     Args:
-        look: of all pictures.
+        look: of all pictures, where one was chosen.
         runtime: what executes the models.
         threads: of each graph.
     """
 
-    def __init__(self, look: str, runtime: str | None, threads: int | None) -> None:
+    def __init__(self, look: str | None, runtime: str | None, threads: int | None) -> None:
         self._look, self._runtime, self._threads = look, runtime, threads
         self._opened: dict[bytes, Codec] = {}
         self._opening = threading.Lock()

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Side", "added", "broadcast", "multiplied", "strided"]
+__all__ = ["Side", "added", "broadcast", "may_be_odd", "multiplied", "strided"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,13 @@ class Side:
 
     def __mul__(self, times: int) -> Side:
         return Side(self.factor * times, self.name, self.more * times)
+
+
+def may_be_odd(side: object) -> bool:
+    """Whether a side is known well enough to say that it is not always even."""
+    if isinstance(side, Side):
+        return bool(side.factor % 2 or side.more % 2)
+    return isinstance(side, int) and bool(side % 2)
 
 
 def strided(side: int | Side | None, stride: int) -> int | Side | None:

@@ -201,6 +201,11 @@ class SymbolEncoder:
             if size > 1:
                 self._steps.append((np.array([number], np.int32), uniform(size)))
 
+    def put_levels(self, levels: NDArray[np.int32], weights: NDArray[np.float64]) -> None:
+        """Append symbols from 0 to k - 1, [n], each under frequencies of its own, [n, k], that sum
+        to 2**24; they are given less one. Nothing is sorted: for the few that are known at once."""
+        self._steps.append((levels, _FAMILY, weights))
+
     def finish(self) -> bytes:
         """The payload, a whole number of little-endian 32-bit words."""
         coder = constriction.stream.stack.AnsCoder()
@@ -312,6 +317,11 @@ class SymbolDecoder:
 
     def _one(self, size: int) -> int:
         return int(self._coder.decode(uniform(size)))
+
+    def take_levels(self, weights: NDArray[np.float64]) -> NDArray[np.int32]:
+        """What ``put_levels`` wrote under the same frequencies, [n]."""
+        levels: NDArray[np.int32] = self._coder.decode(_FAMILY, weights)
+        return levels
 
     def finish(self) -> None:
         """Make sure that nothing is left over: a sound payload is used up to the last bit."""

@@ -17,15 +17,18 @@ from slimcodec.codecs.fields import from_plain, later, to_plain
 from slimcodec.codecs.latents.config import LatentsConfig, check_range, check_widths
 from slimcodec.errors import UsageError
 
-__all__ = ["HificConfig", "hific", "hific_s"]
+__all__ = ["HificConfig", "TransformsConfig", "hific", "hific_s"]
 
 _MOST_BLOCKS, _MOST_STAGES, _WIDEST_KERNEL = 256, 6, 31
 
 
 @dataclass(frozen=True)
-class HificConfig(LatentsConfig):
-    """Widths, kernels and departures. The defaults are the published network."""
+class TransformsConfig:
+    """Encoder and generator, whatever is coded between them: widths, kernels and departures. The
+    defaults are the published network's."""
 
+    latent_channels: int = 220
+    """What the encoder makes and the generator is given, at a ``stride``-th of the resolution."""
     encoder_widths: tuple[int, ...] = (120, 240, 480, 960)
     """Channels after each stride-2 convolution; their number sets the latents' stride."""
     trunk_width: int = 960
@@ -77,7 +80,7 @@ class HificConfig(LatentsConfig):
     dB after 130 s of training; with it, at 29.8 dB after 75 s."""
 
     def __post_init__(self) -> None:
-        super().__post_init__()
+        check_range("latent_channels", self.latent_channels, 1)
         check_range("trunk_width", self.trunk_width, 2)
         check_range("residual_blocks", self.residual_blocks, 0, _MOST_BLOCKS)
         check_range("stem_width", self.stem_width, 1)
@@ -190,6 +193,15 @@ class HificConfig(LatentsConfig):
         against all of it at once, in whole and within 8 pixels of a seam: 2 positions 77 and 62 dB,
         3 85 and 70, 4 93 and 78 (no pixel farther off than half a level), 6 109 and 93."""
         return max(4, -(-(2 * self.residual_blocks + 4) // 4))
+
+
+@dataclass(frozen=True)
+class HificConfig(TransformsConfig, LatentsConfig):
+    """Transforms, and what lies between them. The defaults are the published network."""
+
+    def __post_init__(self) -> None:
+        LatentsConfig.__post_init__(self)
+        TransformsConfig.__post_init__(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for a manifest."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from slimcodec.codecs.family import PictureLayers, Price, Rescaling, Signature, Wide
 from slimcodec.codecs.hific.checkpoint import HELP, QUESTIONS
 from slimcodec.codecs.hific.config import HificConfig, hific, hific_s
-from slimcodec.codecs.hific.layers import layers, narrowed, residual_blocks
+from slimcodec.codecs.hific.layers import layers, narrowed, picture_layers, residual_blocks
 from slimcodec.codecs.latents import Coding, MeanScaleCodec, integer_sums
 from slimcodec.codecs.layers import Layer, rescalings
 from slimcodec.codecs.published import Imported, by_role, check_answers
@@ -176,11 +176,7 @@ class HificFamily:
             centre(network, part)
 
     def picture_layers(self, config: HificConfig) -> PictureLayers:
-        if config.bounded_output:
-            return PictureLayers((), hindrance="a tanh stands behind the last layer")
-        linear = ("generator.linear",) if config.linear_path else ()
-        layers = ("generator.out", *linear)
-        return PictureLayers(layers, config.input_scale, config.input_offset)
+        return picture_layers(config)
 
     def integer_sums(self, config: HificConfig) -> list[IntegerSum]:
         return integer_sums(config.structure.scale, config.context_slices)

@@ -12,12 +12,12 @@ from typing import Any
 from numpy.typing import NDArray
 
 from slimcodec.codecs.family import Signature
-from slimcodec.codecs.hific.config import HificConfig
+from slimcodec.codecs.hific.config import HificConfig, TransformsConfig
 from slimcodec.codecs.latents.graphs import hyper_analysis, hyper_mean
 from slimcodec.graphs.building import Builder
 from slimcodec.graphs.ir import Model, Value
 
-__all__ = ["written"]
+__all__ = ["around", "encoder", "generator", "written"]
 
 
 def written(
@@ -29,7 +29,8 @@ def written(
     return build.finished({output: _GRAPHS[name](build, config)})
 
 
-def _encoder(build: Builder, config: HificConfig) -> Value:
+def encoder(build: Builder, config: TransformsConfig) -> Value:
+    """What an encoder makes of the input ``image``."""
     image = build["image"]
     x = build.sub(image, config.input_offset) if config.input_offset else image
     x = build.mul(x, config.input_scale) if config.input_scale != 1 else x
@@ -42,7 +43,7 @@ def _encoder(build: Builder, config: HificConfig) -> Value:
         return build.relu(x, config.negative_slope)
 
     if config.stem_kernel is not None:
-        x = build.conv("encoder.stem", _around(build, x, config.stem_kernel // 2))
+        x = build.conv("encoder.stem", around(build, x, config.stem_kernel // 2))
         x = activated(x, "encoder.stem_norm", "encoder.stem")
     room = config.stage_kernel - 2
     small, large = room // 2, room - room // 2
@@ -51,12 +52,12 @@ def _encoder(build: Builder, config: HificConfig) -> Value:
         # So that stride 2 halves an even side.
         x = build.reflected(x, left=small, right=large, top=large, bottom=small)
         x = activated(build.conv(f"{stage}.conv", x, stride=2), f"{stage}.norm", stage)
-    y = build.conv("encoder.head", _around(build, x, 1))
+    y = build.conv("encoder.head", around(build, x, 1))
     return y if linear is None else build.add(linear, y)
 
 
-def _generator(build: Builder, config: HificConfig) -> Value:
-    latents = build["latents"]
+def generator(build: Builder, config: TransformsConfig, latents: Value) -> Value:
+    """The picture that a generator makes of latents."""
     normed, slope = config.norm == "everywhere", config.negative_slope
 
     def norm(x: Value, name: str, group: str) -> Value:
@@ -71,14 +72,14 @@ def _generator(build: Builder, config: HificConfig) -> Value:
 
     features = build.div(latents, build.weight("generator.latent_scale"))
     x = build.channel_norm("generator.norm_in", features) if normed else features
-    x = build.conv("generator.head", _around(build, x, 1))
+    x = build.conv("generator.head", around(build, x, 1))
     x = head = norm(x, "norm_head", "generator.trunk") if normed else x
     for number in range(config.residual_blocks):
         block = f"trunk.{number}"
-        inner = build.conv(f"generator.{block}.conv1", _around(build, x, 1))
+        inner = build.conv(f"generator.{block}.conv1", around(build, x, 1))
         inner = norm(inner, f"{block}.norm1", f"generator.blocks.{number}")
         inner = build.relu(inner, slope)
-        inner = build.conv(f"generator.{block}.conv2", _around(build, inner, 1))
+        inner = build.conv(f"generator.{block}.conv2", around(build, inner, 1))
         x = build.add(x, norm(inner, f"{block}.norm2", "generator.trunk"))
     x = build.add(x, head)
     for number in range(config.up_stages):
@@ -89,7 +90,7 @@ def _generator(build: Builder, config: HificConfig) -> Value:
     if config.stem_kernel is None:
         out = up("out", x, config.picture_kernel, config.picture_stride)
     else:
-        out = build.conv("generator.out", _around(build, x, config.stem_kernel // 2))
+        out = build.conv("generator.out", around(build, x, config.stem_kernel // 2))
     if config.linear_path:
         out = build.add(build.transposed("generator.linear", latents, stride=config.stride), out)
     if config.bounded_output:
@@ -98,13 +99,14 @@ def _generator(build: Builder, config: HificConfig) -> Value:
     return build.add(out, config.input_offset) if config.input_offset else out
 
 
-def _around(build: Builder, x: Value, reach: int) -> Value:
+def around(build: Builder, x: Value, reach: int) -> Value:
+    """With so much of its mirror image on every side."""
     return build.reflected(x, reach, reach, reach, reach)
 
 
 _GRAPHS: dict[str, Callable[[Builder, HificConfig], Value]] = {
-    "encoder": _encoder,
+    "encoder": encoder,
     "hyper_analysis": hyper_analysis,
     "hyper_mean": hyper_mean,
-    "generator": _generator,
+    "generator": lambda build, config: generator(build, config, build["latents"]),
 }

@@ -15,9 +15,24 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from slimcodec.codecs.hific.network import ChannelNorm, HificNetwork, ResidualBlock
+from slimcodec.codecs.hific.config import TransformsConfig
+from slimcodec.codecs.hific.network import (
+    ChannelNorm,
+    Encoder,
+    Generator,
+    HificNetwork,
+    ResidualBlock,
+)
 
-__all__ = ["initialise", "principal_components"]
+__all__ = [
+    "STEP",
+    "calm",
+    "initialise",
+    "principal_components",
+    "reset",
+    "set_analysis",
+    "set_synthesis",
+]
 
 STEP = 41 / 255
 """Δ: the rounding step of a latent in pixel units at gain 1, close to the optimum of λ = 0.005."""
@@ -53,9 +68,29 @@ def initialise(network: HificNetwork, blocks: NDArray[np.float32]) -> None:
         blocks: pixel blocks of training photographs, [n, 3, stride, stride], in [0, 1].
     """
     config = network.config
+    reset(network, config.negative_slope)
+    calm(network.encoder, network.generator)
+    last = network.probability.scale.layers[-1]
+    assert isinstance(last, nn.ConvTranspose2d) and last.bias is not None
+    nn.init.ones_(last.bias)
+    if network.probability.context is not None:
+        network.probability.context.reset()
+    if config.linear_path:
+        basis, variances, colour = principal_components(blocks, config.latent_channels)
+        set_analysis(network.encoder, config, basis / STEP, colour)
+        set_synthesis(network.generator, config, basis * STEP, colour)
+        spread = torch.from_numpy(np.sqrt(variances) / STEP).float()[None, :, None, None]
+        network.generator.latent_scale.copy_(spread)
+        assert network.probability.latent_scale is not None
+        network.probability.latent_scale.copy_(spread)
+
+
+@torch.no_grad()
+def reset(network: nn.Module, negative_slope: float) -> None:
+    """Weights of convolutions that let gradients through."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, a=config.negative_slope)
+            nn.init.kaiming_normal_(module.weight, a=negative_slope)
         elif isinstance(module, nn.ConvTranspose2d):
             # Each output of a strided transposed convolution sums k²/stride² taps.
             taps = module.weight[0, 0].numel() / (module.stride[0] * module.stride[1])
@@ -64,36 +99,53 @@ def initialise(network: HificNetwork, blocks: NDArray[np.float32]) -> None:
             continue
         if module.bias is not None:
             nn.init.zeros_(module.bias)
-    for block in network.generator.modules():
+
+
+@torch.no_grad()
+def calm(encoder: Encoder, generator: Generator) -> None:
+    """Let the learned networks make next to nothing at first."""
+    for block in generator.modules():
         if isinstance(block, ResidualBlock) and isinstance(block.norm2, ChannelNorm):
             nn.init.zeros_(block.norm2.gamma)
-    network.encoder.head.weight *= 0.1
-    out = network.generator.out
+    encoder.head.weight *= 0.1
+    out = generator.out
     assert isinstance(out, nn.Conv2d | nn.ConvTranspose2d)
     out.weight *= 0.01
-    last = network.probability.scale.layers[-1]
-    assert isinstance(last, nn.ConvTranspose2d) and last.bias is not None
-    nn.init.ones_(last.bias)
-    if network.probability.context is not None:
-        network.probability.context.reset()
-    if config.linear_path:
-        _set_linear_path(network, blocks)
 
 
-def _set_linear_path(network: HificNetwork, blocks: NDArray[np.float32]) -> None:
-    config = network.config
-    basis, variances, colour = principal_components(blocks, config.latent_channels)
-    analysis, synthesis = network.encoder.linear, network.generator.linear
-    assert analysis is not None and synthesis is not None
-    assert analysis.bias is not None and synthesis.bias is not None
-    amplitude = config.input_scale * STEP
+@torch.no_grad()
+def set_analysis(
+    encoder: Encoder,
+    config: TransformsConfig,
+    analysis: NDArray[np.float64],
+    colour: NDArray[np.float64],
+) -> None:
+    """The linear path from pixels to components around the mean colour.
+
+    Args:
+        encoder: with such a path.
+        config: its shape.
+        analysis: for each latent, what pixels are multiplied by, [m, 3, k, k].
+        colour: the mean, [3].
+    """
+    linear = encoder.linear
+    assert linear is not None and linear.bias is not None
     mean = (colour - config.input_offset) * config.input_scale
-    weight = torch.from_numpy(basis / amplitude)
-    analysis.weight.copy_(weight)
-    analysis.bias.copy_(-(weight.sum(dim=(2, 3)) @ torch.from_numpy(mean)))
-    synthesis.weight.copy_(torch.from_numpy(basis * amplitude))
-    synthesis.bias.copy_(torch.from_numpy(mean))
-    spread = torch.from_numpy(np.sqrt(variances) / STEP).float()[None, :, None, None]
-    network.generator.latent_scale.copy_(spread)
-    assert network.probability.latent_scale is not None
-    network.probability.latent_scale.copy_(spread)
+    weight = torch.from_numpy(analysis / config.input_scale)
+    linear.weight.copy_(weight)
+    linear.bias.copy_(-(weight.sum(dim=(2, 3)) @ torch.from_numpy(mean)))
+
+
+@torch.no_grad()
+def set_synthesis(
+    generator: Generator,
+    config: TransformsConfig,
+    synthesis: NDArray[np.float64],
+    colour: NDArray[np.float64],
+) -> None:
+    """The linear path back; arguments as of ``set_analysis``, and what a step of each latent is in
+    pixels."""
+    linear = generator.linear
+    assert linear is not None and linear.bias is not None
+    linear.weight.copy_(torch.from_numpy(synthesis * config.input_scale))
+    linear.bias.copy_(torch.from_numpy((colour - config.input_offset) * config.input_scale))

@@ -12,25 +12,41 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
-from slimcodec.codecs.hific.config import HificConfig
+from slimcodec.codecs.family import PictureLayers
+from slimcodec.codecs.hific.config import HificConfig, TransformsConfig
 from slimcodec.codecs.latents.layers import layers as probability_layers
 from slimcodec.codecs.latents.layers import narrowed as narrowed_probability
 from slimcodec.codecs.layers import Channels, Layer
 
-__all__ = ["layers", "narrowed", "residual_blocks"]
+__all__ = [
+    "encoder_layers",
+    "generator_layers",
+    "layers",
+    "narrowed",
+    "narrowed_transforms",
+    "picture_layers",
+    "residual_blocks",
+]
+
+C = TypeVar("C", bound=TransformsConfig)
 
 _PIXELS = Channels("pixels", 3)
 
 
 def layers(config: HificConfig) -> list[Layer]:
     """One row per layer, and one per tensor beside them that has channels."""
-    return [*_encoder(config), *_generator(config), *probability_layers(config)]
-
-
-def _encoder(config: HificConfig) -> list[Layer]:
     latents = Channels("latents", config.latent_channels)
+    return [
+        *encoder_layers(config, latents),
+        *generator_layers(config, latents),
+        *probability_layers(config),
+    ]
+
+
+def encoder_layers(config: TransformsConfig, latents: Channels) -> list[Layer]:
+    """Of an encoder that makes these latents."""
     norms = config.norms
     found, x, places = [], _PIXELS, 1.0
     if config.stem_kernel is not None:
@@ -53,8 +69,8 @@ def _encoder(config: HificConfig) -> list[Layer]:
     return found
 
 
-def _generator(config: HificConfig) -> list[Layer]:
-    latents = Channels("latents", config.latent_channels)
+def generator_layers(config: TransformsConfig, latents: Channels) -> list[Layer]:
+    """Of a generator that is given these latents."""
     trunk = Channels("generator.trunk", config.trunk_width)
     place = 1 / config.stride**2
     everywhere = config.norm == "everywhere"
@@ -86,9 +102,18 @@ def _generator(config: HificConfig) -> list[Layer]:
     return found
 
 
-def residual_blocks(config: HificConfig) -> tuple[str, ...]:
+def residual_blocks(config: TransformsConfig) -> tuple[str, ...]:
     """Modules that add to what they are given, and so may go one by one."""
     return tuple(f"generator.trunk.{number}" for number in range(config.residual_blocks))
+
+
+def picture_layers(config: TransformsConfig) -> PictureLayers:
+    """See ``codecs.family.Network``."""
+    if config.bounded_output:
+        return PictureLayers((), hindrance="a tanh stands behind the last layer")
+    linear = ("generator.linear",) if config.linear_path else ()
+    layers = ("generator.out", *linear)
+    return PictureLayers(layers, config.input_scale, config.input_offset)
 
 
 def narrowed(
@@ -106,6 +131,14 @@ def narrowed(
             are before.
         full_norms: whether norms of narrowed groups go on dividing for as many channels as before.
     """
+    shape: dict[str, Any] = narrowed_probability(config, dict(widths))
+    return narrowed_transforms(replace(config, **shape), widths, blocks, full_norms)
+
+
+def narrowed_transforms(
+    config: C, widths: Mapping[str, int], blocks: Sequence[int] | None, full_norms: bool
+) -> C:
+    """As ``narrowed``, of encoder and generator alone."""
     kept = range(config.residual_blocks) if blocks is None else blocks
     inner = [widths.get(f"generator.blocks.{i}", config.inner_widths[i]) for i in kept]
     trunk = widths.get("generator.trunk", config.trunk_width)
@@ -123,7 +156,6 @@ def narrowed(
     }
     counts = {name: count for name, count in counts.items() if name not in gone} | moved
     shape: dict[str, Any] = {
-        **narrowed_probability(config, dict(widths)),
         "stem_width": widths.get("encoder.stem", config.stem_width),
         "encoder_widths": of("encoder.stages", config.encoder_widths),
         "trunk_width": trunk,

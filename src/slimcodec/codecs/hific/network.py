@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from slimcodec.codecs.hific.config import HificConfig
+from slimcodec.codecs.hific.config import HificConfig, TransformsConfig
 from slimcodec.codecs.latents.hyperprior import Hyperprior, Likelihoods, gain_of
 from slimcodec.quantization.simulation import output_axis
 
@@ -94,7 +94,7 @@ def in_float32(module: nn.Module, x: Tensor) -> Tensor:
         return module(x.float())  # type: ignore[no-any-return]
 
 
-def _norm(config: HificConfig, group: str) -> nn.Module:
+def _norm(config: TransformsConfig, group: str) -> nn.Module:
     """What a group is normalised by, where it is."""
     if group not in config.norms:
         return nn.Identity()
@@ -120,7 +120,7 @@ def _down_padding(kernel: int) -> tuple[int, int, int, int]:
 class ResidualBlock(nn.Module):
     """conv, norm, relu, conv, norm; identity added. Reflection-padded 3x3."""
 
-    def __init__(self, config: HificConfig, number: int) -> None:
+    def __init__(self, config: TransformsConfig, number: int) -> None:
         super().__init__()
         width, inner = config.trunk_width, config.inner_widths[number]
         self.conv1 = nn.Conv2d(width, inner, 3, padding=1, padding_mode="reflect")
@@ -138,7 +138,9 @@ class ResidualBlock(nn.Module):
 class DownStage(nn.Module):
     """Reflection padding, a strided convolution, norm, rectifier."""
 
-    def __init__(self, config: HificConfig, inputs: int, outputs: int, norm: nn.Module) -> None:
+    def __init__(
+        self, config: TransformsConfig, inputs: int, outputs: int, norm: nn.Module
+    ) -> None:
         super().__init__()
         self.padding = _down_padding(config.stage_kernel)
         self.conv = nn.Conv2d(inputs, outputs, config.stage_kernel, stride=2)
@@ -154,7 +156,9 @@ class DownStage(nn.Module):
 class UpStage(nn.Module):
     """A transposed convolution of stride 2, norm, rectifier."""
 
-    def __init__(self, config: HificConfig, inputs: int, outputs: int, norm: nn.Module) -> None:
+    def __init__(
+        self, config: TransformsConfig, inputs: int, outputs: int, norm: nn.Module
+    ) -> None:
         super().__init__()
         self.conv = up_convolution(inputs, outputs, config.stage_kernel, 2)
         self.norm = norm
@@ -168,7 +172,7 @@ class UpStage(nn.Module):
 class Encoder(nn.Module):
     """Analysis transform: an image in [0, 1] to latents, ``stride`` times smaller on a side."""
 
-    def __init__(self, config: HificConfig) -> None:
+    def __init__(self, config: TransformsConfig) -> None:
         super().__init__()
         self.offset, self.scale = config.input_offset, config.input_scale
         self.slope = config.negative_slope
@@ -223,7 +227,7 @@ class Generator(nn.Module):
 
     latent_scale: Tensor
 
-    def __init__(self, config: HificConfig) -> None:
+    def __init__(self, config: TransformsConfig) -> None:
         super().__init__()
         everywhere = config.norm == "everywhere"
         self.offset, self.scale = config.input_offset, config.input_scale
@@ -290,10 +294,10 @@ class Generator(nn.Module):
 
 
 @torch.no_grad()
-def centre(network: HificNetwork, part: str) -> None:
+def centre(network: Any, part: str) -> None:
     """Take off the weights in front of a part's norms what these take off what the layers make, in
     place; the network computes what it did, and its config says so. Pruned weights stay."""
-    normed = network.get_submodule(part).normed()  # type: ignore[operator]
+    normed = network.get_submodule(part).normed()
     found = [(layer, norm) for layer, norm in normed if isinstance(norm, ChannelNorm)]
     # Trained weights that half precision holds as zero are few.
     pruned = any(float((layer.weight == 0).float().mean()) > 0.01 for layer, _ in found)

@@ -52,10 +52,14 @@ class DistillationSettings(ObjectiveSettings):
     """
 
     name: ClassVar[str] = "distillation"
-    has_rate: ClassVar[bool] = False
     learns_from_a_teacher: ClassVar[bool] = True
     teacher_weight: float = weight(1.0)
     ms_ssim_weight: float = weight(0.0)
+
+    @property
+    def has_rate(self) -> bool:
+        """See ``ObjectiveSettings``."""
+        return False
 
     def build(self, shape: Any, teacher: nn.Module | None = None) -> Distillation:
         """See ``ObjectiveSettings``; a shape has ``lambdas``."""

@@ -3,7 +3,8 @@
     generator    d · MSE + p · LPIPS + a · softplus(-D(x̂, ŷ))
     adversary    softplus(-D(x, ŷ)) + softplus(D(x̂, ŷ))          (non-saturating)
 
-There is no rate in it: the generator alone learns, and streams stay what they are.
+There is no rate in it: the generator alone learns, and streams stay what they are. With a
+``rate_weight`` bits per pixel are a third term of the first line, and all may learn.
 
 The adversary judges patches, and it sees the latents beside them: not whether a picture is likely,
 but whether it is likely for what the stream says. LPIPS and the adversary both reward detail that
@@ -40,14 +41,20 @@ class PerceptionSettings(ObjectiveSettings):
         distortion_weight: of the mean squared error, values in [0, 1].
         lpips_weight: of LPIPS.
         adversarial_weight: of a discriminator's verdict; 0 trains none.
+        rate_weight: of bits per pixel.
     """
 
     name: ClassVar[str] = "perception"
     look: ClassVar[str] = NATURAL
-    has_rate: ClassVar[bool] = False
     distortion_weight: float = weight(150.0)
     lpips_weight: float = weight(0.0)
     adversarial_weight: float = weight(0.15)
+    rate_weight: float = weight(0.0)
+
+    @property
+    def has_rate(self) -> bool:
+        """See ``ObjectiveSettings``."""
+        return self.rate_weight > 0
 
     def build(self, shape: Any, teacher: nn.Module | None = None) -> Perception:
         """See ``ObjectiveSettings``; a shape has ``lambdas``, ``latent_channels`` and
@@ -59,6 +66,7 @@ class PerceptionSettings(ObjectiveSettings):
             distortion_weight=self.distortion_weight,
             lpips_weight=self.lpips_weight,
             adversarial_weight=self.adversarial_weight,
+            rate_weight=self.rate_weight,
         )
 
 
@@ -123,6 +131,7 @@ class Perception:
         distortion_weight: of the mean squared error, values in [0, 1].
         lpips_weight: of LPIPS (AlexNet); its weights are looked for as ``metrics.Lpips`` says.
         adversarial_weight: of the discriminator's verdict.
+        rate_weight: of bits per pixel.
     """
 
     def __init__(
@@ -134,9 +143,11 @@ class Perception:
         distortion_weight: float,
         lpips_weight: float,
         adversarial_weight: float,
+        rate_weight: float = 0.0,
     ) -> None:
         self.qualities = qualities
         self.weights = (distortion_weight, lpips_weight, adversarial_weight)
+        self.rate_weight = rate_weight
         self.lpips = Lpips() if lpips_weight else None
         judge = Discriminator(latent_channels, stride) if adversarial_weight else None
         # The loop may wrap the adversary to train it in many processes; its verdict on the codec
@@ -155,6 +166,7 @@ class Perception:
         """See ``Objective``."""
         names = ("mean squared error", "LPIPS", "non-saturating adversarial loss")
         terms = [f"{w:g} {name}" for w, name in zip(self.weights, names, strict=True) if w]
+        terms += [f"{self.rate_weight:g} bits per pixel"] if self.rate_weight else []
         return f"{' + '.join(terms)}, at {self.qualities} qualities at once"
 
     def draw(self, count: int, rng: torch.Generator) -> Draw:
@@ -181,8 +193,10 @@ class Perception:
             self.judge.requires_grad_(True)
             total = total + for_adversary * F.softplus(-verdict.float()).mean()
             pictures = (image, picture.detach(), seen)
-        bpp = decoded.likelihoods.bits().detach().mean() / image[0, 0].numel()
-        return Loss(total, bpp, psnr_db(error.detach()), pictures)
+        bpp = decoded.likelihoods.bits().mean() / image[0, 0].numel()
+        if self.rate_weight:
+            total = total + self.rate_weight * bpp
+        return Loss(total, bpp.detach(), psnr_db(error.detach()), pictures)
 
     def adversary_loss(self, pictures: tuple[Tensor, ...]) -> Tensor:
         """See ``Objective``."""

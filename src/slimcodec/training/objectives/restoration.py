@@ -40,9 +40,13 @@ class RestorationSettings(ObjectiveSettings):
     """
 
     name: ClassVar[str] = "restoration"
-    has_rate: ClassVar[bool] = False
     for_decoders: ClassVar[bool] = True
     balance: float = within(0.5, 0, 1)
+
+    @property
+    def has_rate(self) -> bool:
+        """See ``ObjectiveSettings``."""
+        return False
 
     def build(self, shape: Any, teacher: nn.Module | None = None) -> Restoration:
         """See ``ObjectiveSettings``."""

@@ -46,7 +46,6 @@ class ObjectiveSettings:
     Attributes:
         name: in ``registry.objectives``.
         look: what pictures of a network trained for it aim at.
-        has_rate: whether bits count. Where they do not, only a decoder can be trained for it.
         for_decoders: whether networks that are trained for it are decoders and nothing else.
         learns_from_a_teacher: whether ``build`` must be given one.
 
@@ -56,12 +55,16 @@ class ObjectiveSettings:
 
     name: ClassVar[str]
     look: ClassVar[str] = FAITHFUL
-    has_rate: ClassVar[bool] = True
     for_decoders: ClassVar[bool] = False
     learns_from_a_teacher: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check_settings(self)
+
+    @property
+    def has_rate(self) -> bool:
+        """Whether bits count. Where they do not, only a decoder can be trained for it."""
+        return True
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> ObjectiveSettings:
