@@ -166,8 +166,8 @@ def check_settings(settings: Any) -> None:
 
 
 def fitting(kind: Any, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values for some fields of a dataclass, each of its type and in its range; a whole number is
-    a float where a float is wanted, and becomes one.
+    """Values for some fields of a dataclass, each of its type and in its range. A whole number
+    becomes a float where one is wanted, and a list a tuple: TOML has no tuples.
 
     Raises:
         UsageError: naming the first that is not.
@@ -181,6 +181,8 @@ def fitting(kind: Any, values: Mapping[str, Any]) -> dict[str, Any]:
             raise UsageError(f"{field.name} must be {_told(wanted)}, got {value!r:.80}")
         if wanted is float:
             fitted[field.name] = float(value)
+        elif get_origin(wanted) is tuple:
+            fitted[field.name] = tuple(value)
         if _RANGE in field.metadata:
             _check_range(field.name, value, *field.metadata[_RANGE])
     return fitted
