@@ -88,7 +88,7 @@ def main() -> None:
     arguments = parser.parse_args()
     metrics = {name: registry.metrics.get(name)() for name in arguments.metrics.split(",")}
     images = [read_image(path).pixels for path in find_images(arguments.images)]
-    table = {}
+    table: dict[str, Any] = {}
     for inner in arguments.inner.split(","):
         plain = library.load_codec(inner)
         ours = library.load_codec(f"{arguments.model}:{inner}", arguments.runtime)
@@ -96,8 +96,9 @@ def main() -> None:
             measured(plain, PLAIN.get(inner, plain.qualities), images, metrics),
             measured(ours, ladder_of(plain), images, metrics),
         )
-        table[inner] = compared(*curves, arguments.below)
-        for name, found in table[inner].items():
+        found_of = compared(*curves, arguments.below)
+        table[inner] = {"compared": found_of, "plain": curves[0], "ours": curves[1]}
+        for name, found in found_of.items():
             rate, where = found["bd_rate_percent"], found["crossing_bpp"]
             said = "no range in common" if rate is None else f"{rate:+.1f} %"
             crossed = "nowhere" if where is None else f"from {where:.3f} bpp on"

@@ -140,7 +140,9 @@ def test_multiplications_are_those_that_run(made: tuple[Any, Any]) -> None:
     hooks = [
         layer.register_forward_hook(lambda *found, name=name: count(name, *found))
         for name, layer in convolutions(network).items()
-        if name.startswith(("encoder", "generator", "decoder", "binarizer", "restorer"))
+        if name.startswith(
+            ("encoder", "generator", "decoder", "binarizer", "restorer", "compactor", "reconstruct")
+        )
     ]
     outcome(network)
     for hook in hooks:

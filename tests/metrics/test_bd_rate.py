@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy.interpolate import PchipInterpolator
 
 from slimcodec.errors import UsageError
-from slimcodec.metrics import Curve, bd_rate, to_db
+from slimcodec.metrics import Curve, bd_rate, crossing, to_db
 
 Points = list[tuple[float, float]]
 
@@ -151,3 +151,23 @@ def test_impossible_points_are_an_error(point: tuple[float, float]) -> None:
 def test_fewer_than_two_useful_points_are_an_error(points: Points) -> None:
     with pytest.raises(UsageError, match="at least two points"):
         bd_rate(points, ANCHOR)
+
+
+def test_between_points_it_is_scipys_interpolation() -> None:
+    curve = Curve.from_points(CURVED)
+    quality = np.linspace(curve.quality[0], curve.quality[-1], 50)
+    wanted = PchipInterpolator(curve.quality, curve.log_bpp)(quality)
+    np.testing.assert_allclose(curve.at(quality), wanted, rtol=0, atol=1e-12)
+
+
+def test_where_curves_cross() -> None:
+    """Straight lines in decibels over the logarithm of the rate, which meet at 0.4."""
+    steep = [(bpp, 30 + 8 * math.log(bpp / 0.4)) for bpp in (0.1, 0.2, 0.8, 1.6)]
+    flat = [(bpp, 30 + 5 * math.log(bpp / 0.4)) for bpp in (0.1, 0.2, 0.8, 1.6)]
+    assert crossing(steep, flat) == pytest.approx(0.4, rel=0.01)
+    # The other way round the candidate is ahead at the end, and a better curve crosses nowhere.
+    assert crossing(flat, steep) is None
+    assert crossing(ANCHOR, BETTER) is None
+    assert crossing(BETTER, ANCHOR) is None
+    with pytest.raises(UsageError, match="share a range"):
+        crossing(ANCHOR, [(1.0, 50.0), (2.0, 52.0)])

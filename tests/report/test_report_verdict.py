@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -14,7 +15,7 @@ from slimcodec.bench import Point, Row, Summary, summarise
 from slimcodec.metrics import Interval
 from slimcodec.report.selection import changed_points
 from slimcodec.report.sentences import beside_note, changes, facts, same_size_notes
-from slimcodec.report.standing import Standing, duels, outcome, standings
+from slimcodec.report.standing import Standing, crossings, duels, outcome, standings
 from slimcodec.report.text import metric_label
 from slimcodec.report.verdict import cost_sentence, standing_sentences, verdict
 
@@ -249,3 +250,21 @@ def test_times_that_are_no_speeds_are_named(study_rows: list[Row]) -> None:
     )
     assert beside_note([*busy[:1], *study_rows[1:]]).endswith("(baseline: 2 workers).")
     assert beside_note(study_rows) == ""
+
+
+def test_a_rival_that_overtakes_is_named_with_the_rate(make_row: Callable[..., Row]) -> None:
+    """Few bytes are spent better by the one, many by the other."""
+    rows = []
+    for variant, slope in (("small", 4.0), ("jpeg", 8.0)):
+        for number, bpp in enumerate((0.1, 0.2, 0.8, 1.6)):
+            row = make_row(variant=variant, quality=float(number))
+            size = round(bpp * row.height * row.width / 8)
+            metrics = {"psnr": 30 + slope * math.log(bpp / 0.4)}
+            model_bytes = 0 if variant == "jpeg" else row.model_bytes
+            rows.append(replace(row, stream_bytes=size, metrics=metrics, model_bytes=model_bytes))
+    summary = summarise(rows, "jpeg")
+    (found,) = crossings(summary)
+    assert (found.metric, found.rival) == ("psnr", "jpeg")
+    assert found.bpp == pytest.approx(0.4, rel=0.02)
+    said = verdict(summary, rows, duels(summary, rows), is_study=False)
+    assert "jpeg is ahead from 0.40 bits per pixel on in PSNR." in said

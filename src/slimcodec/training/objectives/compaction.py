@@ -62,7 +62,7 @@ class CompactionSettings(ObjectiveSettings):
     has_rate: ClassVar[bool] = False
     for_decoders: ClassVar[bool] = True
     through: Literal["files", "stand-in"] = "files"
-    inners: tuple[str, ...] = ("jpeg", "webp")
+    inners: Sequence[str] = ("jpeg", "webp")
     balance: float = within(0.5, 0, 1)
     rate_weight: float = weight(0.13)
 
