@@ -11,6 +11,7 @@ and beyond that each is one of
     Coded        writes streams of its own: they have an identity, integers decide their tables
     Around       works around another codec, whose streams it writes and reads
 
+``Fitted`` is ``Coded`` without a gradient: its weights are found on photographs by other means.
 ``Published`` is whoever can read a checkpoint that others published. Whoever needs more than a
 ``Family`` asks for that by ``isinstance``, or uses one of the functions at the end, which say what
 holds of the others.
@@ -43,6 +44,7 @@ __all__ = [
     "Coding",
     "Exportable",
     "Family",
+    "Fitted",
     "Floats",
     "Network",
     "PictureLayers",
@@ -306,6 +308,30 @@ class Coded(Family, Protocol):
 
     def integer_sums(self, config: Any) -> Sequence[IntegerSum]:
         """The layers that coding runs in integers of its own."""
+
+
+@runtime_checkable
+class Fitted(Coded, Protocol):
+    """A learned codec whose weights are found on photographs by other means than steps along a
+    gradient, such as k-means. ``initialise`` finds all of them, and says how far it is; steps may
+    follow, and none must."""
+
+    fitted_pixels: int
+    """Of photographs, how many it looks at."""
+
+    def initialise(
+        self,
+        network: Any,
+        blocks: Floats,
+        on_progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> None:
+        """See ``Coded``; blocks may be larger than ``block_size``, and better are.
+
+        Args:
+            network: as it was built.
+            blocks: [n, 3, k, k] of the photographs; k is a multiple of the config's ``stride``.
+            on_progress: called with (steps done, steps).
+        """
 
 
 @runtime_checkable
