@@ -120,6 +120,9 @@ CAUTIONS = {
     "fast": "It is a narrower network for the streams of the faithful one, cut out of that and "
     "taught by it for ten minutes: fine texture is a little smoother still, and the same quality "
     "needs more bits (above). More minutes brought little; a wider generator would.",
+    "vq": "It has no network: blocks of 8x8 samples, means, and sums of learned vectors. At low "
+    "qualities edges show the blocks, and fine texture is gone; above one bit per pixel its books "
+    "end, and JPEG is better. Encoding searches them and takes several times as long as decoding.",
     "restore": "What JPEG threw away stays lost: edges come back, texture mostly does not. From "
     "quality 90 on there is little to gain, and at 95 with halved chroma some pictures get a "
     "little worse (above). A file that was made smaller or sharper after it was first compressed "

@@ -153,7 +153,7 @@ def make_tiny(family_name: str, seed: int, **changes: Any) -> Any:
         torch.manual_seed(seed)
         if isinstance(family, Coded):
             # What is fitted looks at each of them often.
-            count = 100 if isinstance(family, Fitted) else 2000
+            count = 24 if isinstance(family, Fitted) else 2000
             family.initialise(network, blocks(count, config.block_size, seed))
         else:
             # A new one would give back what it is given.

@@ -8,6 +8,7 @@ from slimcodec import library, registry
 from slimcodec.codecs.family import (
     Around,
     Coded,
+    Fitted,
     Published,
     frozen_of,
     stream_id_of,
@@ -17,7 +18,12 @@ from slimcodec.errors import UsageError
 from slimcodec.explore.priced import coded_family
 from slimcodec.model_file import Model, thaw_network
 
-KINDS = {"hific": (Coded, Published), "toderici": (Coded, Published), "restore": (Around,)}
+KINDS = {
+    "hific": (Coded, Published),
+    "toderici": (Coded, Published),
+    "restore": (Around,),
+    "vq": (Coded, Fitted),
+}
 
 
 def test_all_are_known() -> None:
@@ -27,7 +33,7 @@ def test_all_are_known() -> None:
 @pytest.mark.parametrize("name", KINDS)
 def test_what_it_is(name: str) -> None:
     family = registry.families.get(name)
-    for kind in (Coded, Around, Published):
+    for kind in (Coded, Fitted, Around, Published):
         assert isinstance(family, kind) == (kind in KINDS[name]), kind.__name__
     assert isinstance(family, Coded) != isinstance(family, Around)
     assert all(objective in registry.objectives for objective in family.objectives)
@@ -42,7 +48,8 @@ def test_streams_have_an_identity_where_they_are_its_own(
     config = family.config(model.config)
     own = isinstance(family, Coded)
     assert bool(stream_id_of(family, model.coding)) == own
-    assert bool(sums_of(family, config)) == own
+    # What decides tables of a family that is fitted is no layer's.
+    assert bool(sums_of(family, config)) == (own and not isinstance(family, Fitted))
     assert bool(frozen_of(family, thaw_network(model))) == own
     if not own:
         assert family.inner in registry.codecs

@@ -90,7 +90,7 @@ def train(
         )  # fmt: skip
     if written is not None:
         size = readable_bytes(written.path.stat().st_size)
-        steps = f"{written.trained.step:,} steps"
+        steps = f"{written.trained.step:,} steps" if written.trained.step else "it was fitted"
         print(f"{written.path}: {size} after {steps}; its card is {written.card.name}")
 
 

@@ -316,8 +316,10 @@ class Fitted(Coded, Protocol):
     gradient, such as k-means. ``initialise`` finds all of them, and says how far it is; steps may
     follow, and none must."""
 
+    fitted_by: str
+    """How, in words, for a model's history."""
     fitted_pixels: int
-    """Of photographs, how many it looks at."""
+    """Of photographs, how many are looked at."""
 
     def initialise(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -72,6 +73,7 @@ def train(
         raise UsageError(f"steps must be above 0, got 0: {family.name} is trained by nothing else")
     shape = config.network_config(family)
     torch.manual_seed(config.seed)
+    fitted_by, fitted_s = "", 0.0
     objective = config.chosen_objective(family).build(shape, teacher)
     network: nn.Module = family.build(shape)
     if resume and (out / STATE_FILE).exists():
@@ -79,9 +81,10 @@ def train(
     elif init is not None:
         load_weights(network, init, "the initial weights")
     elif isinstance(family, Fitted):
-        count = max(1, family.fitted_pixels // config.crop**2)
-        crops = sample_crops(data.samples, count)
+        began = time.monotonic()
+        crops = sample_crops(data.samples, max(1, family.fitted_pixels // config.crop**2))
         family.initialise(network, crops, lambda *done: on_progress(Progress.fitting(*done)))
+        fitted_by, fitted_s = family.fitted_by, time.monotonic() - began
     elif isinstance(family, Coded):
         count = PCA_BLOCKS * shape.stride**2 // shape.block_size**2  # as many pixels
         family.initialise(network, sample_blocks(data.samples, count, shape.block_size))
@@ -93,9 +96,13 @@ def train(
         network, objective, data, schedule,
         folder=out, resume=resume, history=history, devices=devices,
     )  # fmt: skip
-    return trainer.run(
+    trained = trainer.run(
         minutes=minutes, anneal_by=anneal_by, on_progress=on_progress, on_saved=on_saved
     )
+    if not fitted_by:
+        return trained
+    how = f"{fitted_by}; then {trained.objective}" if trained.step else fitted_by
+    return replace(trained, objective=how, train_seconds=trained.train_seconds + fitted_s)
 
 
 def _leave_alone(network: nn.Module, parts: Sequence[str], chosen: Sequence[str]) -> None:

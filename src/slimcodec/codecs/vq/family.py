@@ -43,6 +43,7 @@ class VqFamily:
     )
     objectives = ("rate-distortion",)
     finetuning: Mapping[str, Any] = MappingProxyType({"name": "rate-distortion"})
+    fitted_by = "least squares, then k-means that counts bits, stage by stage and all together"
     fitted_pixels = 1 << 24
 
     def preset(self, name: str) -> VqConfig:

@@ -50,12 +50,10 @@ _ITERATIONS, _RESTARTS = 8, 6
 """Of k-means, and so many first ones restart codes that died."""
 _DEAD = 0.02
 """Of the vectors that a code has on average; with fewer it is dead."""
-_ROUNDS = 3
+_ROUNDS = 2
 """Of fitting books together."""
-_TOGETHER_PIXELS = 1 << 22
+_TOGETHER_PIXELS = 1 << 21
 """Of photographs that are coded in each of these, at each quality."""
-_MOVE = 0.7
-"""Of the way that codes go in a round: all stages go at once, and their codes overlap."""
 _DOUBT = 4.0
 """Vectors' worth of what the stage as a whole says, in counts that few vectors made."""
 _PIECE = 1 << 14
@@ -269,14 +267,16 @@ class _Counts:
         np.add.at(self.tables[name], (numbers, symbols), 1)
 
     def add(self, tile: tuple[Blocks, ...], left: list[Floats], weight: float) -> None:
-        """What codes leave of the vectors that took them."""
+        """What codes leave of the vectors that took them, of which each of a sum makes up its
+        share: all go at once, and if each went all the way they would go too far together."""
         for number, (blocks, rest) in enumerate(zip(tile, left, strict=True)):
             chosen = blocks.chosen.reshape(len(blocks.chosen), -1)
             stage, block = chosen.nonzero()
             code = chosen[stage, block].astype(np.int64) - 1
             np.add.at(self.weights[number], (stage, code), weight)
             flat = stage * self.moves[number].shape[1] + code
-            sums = _sums(rest[block], flat, self.weights[number].size)
+            shares = rest / np.maximum((chosen > 0).sum(axis=0), 1)[:, None].astype(np.float32)
+            sums = _sums(shares[block], flat, self.weights[number].size)
             self.moves[number] += weight * sums.reshape(self.moves[number].shape)
 
 
@@ -298,7 +298,7 @@ def _apply(network: VqNetwork, counts: _Counts) -> None:
     for book, moves, weights in zip(
         network.config.books, counts.moves, counts.weights, strict=True
     ):
-        steps = _MOVE * moves / np.maximum(weights, 1e-9)[:, :, None]
+        steps = moves / np.maximum(weights, 1e-9)[:, :, None]
         layer = getattr(network.decoder, book.name)
         layer.weight += torch.from_numpy(_as_kernels(steps.astype(np.float32), book))
         flags = getattr(network.probability, f"{book.name}_flags")

@@ -44,11 +44,11 @@ class Blocks(NamedTuple):
 
 
 def blank(config: VqConfig, quality: int, size: tuple[int, int]) -> tuple[Blocks, ...]:
-    """Nothing yet, of so many positions down and across."""
+    """Grey without codes, of so many positions down and across."""
     found = []
     for book, used in zip(config.books, config.used(quality), strict=True):
         sides = tuple(book.places * side for side in size)
-        means = np.zeros((book.channels, *sides), np.int64)
+        means = np.full((book.channels, *sides), MIDDLE // config.mean_steps[quality])
         found.append(Blocks(means, np.zeros((used, *sides), np.int16)))
     return tuple(found)
 
