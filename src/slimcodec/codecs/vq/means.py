@@ -13,10 +13,9 @@ their spread picks: where they agree, a mean is near them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Int
 from numpy.typing import NDArray
 
 __all__ = ["REACH", "SPREADS", "Exchange", "walk"]
@@ -62,11 +61,11 @@ def _passes(height: int, width: int) -> Iterator[_Pass]:
         half //= 2
 
 
-def walk(means: Int[np.ndarray, "i j"], first: int, exchange: Exchange) -> None:
+def walk(means: NDArray[Any], first: int, exchange: Exchange) -> None:
     """All means of a plane, in the order in which they are coded.
 
     Args:
-        means: int64; an encoder's, or a decoder's to be filled in.
+        means: int64 [h, w]; an encoder's, or a decoder's to be filled in.
         first: what means that know no neighbour are expected to be.
         exchange: what is coded.
     """

@@ -11,8 +11,9 @@ Levels here are float32, of luma less 128; of chroma, around 0.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from slimcodec.codecs.family import Floats
@@ -49,14 +50,14 @@ def planes_of(image: Image) -> tuple[Floats, Floats]:
     return planes[:1], chroma
 
 
-def vectors_of(plane: Float[np.ndarray, "c h w"]) -> Float[np.ndarray, "n d"]:
+def vectors_of(plane: Floats) -> Floats:
     """Blocks as vectors, row by row: [h/8 · w/8, c · 64]."""
     channels, height, width = plane.shape
     blocks = plane.reshape(channels, height // BLOCK, BLOCK, width // BLOCK, BLOCK)
     return blocks.transpose(1, 3, 0, 2, 4).reshape(-1, channels * BLOCK**2)
 
 
-def means_of(plane: Float[np.ndarray, "c h w"]) -> Float[np.ndarray, "c i j"]:
+def means_of(plane: Floats) -> Floats:
     """Of each block, [c, h/8, w/8]."""
     channels, height, width = plane.shape
     blocks = plane.reshape(channels, height // BLOCK, BLOCK, width // BLOCK, BLOCK)
@@ -64,7 +65,7 @@ def means_of(plane: Float[np.ndarray, "c h w"]) -> Float[np.ndarray, "c i j"]:
     return made
 
 
-def neighbourhoods(means: Int[np.ndarray, "c i j"]) -> Float[np.ndarray, "n k"]:
+def neighbourhoods(means: NDArray[Any]) -> Floats:
     """Means of each block and its neighbours, [i · j, c · 9]; beyond the edge the nearest one."""
     channels, height, width = means.shape
     around = np.pad(means, ((0, 0), (1, 1), (1, 1)), mode="edge").astype(np.float32)
@@ -72,7 +73,7 @@ def neighbourhoods(means: Int[np.ndarray, "c i j"]) -> Float[np.ndarray, "n k"]:
     return np.stack(pieces, axis=-1).transpose(1, 2, 0, 3).reshape(-1, channels * 9)
 
 
-def surface_of(kernel: Float[np.ndarray, "c o 24 24"]) -> Float[np.ndarray, "k d"]:
+def surface_of(kernel: Floats) -> Floats:
     """A transposed convolution with a stride of 8 as the matrix that takes neighbourhoods to
     vectors, [c · 9, o · 64]."""
     inputs, outputs = kernel.shape[:2]

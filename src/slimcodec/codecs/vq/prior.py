@@ -15,10 +15,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Int
 from numpy.typing import NDArray
 
 __all__ = ["CONTEXTS", "DIRECTIONS", "OWN", "Group", "Place", "groups", "walk"]
@@ -51,8 +50,8 @@ class Place:
     direction: Integers
 
     @classmethod
-    def of(cls, means: Int[np.ndarray, "c h w"], step: int) -> Place:
-        """Of means in units of so many levels."""
+    def of(cls, means: NDArray[Any], step: int) -> Place:
+        """Of means [c, h, w] in units of so many levels."""
         around = np.pad(means, ((0, 0), (1, 1), (1, 1)), mode="edge") * step
         across = (around[:, 1:-1, 2:] - around[:, 1:-1, :-2]).sum(axis=0)
         down = (around[:, 2:, 1:-1] - around[:, :-2, 1:-1]).sum(axis=0)
@@ -87,7 +86,7 @@ def groups(height: int, width: int, stages: int) -> Iterator[Group]:
 
 
 def around_of(
-    group: Group, place: Place, now: Bool[np.ndarray, "h w"], before: Bool[np.ndarray, "h w"]
+    group: Group, place: Place, now: NDArray[np.bool_], before: NDArray[np.bool_]
 ) -> Integers:
     """The contexts of a group's flags [n], less what the blocks' own stages say, which are below
     ``OWN`` and are added.
@@ -95,8 +94,8 @@ def around_of(
     Args:
         group: of blocks.
         place: of the tile.
-        now: which blocks took a code in this stage, as far as that is known.
-        before: which did in the stage before.
+        now: bool [h, w], which blocks took a code in this stage, as far as that is known.
+        before: bool [h, w], which did in the stage before.
     """
     taken = np.pad(now if group.colour else before, 1).astype(np.int64)
     count = taken[:-2, 1:-1] + taken[2:, 1:-1] + taken[1:-1, :-2] + taken[1:-1, 2:]
@@ -110,7 +109,7 @@ Exchange = Callable[[Group, Integers, Integers], Integers]
 [n]."""
 
 
-def walk(place: Place, stages: int, exchange: Exchange) -> Int[np.ndarray, "s h w"]:
+def walk(place: Place, stages: int, exchange: Exchange) -> NDArray[Any]:
     """What each stage has for each block, 0 for no code: an encoder's exchange gives what it has
     chosen, a decoder's reads."""
     height, width = place.activity.shape

@@ -13,9 +13,9 @@ All of it is floats, and none of it concerns a decoder, which is told what was c
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from slimcodec.codecs.family import Floats
@@ -61,17 +61,18 @@ class _Sums:
 
 
 def search(
-    vectors: Float[np.ndarray, "n d"],
-    codes: Float[np.ndarray, "s k d"],
+    vectors: Floats,
+    codes: Floats,
     rates: Rates,
     place: Place,
     worth: float,
-) -> tuple[Int[np.ndarray, "s h w"], Float[np.ndarray, "n d"]]:
-    """What is chosen for the blocks of a tile, and what it leaves of them.
+) -> tuple[NDArray[Any], Floats]:
+    """What is chosen for the blocks of a tile, int16 [stages, h, w], and what it leaves of their
+    vectors, [n, d].
 
     Args:
-        vectors: of h · w blocks, row by row, in levels.
-        codes: of the stages that may be used.
+        vectors: [n, d] of h · w blocks, row by row, in levels.
+        codes: [stages, codes, d] of the stages that may be used.
         rates: of these.
         place: of the tile.
         worth: squared levels that a bit must save, L.
