@@ -56,4 +56,4 @@ def test_shapes_inside_graphs(
             if all(said):
                 assert [side_of(side) for side in said] == list(found.shape), value.name
                 checked += 1
-    assert checked > (7 if family == "vq" else 20)  # a decoder of six layers
+    assert checked > (3 if family == "vq" else 20)  # a decoder of six layers, some of them fused
