@@ -56,7 +56,7 @@ def _(codec: VqCodec, stream: bytes) -> Mapping[str, np.ndarray]:
         f"{book.name}.{kind}.{number}": integers
         for number, tile in enumerate(codec.read(stream))
         for book, blocks in zip(codec.config.books, tile, strict=True)
-        for kind, integers in zip(("means", "chosen"), blocks, strict=True)
+        for kind, integers in (("means", blocks.means), ("chosen", blocks.chosen))
     }
 
 
