@@ -203,6 +203,9 @@ CAUTIONS = {
     "pixels fall apart, lettering turns into marks that look like lettering, and straight fine "
     "patterns such as fences and shutters bend or come back as another pattern. There is one "
     "quality; a curve, and so a BD-rate, cannot be had of it.",
+    "vq": "It has no network: blocks of 8x8 samples, means, and sums of learned vectors. At low "
+    "qualities edges show the blocks, and fine texture is gone; above one bit per pixel its books "
+    "end, and JPEG is better. Encoding searches them and takes several times as long as decoding.",
     "restore": "What JPEG threw away stays lost: edges come back, texture mostly does not. From "
     "quality 90 on there is little to gain, and at 95 with halved chroma some pictures get a "
     "little worse (above). A file that was made smaller or sharper after it was first compressed "

@@ -38,10 +38,11 @@ from slimcodec import registry  # noqa: E402
 from slimcodec.codecs.compact.config import compact_s  # noqa: E402
 from slimcodec.codecs.compressai.config import compressai  # noqa: E402
 from slimcodec.codecs.extreme.config import extreme_s  # noqa: E402
-from slimcodec.codecs.family import Coded  # noqa: E402
+from slimcodec.codecs.family import Coded, Fitted  # noqa: E402
 from slimcodec.codecs.hific.config import HificConfig, hific_s  # noqa: E402
 from slimcodec.codecs.restore.config import restore_s  # noqa: E402
 from slimcodec.codecs.toderici.config import toderici_s  # noqa: E402
+from slimcodec.codecs.vq.config import vq_s  # noqa: E402
 from slimcodec.model_file import Model, freeze_network  # noqa: E402
 from slimcodec.runtime import open_codec  # noqa: E402
 from slimcodec.types import Codec, Image  # noqa: E402
@@ -141,6 +142,17 @@ TINY: dict[str, Any] = {
     "restore": replace(
         restore_s(), width=8, deep_width=12, block_widths=(6, 8, 12, 10), hidden_widths=(8, 6)
     ),
+    "vq": replace(
+        vq_s(),
+        luma_stages=3,
+        luma_codes=4,
+        chroma_stages=2,
+        chroma_codes=3,
+        lambdas=(0.002, 0.02),
+        mean_steps=(8, 3),
+        luma_used=(2, 3),
+        chroma_used=(1, 2),
+    ),
 }
 """Each family's small network with a dozen channels instead of hundreds."""
 
@@ -162,7 +174,9 @@ def make_tiny(family_name: str, seed: int, **changes: Any) -> Any:
         network = family.build(config)
         torch.manual_seed(seed)
         if isinstance(family, Coded):
-            family.initialise(network, blocks(2000, config.block_size, seed))
+            # What is fitted looks at each of them often.
+            count = 24 if isinstance(family, Fitted) else 2000
+            family.initialise(network, blocks(count, config.block_size, seed))
         else:
             # A new one would give back what it is given.
             for tensor in network.state_dict().values():

@@ -107,6 +107,7 @@ families = Registry(
         "hific": "slimcodec.codecs.hific:family",
         "restore": "slimcodec.codecs.restore:family",
         "toderici": "slimcodec.codecs.toderici:family",
+        "vq": "slimcodec.codecs.vq:family",
     },
 )
 """Learned codecs: what turns a model file's weights into a codec."""

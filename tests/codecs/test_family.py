@@ -10,6 +10,7 @@ from slimcodec import library, registry
 from slimcodec.codecs.family import (
     Around,
     Coded,
+    Fitted,
     Identified,
     frozen_of,
     stream_id_of,
@@ -28,6 +29,7 @@ KINDS = {
     "hific": (Identified, Coded, Published),
     "restore": (Around,),
     "toderici": (Identified, Coded, Published),
+    "vq": (Identified, Coded, Fitted),
 }
 
 
@@ -38,7 +40,7 @@ def test_all_are_known() -> None:
 @pytest.mark.parametrize("name", KINDS)
 def test_what_it_is(name: str) -> None:
     family = registry.families.get(name)
-    for kind in (Identified, Coded, Around, Published):
+    for kind in (Identified, Coded, Fitted, Around, Published):
         assert isinstance(family, kind) == (kind in KINDS[name]), kind.__name__
     assert isinstance(family, Coded) != isinstance(family, Around)
     assert all(objective in registry.objectives for objective in family.objectives)

@@ -65,6 +65,7 @@ SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
             "cas_widths": (4, 6, 8, 5, 7, 9, 4, 6, 5, 7, 8),
         },
     ),
+    "vq-s": ("vq", {}),
     "toderici, blocks": ("toderici", {"linear_window": 16, "filter_width": 0}),
 }  # fmt: skip
 

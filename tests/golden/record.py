@@ -21,6 +21,7 @@ import numpy as np
 from slimcodec import library
 from slimcodec.codecs.latents import MeanScaleCodec
 from slimcodec.codecs.toderici.coding import TodericiCodec
+from slimcodec.codecs.vq.coding import VqCodec
 from slimcodec.images import read_image
 
 HERE = Path(__file__).parent
@@ -47,6 +48,16 @@ def _(codec: MeanScaleCodec, stream: bytes) -> Mapping[str, np.ndarray]:
 @integers_of.register
 def _(codec: TodericiCodec, stream: bytes) -> Mapping[str, np.ndarray]:
     return {"bits": codec.read(stream)}
+
+
+@integers_of.register
+def _(codec: VqCodec, stream: bytes) -> Mapping[str, np.ndarray]:
+    return {
+        f"{book.name}.{kind}.{number}": integers
+        for number, tile in enumerate(codec.read(stream))
+        for book, blocks in zip(codec.config.books, tile, strict=True)
+        for kind, integers in (("means", blocks.means), ("chosen", blocks.chosen))
+    }
 
 
 def model_of(recorded: Mapping[str, np.ndarray]) -> str:

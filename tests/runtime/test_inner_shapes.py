@@ -26,7 +26,7 @@ def side_of(side: Any) -> int:
     return int(factors[1] or 1) * SIDES[factors[2]] + more
 
 
-@pytest.mark.parametrize("family", ["compressai", "hific", "restore", "toderici"])
+@pytest.mark.parametrize("family", ["compressai", "hific", "restore", "toderici", "vq"])
 @pytest.mark.parametrize("runtime", ["onnx", "openvino"])
 def test_shapes_inside_graphs(
     tiny_models: dict[str, Model], family: str, runtime: str, tmp_path: Path
@@ -56,4 +56,4 @@ def test_shapes_inside_graphs(
             if all(said):
                 assert [side_of(side) for side in said] == list(found.shape), value.name
                 checked += 1
-    assert checked > 20
+    assert checked > (3 if family == "vq" else 20)  # a decoder of six layers, some of them fused

@@ -26,7 +26,7 @@ from slimcodec.types import Image
 Picture = Callable[..., Image]
 
 
-@pytest.mark.parametrize("family", ["compressai", "hific", "restore", "toderici"])
+@pytest.mark.parametrize("family", ["compressai", "hific", "restore", "toderici", "vq"])
 def test_a_quantized_model_codes_and_comes_back(
     tiny_models: dict[str, Model], family: str, photographs: Path, picture: Picture, tmp_path: Path
 ) -> None:

@@ -17,10 +17,10 @@ import pytest
 import torch
 
 from slimcodec import registry
-from slimcodec.codecs.family import Coded
+from slimcodec.codecs.family import Coded, Fitted
 from slimcodec.codecs.hific.config import HificConfig
 from slimcodec.codecs.settled import settle_as
-from slimcodec.errors import TrainingError, UnknownNameError
+from slimcodec.errors import TrainingError, UnknownNameError, UsageError
 from slimcodec.images import read_image, write_image
 from slimcodec.library import load_model
 from slimcodec.model_file import NATURAL, Model, freeze_network, thaw_network
@@ -56,6 +56,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
         "linear_steps": 0,
         "objective": {"name": "compaction", "inners": ["jpeg"]},
     },
+    "vq": {"family": "vq", "linear_steps": 0},
 }
 """What a run of each family is told."""
 each_family = pytest.mark.parametrize(
@@ -75,6 +76,7 @@ def run(
         shape = family.config(model.config)
         monkeypatch.setattr(family, "preset", lambda name, shape=shape: shape)
     monkeypatch.setattr(run_module, "PCA_BLOCKS", 600)
+    monkeypatch.setattr(registry.families.get("vq"), "fitted_pixels", 1 << 15)
 
     def go(out: Path, steps: int, resume: bool = False, **more: Any) -> Trained:
         names = TrainingConfig.__dataclass_fields__
@@ -167,6 +169,9 @@ def test_what_comes_out_is_a_codec(
 ) -> None:
     seen: list[Progress] = []
     trained = run(tmp_path, 2, on_progress=seen.append, **FAMILIES[name])
+    fitting = [progress for progress in seen if progress.is_fitting]
+    assert bool(fitting) == isinstance(registry.families.get(name), Fitted)
+    seen = seen[len(fitting) :]
     assert [progress.step for progress in seen] == [2]
     assert seen[0].last_step == 2
     assert seen[0].loss > 0
@@ -179,6 +184,15 @@ def test_what_comes_out_is_a_codec(
     assert len(trained.validation) == (len(codec.qualities) if own else 6)
     image = picture(70, 50)
     assert codec.decode(codec.encode(image)).shape == image.shape
+
+
+def test_no_steps_are_for_what_is_fitted(run: Run, tmp_path: Path) -> None:
+    trained = run(tmp_path / "vq", 0, **FAMILIES["vq"])
+    assert trained.step == 0 and trained.train_seconds > 0
+    assert trained.objective == registry.families.get("vq").fitted_by
+    assert trained.validation
+    with pytest.raises(UsageError, match="steps must be above 0, got 0: hific is trained by"):
+        run(tmp_path / "hific", 0)
 
 
 def test_whoever_waits_gets_each_saved_average(run: Run, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from slimcodec import registry
+from slimcodec.codecs.family import Fitted
 from slimcodec.errors import ConfigError, SlimcodecError, TrainingError, UsageError
 from slimcodec.training import Schedule, TrainingConfig
 from slimcodec.training.objectives import PerceptionSettings, ProgressiveSettings
@@ -16,7 +17,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.mark.parametrize("path", sorted((ROOT / "recipes").glob("train-*.toml")))
 def test_the_recipes_that_ship(path: Path) -> None:
-    assert TrainingConfig.read(path).steps > 0
+    run = TrainingConfig.read(path)
+    assert (run.steps > 0) != isinstance(registry.families.get(run.family), Fitted)
 
 
 def test_everything_has_a_default() -> None:
@@ -42,7 +44,7 @@ def test_values_are_taken_in_their_types(tmp_path: Path) -> None:
         ("steps = true", "steps must be a whole number, got True"),
         ("learning_rate = true", "learning_rate must be a finite number, got True"),
         ("holdout = 3", "holdout must be a list, each text, got 3"),
-        ("steps = 0", "steps must be above 0, got 0"),
+        ("steps = -1", "steps must be 0 or above, got -1"),
         ("batch = -1", "batch must be above 0, got -1"),
         ("learning_rate = 0", "learning_rate must be above 0"),
         ("crop = 200", "crop must be a multiple of 64 from 128 on, got 200"),
@@ -94,8 +96,9 @@ def test_the_objective_of_a_run() -> None:
 
 def test_a_schedule_is_checked_when_it_is_made() -> None:
     assert Schedule(steps=10, first_step=5).last_step == 15
-    with pytest.raises(UsageError, match="steps must be above 0, got 0"):
-        Schedule(steps=0)
+    with pytest.raises(UsageError, match="steps must be 0 or above, got -1"):
+        Schedule(steps=-1)
+    assert Schedule(steps=0).done(0, 0.0) == 1
 
 
 def test_a_missing_file(tmp_path: Path) -> None:

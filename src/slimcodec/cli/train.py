@@ -90,7 +90,7 @@ def train(
         )  # fmt: skip
     if written is not None:
         size = readable_bytes(written.path.stat().st_size)
-        steps = f"{written.trained.step:,} steps"
+        steps = f"{written.trained.step:,} steps" if written.trained.step else "it was fitted"
         print(f"{written.path}: {size} after {steps}; its card is {written.card.name}")
 
 
@@ -102,6 +102,8 @@ def _shown(run: TrainingConfig) -> Any:
     from contextlib import contextmanager
 
     def text(p: Progress) -> str:
+        if p.is_fitting:
+            return "fitting, before any step along a gradient"
         line = (
             f"loss {p.loss:.3f}  {p.bpp:.3f} bpp  {p.psnr_db:.2f} dB  "
             f"{p.steps_per_s:.2f} steps/s  {p.seconds_left / 60:.0f} min left"
@@ -136,7 +138,7 @@ def _shown(run: TrainingConfig) -> Any:
             task = shown.add_task("", total=run.last_step, text="preparing")
 
             def show(p: Progress) -> None:
-                shown.update(task, completed=p.step, text=text(p))
+                shown.update(task, completed=p.step, total=p.last_step, text=text(p))
                 if p.validation:
                     console.print(f"step {p.step:,}  {text(p)}")
 

@@ -11,9 +11,11 @@ and beyond that each is one or both of
     Identified   writes streams of its own, which have an identity
     Around       works around another codec, which codes for it
 
-Streams of what is not ``Identified`` are those of the codec inside. One kind codes by itself:
+Streams of what is not ``Identified`` are those of the codec inside. Of those that code by
+themselves
 
-    Coded        ``Identified``, with integers that decide tables, and a price in bits
+    Coded        has integers that decide tables, and a price in bits
+    Fitted       is ``Coded`` without a gradient: its weights are found on photographs otherwise
 
 Who can read a checkpoint that others published is ``published.Published``, too. Whoever needs more
 than a ``Family`` asks for that by ``isinstance``, or uses one of the functions at the end, which
@@ -44,6 +46,7 @@ __all__ = [
     "Coded",
     "Exportable",
     "Family",
+    "Fitted",
     "Floats",
     "Identified",
     "Network",
@@ -306,6 +309,32 @@ class Coded(Identified, Protocol):
 
     def integer_sums(self, config: Any) -> Sequence[IntegerSum]:
         """The layers that coding runs in integers of its own."""
+
+
+@runtime_checkable
+class Fitted(Coded, Protocol):
+    """A learned codec whose weights are found on photographs by other means than steps along a
+    gradient, such as k-means. ``initialise`` finds all of them, and says how far it is; steps may
+    follow, and none must."""
+
+    fitted_by: str
+    """How, in words, for a model's history."""
+    fitted_pixels: int
+    """Of photographs, how many are looked at."""
+
+    def initialise(
+        self,
+        network: Any,
+        blocks: Floats,
+        on_progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> None:
+        """See ``Coded``; blocks may be larger than ``block_size``, and better are.
+
+        Args:
+            network: as it was built.
+            blocks: [n, 3, k, k] of the photographs; k is a multiple of the config's ``stride``.
+            on_progress: called with (steps done, steps).
+        """
 
 
 @runtime_checkable

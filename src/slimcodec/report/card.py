@@ -92,11 +92,14 @@ def training_section(facts: CardFacts, data: str) -> str:
     for entry in trained:
         parts = f"only {', '.join(entry['parts'])}; " if entry.get("parts") else ""
         objective = entry.get("objective") or "rate-distortion loss"
+        how_far = f"to step {entry['steps']:,}" if entry["steps"] else "fitted"
         lines.append(
-            f"- {entry['train']}, to step {entry['steps']:,}: {_duration(entry['hours'])} on "
+            f"- {entry['train']}, {how_far}: {_duration(entry['hours'])} on "
             f"{entry['hardware']}, {entry['photographs']} photographs; {parts}{objective}."
         )
-    lines += ["", "What is kept is the exponential moving average of the weights.", "", data]
+    if any(entry["steps"] for entry in trained):
+        lines += ["", "What is kept is the exponential moving average of the weights."]
+    lines += ["", data]
     points = trained[-1].get("validation_bpp_db") if trained else None
     if points:
         lines += [

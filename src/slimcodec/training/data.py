@@ -36,6 +36,7 @@ __all__ = [
     "Samples",
     "batches",
     "sample_blocks",
+    "sample_crops",
 ]
 
 
@@ -249,3 +250,10 @@ def sample_blocks(samples: Samples, count: int, size: int) -> NDArray[np.float32
                 blocks[i] = pixels[:, top : top + size, left : left + size]
     blocks /= np.float32(255)
     return blocks
+
+
+def sample_crops(samples: Samples, count: int) -> NDArray[np.float32]:
+    """The first samples, whole, [count, 3, h, w] in [0, 1], for what is fitted on photographs."""
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        batches = pool.map(lambda number: samples.batch(number, 1)["image"].numpy(), range(count))
+        return np.concatenate([pixels.astype(np.float32) / 255 for pixels in batches])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from slimcodec import registry
-from slimcodec.codecs.family import Coded
-from slimcodec.errors import UnknownNameError
+from slimcodec.codecs.family import Coded, Fitted
+from slimcodec.errors import UnknownNameError, UsageError
 from slimcodec.training.config import TrainingConfig
-from slimcodec.training.data import Photographs, sample_blocks
+from slimcodec.training.data import Photographs, sample_blocks, sample_crops
 from slimcodec.training.objectives.contract import samples_for
 from slimcodec.training.state import STATE_FILE, load_weights
 from slimcodec.training.trainer import Trained, Trainer
@@ -57,6 +58,7 @@ def train(
         TrainingError: on a state or weights that do not fit, an objective that the family does not
             know, or what ``Trainer`` raises it for.
         UnknownNameError: on a part that the family does not have.
+        UsageError: on no steps, of a family that is not fitted by other means.
         MissingExtraError: when something that training needs is not installed.
     """
     data = Photographs.of(
@@ -67,14 +69,22 @@ def train(
         holdout=config.holdout,
     )
     family = registry.families.get(config.family)
+    if not config.steps and not isinstance(family, Fitted):
+        raise UsageError(f"steps must be above 0, got 0: {family.name} is trained by nothing else")
     shape = config.network_config(family)
     torch.manual_seed(config.seed)
+    fitted_by, fitted_s = "", 0.0
     objective = config.chosen_objective(family).build(shape, teacher)
     network: nn.Module = family.build(shape)
     if resume and (out / STATE_FILE).exists():
         pass  # the trainer reads it
     elif init is not None:
         load_weights(network, init, "the initial weights")
+    elif isinstance(family, Fitted):
+        began = time.monotonic()
+        crops = sample_crops(data.samples, max(1, family.fitted_pixels // config.crop**2))
+        family.initialise(network, crops, lambda *done: on_progress(Progress.fitting(*done)))
+        fitted_by, fitted_s = family.fitted_by, time.monotonic() - began
     elif isinstance(family, Coded):
         count = PCA_BLOCKS * shape.stride**2 // shape.block_size**2  # as many pixels
         family.initialise(network, sample_blocks(data.samples, count, shape.block_size))
@@ -86,9 +96,13 @@ def train(
         network, objective, data, schedule,
         folder=out, resume=resume, history=history, devices=devices,
     )  # fmt: skip
-    return trainer.run(
+    trained = trainer.run(
         minutes=minutes, anneal_by=anneal_by, on_progress=on_progress, on_saved=on_saved
     )
+    if not fitted_by:
+        return trained
+    how = f"{fitted_by}; then {trained.objective}" if trained.step else fitted_by
+    return replace(trained, objective=how, train_seconds=trained.train_seconds + fitted_s)
 
 
 def _leave_alone(network: nn.Module, parts: Sequence[str], chosen: Sequence[str]) -> None:

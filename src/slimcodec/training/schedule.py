@@ -26,7 +26,8 @@ class Schedule:
     """A stretch of training, which ends with its learning rate annealed.
 
     Attributes:
-        steps: length of the stretch that starts at ``first_step``.
+        steps: length of the stretch that starts at ``first_step``; 0 for what is fitted without
+            any (``codecs.family.Fitted``).
         first_step: where this stretch began; a later stretch goes on from an annealed one.
         linear_steps: so many first steps train only the linear path and the probability model of a
             network that has a switch for it (``linear_only``). For a new network: one that is
@@ -50,7 +51,7 @@ class Schedule:
         UsageError: on a value that makes no schedule.
     """
 
-    steps: int = within(20_000, 0, _STEPS, above=True)
+    steps: int = within(20_000, 0, _STEPS)
     first_step: int = within(0, 0, _STEPS)
     linear_steps: int = within(0, 0, _STEPS)
     batch: int = within(4, 0, MOST_CROPS, above=True)
@@ -83,6 +84,8 @@ class Schedule:
             step: that comes next.
             seconds: trained so far.
         """
+        if not self.steps:
+            return 1.0
         by_clock = seconds / 60 / self.anneal_minutes if self.anneal_minutes else 0.0
         return max((step - self.first_step) / self.steps, by_clock)
 
