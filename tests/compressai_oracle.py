@@ -60,7 +60,7 @@ def load_models() -> Any:
     return compressai.models
 
 
-def trained(architecture: str, n: int, m: int, steps: int = 30, seed: int = 0) -> Any:
+def trained(architecture: str, n: int, m: int, steps: int = 16, seed: int = 0) -> Any:
     """A model of its own class after a few steps on drawn pictures, its CDFs made."""
     import torch
 
@@ -75,7 +75,7 @@ def trained(architecture: str, n: int, m: int, steps: int = 30, seed: int = 0) -
         named = dict(network.named_parameters())
         quantiles = named.pop("entropy_bottleneck.quantiles")
         optimizer = torch.optim.Adam(named.values(), lr=2e-3)
-        others = torch.optim.Adam([quantiles], lr=0.3)
+        others = torch.optim.Adam([quantiles], lr=0.5)
         for _ in range(steps):
             out = network(images)
             bits = sum(-likelihood.log2().sum() for likelihood in out["likelihoods"].values())
@@ -84,7 +84,7 @@ def trained(architecture: str, n: int, m: int, steps: int = 30, seed: int = 0) -
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        for _ in range(150):
+        for _ in range(80):
             others.zero_grad()
             network.aux_loss().backward()
             others.step()

@@ -23,10 +23,8 @@ SIZE = 6, 9
 def graphs_of(family: str, coding: Any) -> dict[str, Any]:
     """Stand for a network: what a seed says, whatever comes in; no float is ever summed."""
     rng = np.random.default_rng(0)
-    if family == "hific":
-        prior = coding.prior
-        latents = len(coding.log_gain[0])
-        hyper = prior.net.layers["scale.0"].weights.shape[0] // 9
+    if family != "toderici":
+        latents, hyper = len(coding.log_gain[0]), len(coding.hyper_tables)
         y = rng.integers(-40, 41, (1, latents, *SIZE)).astype(np.float32) / 8
         z = rng.integers(-150, 151, (1, hyper, 2, 3)).astype(np.float32)
         means = np.zeros((1, latents, 8, 12), np.float32)

@@ -18,6 +18,7 @@ from slimcodec.integers import (
     WEIGHT_LIMIT,
     IntegerLayer,
     IntegerNet,
+    Leak,
     Output,
     Part,
     integer_layer,
@@ -34,8 +35,12 @@ def by_python_integers(layer: IntegerLayer, x: np.ndarray) -> np.ndarray:
             total = int(layer.bias[c])
             for value, weight in zip(row, layer.weights[:, c].tolist(), strict=True):
                 total += value * weight
-            scaled = total * int(layer.multiplier[c]) + (1 << (layer.shift - 1))
-            line.append(min(max(scaled >> layer.shift, layer.lowest), layer.highest))
+            multiplier, zero = int(layer.multiplier[c]), 0
+            if layer.leak is not None:
+                zero = layer.leak.zero
+                multiplier = int(layer.leak.multiplier[c]) if total < 0 else multiplier
+            scaled = (total * multiplier + (1 << (layer.shift - 1))) >> layer.shift
+            line.append(min(max(scaled + zero, layer.lowest), layer.highest))
         out.append(line)
     return np.array(out)
 
@@ -52,6 +57,7 @@ def run(layer: IntegerLayer, x: np.ndarray) -> np.ndarray:
     shift=st.integers(1, 30),
     most=st.integers(0, 15),
     limits=st.sampled_from([(0, 255), (0, 10), (-32, 32), (-(2**31), 2**31 - 1), (5, 5)]),
+    zero=st.none() | st.integers(0, 255),
     seed=st.integers(0, 10**6),
 )
 def test_a_layer_is_its_formula(
@@ -61,8 +67,10 @@ def test_a_layer_is_its_formula(
     shift: int,
     most: int,
     limits: tuple[int, int],
+    zero: int | None,
     seed: int,
 ) -> None:
+    """Behind a leaky rectifier too, where there is a zero point."""
     rng = np.random.default_rng(seed)
     layer = IntegerLayer(
         rng.integers(-63, 64, (inputs, outputs)).astype(np.int8),
@@ -71,6 +79,9 @@ def test_a_layer_is_its_formula(
         shift,
         *limits,
     )
+    if zero is not None:
+        slower = rng.integers(0, layer.multiplier + 1).astype(np.int32)
+        layer = replace(layer, leak=Leak(slower, zero))
     x = rng.choice(np.array([0, 1, 128, 254, 255], np.uint8), (rows, inputs))
     ours = run(layer, x)
     assert ours.dtype == (np.uint8 if layer.bytes_out else np.int32)
@@ -298,3 +309,20 @@ def test_outputs_on_a_forged_grid(step: float) -> None:
         assert "\n" not in str(error)
     else:
         run(layer, np.zeros((1, 9), np.uint8))
+
+
+def test_leaks_that_cannot_be_are_refused() -> None:
+    part = Part(np.ones((4, 2), np.int8), np.ones(2, np.float32), 1.0)
+    layer = integer_layer([part], np.zeros(2), Output(2.0, slope=0.25, zero=7))
+    assert layer.leak is not None
+    assert layer.leak.multiplier.tolist() == (layer.multiplier // 4).tolist()
+    assert layer.to_bytes() != replace(layer, leak=Leak(layer.leak.multiplier, 8)).to_bytes()
+    for multiplier, zero, words in (
+        (layer.multiplier + 1, 7, "negative sums is beyond"),
+        (-layer.multiplier, 7, "negative sums is beyond"),
+        (layer.multiplier, 256, "zero point must be 0 to 255"),
+    ):
+        with pytest.raises(ModelFileError, match=words):
+            replace(layer, leak=Leak(multiplier, zero))
+    with pytest.raises(ModelFileError, match="too large to be exact"):
+        replace(layer, shift=60, leak=Leak(layer.multiplier, 255))

@@ -36,6 +36,7 @@ SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
     "toderici-s": ("toderici", {}),
+    "mbt2018-mean": ("compressai", {}),
 }  # fmt: skip
 
 

@@ -57,6 +57,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
         "objective": {"name": "compaction", "inners": ["jpeg"]},
     },
     "vq": {"family": "vq", "linear_steps": 0},
+    "compressai": {"family": "compressai", "linear_steps": 0},
 }
 """What a run of each family is told."""
 each_family = pytest.mark.parametrize(
