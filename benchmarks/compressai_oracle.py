@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -131,7 +132,8 @@ def _compare(path: Path, theirs: Any, pixels: np.ndarray, decodes: int) -> None:
                 f"  its decodes, scales moved by up to {places} in the last place: {broken} of "
                 f"{decodes} break, {moved:.1f} of {apart.size} tables picked otherwise on average"
             )
-        with torch.backends.mkldnn.flags(enabled=False):
+        with warnings.catch_warnings(), torch.backends.mkldnn.flags(enabled=False):
+            warnings.simplefilter("ignore")
             other = theirs.decompress(coded["strings"], coded["shape"])["x_hat"][0]
         far = 255 * np.abs(other.permute(1, 2, 0).numpy() - picture.numpy())
         print(f"  its decode without oneDNN: {far.max():.2f} levels from the one with it at most")

@@ -135,7 +135,7 @@ def perturbed_decodes(network: Any, image: Any, count: int, places: int = 1) -> 
             generator = torch.Generator().manual_seed(number)
             with torch.no_grad():
                 made = network.decompress(coded["strings"], coded["shape"])["x_hat"]
-            broken += float((made - sound).abs().max()) > 0.1
+            broken += not torch.allclose(made, sound, atol=0.1)
     finally:
         del conditional.build_indexes
     return broken, moved / count
