@@ -1,4 +1,4 @@
-"""Small files as the published ports of the recurrent codec and of HiFiC write them."""
+"""Small files as CompressAI writes them, and the ports of the recurrent codec and of HiFiC."""
 
 from __future__ import annotations
 
@@ -100,3 +100,47 @@ def hific_args(config: HificConfig = HIFIC, **other: Any) -> dict[str, Any]:
         "normalize_input_image": False,
         **other,
     }
+
+
+def compressai_state(
+    architecture: str = "mbt2018-mean", n: int = 4, m: int = 6, seed: int = 0
+) -> dict[str, torch.Tensor]:
+    """Random tensors by CompressAI's names, without its tables: what a training saves."""
+    generator = torch.Generator().manual_seed(seed)
+    state: dict[str, torch.Tensor] = {}
+
+    def conv(name: str, inputs: int, outputs: int, kernel: int, transposed: bool = False) -> None:
+        shape = (inputs, outputs) if transposed else (outputs, inputs)
+        spread = (inputs * kernel**2) ** -0.5 * (2 if transposed else 1)
+        weight = torch.randn((*shape, kernel, kernel), generator=generator) * spread
+        state[f"{name}.weight"] = weight
+        state[f"{name}.bias"] = 0.1 * torch.randn(outputs, generator=generator)
+
+    for net, first, last in (("g_a", 3, m), ("g_s", m, 3)):
+        for number in range(4):
+            inputs, outputs = first if number == 0 else n, last if number == 3 else n
+            conv(f"{net}.{2 * number}", inputs, outputs, 5, net == "g_s")
+            if number < 3:
+                pedestal = 2.0**-36
+                state[f"{net}.{2 * number + 1}.beta"] = torch.ones(n).add(pedestal).sqrt()
+                gamma = torch.eye(n).mul(0.1).add(pedestal).sqrt()
+                state[f"{net}.{2 * number + 1}.gamma"] = gamma
+    state["g_a.6.weight"] *= 20
+    hyper = m if architecture == "bmshj2018-factorized" else n
+    if hyper == n:
+        inner = (m, m * 3 // 2, 2 * m) if architecture == "mbt2018-mean" else (n, n, m)
+        for number, (inputs, kernel) in enumerate(((m, 3), (n, 5), (n, 5))):
+            conv(f"h_a.{2 * number}", inputs, n, kernel)
+        for number, (inputs, outputs) in enumerate(zip((n, *inner), inner, strict=False)):
+            conv(f"h_s.{2 * number}", inputs, outputs, 3 if number == 2 else 5, number < 2)
+    filters = (1, 3, 3, 3, 3, 1)
+    for number in range(5):
+        shape = (hyper, filters[number + 1], filters[number])
+        density = "entropy_bottleneck."
+        state[f"{density}matrices.{number}"] = torch.randn(shape, generator=generator) * 0.1 + 0.3
+        state[f"{density}biases.{number}"] = torch.rand((hyper, shape[1], 1), generator=generator)
+        if number < 4:
+            state[f"{density}factors.{number}"] = torch.zeros(hyper, shape[1], 1)
+    quantiles = torch.tensor([[[-10.0, 0.0, 10.0]]]).repeat(hyper, 1, 1)
+    state["entropy_bottleneck.quantiles"] = quantiles
+    return state

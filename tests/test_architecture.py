@@ -40,7 +40,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "model_file": BOTTOM | {"codecs", "stream", "quantization"},
     "runtime": BOTTOM | {"codecs", "stream", "model_file", "quantization", "graphs"},
     "naming": BOTTOM,
-    "library": BOTTOM | {"codecs", "images", "model_file", "runtime", "shrink", "stream", "naming"},
+    "ladder": BOTTOM | {"model_file", "naming", "runtime", "stream"},
+    "library": BOTTOM
+    | {"codecs", "images", "ladder", "model_file", "naming", "runtime", "shrink", "stream"},
     "target_size": BOTTOM,
     "pictures": BOTTOM | {"images", "library", "metrics", "stream", "target_size"},
     "pillow": BOTTOM | {"images", "pictures", "stream"},
@@ -53,7 +55,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"runtime", "library", "bench"},
     "report": BOTTOM | {"bench", "explore", "metrics"},
     "workflows": BOTTOM
-    | {"images", "codecs", "quantization", "training", "model_file", "library", "report"}
+    | {"ladder", "images", "codecs", "quantization", "training", "model_file", "library", "report"}
     | {"bench", "shrink", "catalogue", "runtime"},
     "models": set(),
     "catalogue": {"errors"},

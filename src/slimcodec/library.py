@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from slimcodec import registry
 from slimcodec.atomic import write_atomically
 from slimcodec.codecs.family import Around, Identified
 from slimcodec.errors import UnknownNameError, UsageError, WrongModelError
+from slimcodec.ladder import Ladder, check_rung, read_ladder
 from slimcodec.model_file import (
     FAITHFUL,
     Model,
@@ -21,7 +23,14 @@ from slimcodec.model_file import (
     read_manifest,
     thaw_network,
 )
-from slimcodec.naming import built_in_models, codec_names, is_peer, model_path, parted
+from slimcodec.naming import (
+    built_in_models,
+    codec_names,
+    is_ladder,
+    is_peer,
+    model_path,
+    parted,
+)
 from slimcodec.runtime import (
     DEFAULT,
     Bundle,
@@ -67,7 +76,7 @@ def load_model(name_or_path: str | Path) -> Model:
 def load_codec(
     name_or_path: str | Path, runtime: str | None = None, *, threads: int | None = None
 ) -> Codec:
-    """Any codec: a peer or a built-in model by name, a model file or a bundle by path.
+    """Any codec: a peer or a built-in model by name; a model file, a bundle or a ladder by path.
 
     Args:
         name_or_path: for example ``"hific-s"``, ``"jpeg"``, ``"compact:jpeg"``, ``"small.slim"``
@@ -79,6 +88,8 @@ def load_codec(
     if is_peer(name_or_path):
         peer: Codec = registry.codecs.get(str(name_or_path))()
         return peer
+    if is_ladder(name_or_path):
+        return Ladder(Path(name_or_path), partial(load_codec, runtime=runtime, threads=threads))
     model, wanted = parted(name_or_path)
     inner = _inner_of(name_or_path) if wanted else ""
     if is_bundle(model):
@@ -100,6 +111,9 @@ def stream_suffix(name_or_path: str | Path, runtime: str | None = None) -> str:
     if is_peer(name_or_path):
         peer = load_codec(name_or_path)
         return ".slc" if peer.model_bytes else str(getattr(peer, "suffix", f".{peer.name}"))
+    if is_ladder(name_or_path):
+        read_ladder(Path(name_or_path))
+        return ".slc"
     inner = _inner_of(name_or_path)
     # Asked of what has streams of its own too: a codec inside that cannot be had is an error.
     own = ".slc" if not inner else stream_suffix(inner)
@@ -144,6 +158,9 @@ def check_quality(name_or_path: str | Path, quality: float) -> None:
     if is_peer(name_or_path):
         # Which qualities there are, a codec says by what it refuses; these open at once.
         load_codec(name_or_path).encode(np.zeros((_PROBE, _PROBE, 3), np.uint8), quality)
+        return
+    if is_ladder(name_or_path):
+        check_rung(quality, len(read_ladder(Path(name_or_path))), str(name_or_path))
         return
     if inner := _inner_of(name_or_path):
         check_quality(inner, quality)
@@ -258,6 +275,8 @@ def runtime_of(name_or_path: str | Path, runtime: str | None) -> str:
     """What ``load_codec`` runs a codec on; empty for a peer, which brings its own."""
     if is_peer(name_or_path):
         return ""
+    if is_ladder(name_or_path):
+        return runtime_of(read_ladder(Path(name_or_path))[0].path, runtime)
     model, _ = parted(name_or_path)
     if runtime is None and is_bundle(model):
         return open_bundle(Path(model)).runtime

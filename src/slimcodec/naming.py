@@ -8,9 +8,19 @@ from pathlib import Path
 from slimcodec import registry
 from slimcodec.errors import ModelFileError, UnknownNameError, UsageError
 
-__all__ = ["built_in_models", "codec_names", "is_peer", "model_path", "parted"]
+__all__ = [
+    "LADDER",
+    "built_in_models",
+    "codec_names",
+    "is_ladder",
+    "is_peer",
+    "model_path",
+    "parted",
+]
 
 SUFFIX = ".slim"
+LADDER = "ladder.json"
+"""What a folder of models has that is one codec (``ladder``)."""
 _AROUND = {"jpeg+restore": "restore-s", "compact": "compact-s"}
 """Built-in models that are around other codecs, by what they do: another name of each."""
 _INSIDE = ":"
@@ -38,6 +48,8 @@ def model_path(name_or_path: str | Path) -> Path:
     path = Path(text)
     if path.is_file():
         return path
+    if is_ladder(path):
+        raise UsageError(f"{path} is a ladder of several models; name one of them: {path}/1.slim")
     if path.is_dir():
         raise ModelFileError(f"{path} is a folder, and no bundle: it has no bundle.json")
     if path.suffix or "/" in text:
@@ -73,3 +85,8 @@ def is_peer(name_or_path: str | Path) -> bool:
     """Whether a name is a peer's; third parties' are looked up only where it is no model's."""
     text = str(name_or_path)
     return text not in built_in_models() and text in registry.codecs
+
+
+def is_ladder(path: str | Path) -> bool:
+    """Whether a path is a folder that says it is a ladder."""
+    return (Path(path) / LADDER).is_file()

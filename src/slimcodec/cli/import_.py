@@ -11,7 +11,7 @@ from typer.core import TyperCommand, TyperOption
 from slimcodec.cli.options import Force
 
 if TYPE_CHECKING:
-    from slimcodec.workflows.importing import Rounding
+    from slimcodec.workflows.importing import ImportedModel, Rounding
 
 __all__ = ["COMMAND", "import_"]
 
@@ -30,10 +30,14 @@ def import_(
         typer.Argument(
             metavar="CHECKPOINT",
             help="Its files, in the order that the architecture has below (.pt, .pth, .ckpt, "
-            ".safetensors).",
+            ".safetensors). Of an architecture that is one file, several are a ladder: one codec "
+            "with a model for each rate, worst first.",
         ),
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The new model file (.slim).")],
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", help="The new model file (.slim), or the ladder's folder."),
+    ],
     precision: Annotated[
         str,
         typer.Option(
@@ -59,34 +63,48 @@ def import_(
     decodes, can be shrunk, exported and measured like any other, and needs no torch to code.
     """
     from slimcodec.cli.console import note, readable_bytes
-    from slimcodec.cli.outputs import check_new
+    from slimcodec.cli.outputs import check_ladder, check_new
     from slimcodec.errors import UnknownNameError, check_extra
     from slimcodec.model_file import PRECISIONS, save
+    from slimcodec.workflows.importing import import_checkpoint, import_ladder, makes_ladder
 
     if precision not in PRECISIONS:
         raise UnknownNameError("precision", precision, PRECISIONS)
+    how: dict[str, Any] = {
+        "answers": context.meta.get(_ANSWERS, {}),
+        "precision": precision,
+        "check": check,
+        "on_step": note,
+    }
+    if makes_ladder(family, checkpoints):
+        check_ladder(output, force, *checkpoints)
+        check_extra("reading a checkpoint", "torch")
+        told: list[str] = []
+
+        def on_rung(path: Path, made: ImportedModel) -> None:
+            note(f"{path.name}: {'; '.join(made.notes)}")
+            number = len(told) + 1
+            told.append(
+                f"{number}  {path.name}: {_counted(made)}; {_told(made.rounding, precision)}"
+            )
+
+        import_ladder(family, checkpoints, output, on_rung=on_rung, **how)
+        print(f"{output}: a ladder of {len(told)} models, qualities 1 to {len(told)}")
+        print("\n".join(told))
+        return
     check_new(output, force, *checkpoints)
     check_extra("reading a checkpoint", "torch")
-    from slimcodec.workflows.importing import import_checkpoint
-
-    made = import_checkpoint(
-        family,
-        checkpoints,
-        name=output.stem,
-        answers=context.meta.get(_ANSWERS, {}),
-        precision=precision,
-        check=check,
-        on_step=note,
-    )
+    made = import_checkpoint(family, checkpoints, name=output.stem, **how)
     save(made.model, output)
     for sentence in made.notes:
         note(sentence)
-    total = sum(count for count, _ in made.model.parameters().values())
-    print(
-        f"{output}: {total:,} parameters, {readable_bytes(output.stat().st_size)}, "
-        f"stream id {made.model.stream_id}"
-    )
+    print(f"{output}: {_counted(made)}, {readable_bytes(output.stat().st_size)}")
     print(_told(made.rounding, precision))
+
+
+def _counted(made: ImportedModel) -> str:
+    total = sum(count for count, _ in made.model.parameters().values())
+    return f"{total:,} parameters, stream id {made.model.stream_id}"
 
 
 def _told(rounding: Rounding, precision: str) -> str:

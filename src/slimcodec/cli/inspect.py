@@ -65,9 +65,12 @@ def _print(facts: dict[str, Any]) -> None:
 
 def _facts(name: str) -> dict[str, Any]:
     from slimcodec import library
+    from slimcodec.naming import is_ladder
     from slimcodec.runtime import is_bundle
 
     path = Path(name)
+    if is_ladder(path):
+        return _ladder_facts(path)
     if is_bundle(path):
         return _bundle_facts(path)
     if path.is_file():
@@ -91,6 +94,28 @@ def _facts(name: str) -> dict[str, Any]:
         **({"grids": _grid_facts(model.quantization.to_dict())} if model.quantization else {}),
         "config": dict(model.config),
         "history": [dict(entry) for entry in model.history],
+    }
+
+
+def _ladder_facts(folder: Path) -> dict[str, Any]:
+    from slimcodec.ladder import read_ladder
+
+    rungs = read_ladder(folder)
+    return {
+        "ladder": folder.resolve().name,
+        "bytes": sum(rung.bytes for rung in rungs),
+        "qualities": f"1 to {len(rungs)}",
+        "models": [
+            {
+                "quality": number,
+                "file": rung.path.name,
+                "model": rung.facts["name"],
+                "family": rung.facts["family"],
+                "bytes": rung.bytes,
+                "stream_id": rung.stream_id,
+            }
+            for number, rung in enumerate(rungs, 1)
+        ],
     }
 
 

@@ -241,6 +241,35 @@ def check_bundle(folder: Path, force: bool) -> None:
         raise UsageError(f"{folder} exists; name another folder with -o, or replace it: --force")
 
 
+def check_ladder(folder: Path, force: bool, *sources: Path) -> None:
+    """A folder that a ladder may be put at.
+
+    Args:
+        folder: where to; one that is no ladder never goes.
+        force: whether a ladder that is there may go.
+        sources: what it is made of, which may never go.
+
+    Raises:
+        UsageError: when there is something.
+        SlimcodecError: when there is no folder to put it in, or nothing can be written there.
+    """
+    from slimcodec.naming import is_ladder
+
+    if folder.exists() and any(path.exists() and folder.samefile(path) for path in sources):
+        raise UsageError(f"{folder} is the input itself; name another folder with -o")
+    if os.path.lexists(folder):
+        if not is_ladder(folder):
+            raise UsageError(
+                f"{folder} exists and is no ladder, which is what several models become: a folder; "
+                "name another one with -o"
+            )
+        if not force:
+            raise UsageError(
+                f"{folder} exists; name another folder with -o, or replace it: --force"
+            )
+    check_writable(folder.resolve().parent / ".slimcodec")
+
+
 def check_results(folder: Path, results: Results) -> None:
     """A folder that results may go into; it need not be there yet.
 

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from slimcodec.cli.options import Calibration, Force, Json
 
+if TYPE_CHECKING:
+    from slimcodec.shrink import Recipe
+
 
 def shrink(
-    codec: Annotated[str, typer.Argument(help="A built-in model by name, or a model file.")],
+    codec: Annotated[
+        str, typer.Argument(help="A built-in model by name, a model file or a ladder.")
+    ],
     recipe: Annotated[
         str,
         typer.Option("--recipe", help="The passes: a built-in recipe by name, or a TOML file."),
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The new model file (.slim).")],
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", help="The new model file (.slim), or the ladder's folder."),
+    ],
     calibration: Calibration = None,
     force: Force = False,
     json: Json = False,
@@ -25,30 +33,30 @@ def shrink(
     """Apply a recipe to a model: print the plan, apply it, save a model file.
 
     Says in words what it means for streams that exist already. Where a pass learns, it keeps how
-    far it is in OUTPUT.state: kill it at any moment, and the same command goes on.
+    far it is in OUTPUT.state: kill it at any moment, and the same command goes on. Of a ladder each
+    model is shrunk by itself.
 
     Example: slimcodec shrink hific-s --recipe prune-generator -o small.slim
 
     Example: slimcodec shrink hific-s --recipe int8 --calibration photos -o int8.slim
     """
-    from slimcodec import catalogue, library, registry
-    from slimcodec.cli.console import note, note_skipped, print_json, progress_bar, readable_bytes
+    from slimcodec import catalogue
+    from slimcodec.cli.console import note, note_skipped, print_json, readable_bytes
     from slimcodec.cli.interrupting import kept_if_interrupted
-    from slimcodec.cli.outputs import check_new
-    from slimcodec.model_file import save, thaw_network
-    from slimcodec.shrink import Context, Recipe
+    from slimcodec.cli.outputs import check_ladder, check_new
+    from slimcodec.ladder import read_ladder, written_ladder
+    from slimcodec.naming import is_ladder
+    from slimcodec.shrink import Recipe
 
     found = catalogue.recipes.find(recipe)
     parsed = Recipe.read(found)
-    check_new(output, force, Path(codec), found)
-    before = library.load_model(codec)
-    family = registry.families.get(before.family)
-    parsed.check(family)
-    parsed.check_photographs(calibration)
+    several = is_ladder(codec)
+    (check_ladder if several else check_new)(output, force, Path(codec), found)
+    rungs = [str(rung.path) for rung in read_ladder(Path(codec))] if several else [codec]
+    for rung in rungs:
+        _check(rung, parsed, calibration)
     if calibration is not None:
         note_skipped(calibration)
-    for line in parsed.plan(thaw_network(before), family):
-        note(f"plan: {line}")
     # Hours of learning outlive a kill: the same command goes on from here.
     state = output.with_name(output.name + ".state") if parsed.learns() else None
     if state is not None:
@@ -56,13 +64,62 @@ def shrink(
     kept = "nothing was written; the same command begins again"
     if state is not None:
         kept = f"how far it is lies in {state}; the same command goes on from there"
-    with kept_if_interrupted(kept), progress_bar("shrinking") as progress:
-        context = Context(calibration, progress, state=state)
-        after = library.shrink_model(before, parsed, context)
-    save(after, output)
+    with kept_if_interrupted(kept):
+        if several:
+            names = [f"{number}.slim" for number in range(1, len(rungs) + 1)]
+            with written_ladder(output, names) as aside:
+                facts = []
+                for rung, name in zip(rungs, names, strict=True):
+                    own = None if state is None else state / name
+                    done = _shrunk(rung, parsed, aside / name, calibration, own)
+                    facts.append({**done, "model": str(output / name)})
+        else:
+            facts = [_shrunk(codec, parsed, output, calibration, state)]
     if state is not None:
         shutil.rmtree(state)
-    words = library.stream_change(before, after, parsed)
+    if json:
+        print_json({"ladder": str(output), "models": facts} if several else facts[0])
+        return
+    for each in facts:
+        for part, count in each["parts"].items():
+            share = count["nonzero"] / count["parameters_before"]
+            print(
+                f"{part:12} {count['nonzero']:>12,} of {count['parameters_before']:,} weights left "
+                f"({share:.1%})"
+            )
+        print(each["streams"])
+        print(f"{each['model']}: {readable_bytes(each['bytes'])}")
+    if several:
+        print(f"{output}: a ladder of {len(facts)} models, qualities 1 to {len(facts)}")
+
+
+def _check(codec: str, recipe: Recipe, calibration: Path | None) -> None:
+    """What a recipe asks, said before seconds are spent; and what it would do."""
+    from slimcodec import library, registry
+    from slimcodec.cli.console import note
+    from slimcodec.model_file import thaw_network
+
+    before = library.load_model(codec)
+    family = registry.families.get(before.family)
+    recipe.check(family)
+    recipe.check_photographs(calibration)
+    for line in recipe.plan(thaw_network(before), family):
+        note(f"plan: {line}")
+
+
+def _shrunk(
+    codec: str, recipe: Recipe, output: Path, calibration: Path | None, state: Path | None
+) -> dict[str, Any]:
+    """Shrink one model into a file; what came of it."""
+    from slimcodec import library
+    from slimcodec.cli.console import progress_bar
+    from slimcodec.model_file import save
+    from slimcodec.shrink import Context
+
+    before = library.load_model(codec)
+    with progress_bar("shrinking") as progress:
+        after = library.shrink_model(before, recipe, Context(calibration, progress, state=state))
+    save(after, output)
     whole = before.parameters()
     counts = {
         part: {
@@ -73,24 +130,11 @@ def shrink(
         }
         for part, (total, kept) in after.parameters().items()
     }
-    size = output.stat().st_size
-    if json:
-        print_json(
-            {
-                "model": str(output),
-                "bytes": size,
-                "stream_id": after.stream_id,
-                "streams": words,
-                "parts": counts,
-                "passes": list(after.history[len(before.history) :]),
-            }
-        )
-        return
-    for part, count in counts.items():
-        share = count["nonzero"] / count["parameters_before"]
-        print(
-            f"{part:12} {count['nonzero']:>12,} of {count['parameters_before']:,} weights left "
-            f"({share:.1%})"
-        )
-    print(words)
-    print(f"{output}: {readable_bytes(size)}")
+    return {
+        "model": str(output),
+        "bytes": output.stat().st_size,
+        "stream_id": after.stream_id,
+        "streams": library.stream_change(before, after, recipe),
+        "parts": counts,
+        "passes": list(after.history[len(before.history) :]),
+    }

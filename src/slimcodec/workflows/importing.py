@@ -1,4 +1,4 @@
-"""A published checkpoint to a model, and what rounding its weights changed."""
+"""A published checkpoint to a model, or several to a ladder, and what rounding weights changed."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from slimcodec import registry
 from slimcodec.codecs.published import Published, by_role, published_families
 from slimcodec.errors import ModelFileError, UnknownNameError, UsageError
 from slimcodec.images import read_image
-from slimcodec.model_file import Model, freeze_network
+from slimcodec.ladder import check_rungs, written_ladder
+from slimcodec.model_file import Model, freeze_network, save
 from slimcodec.quantization.simulation import plain_state
 from slimcodec.runtime import open_codec
 
-__all__ = ["ImportedModel", "Rounding", "import_checkpoint"]
+__all__ = ["ImportedModel", "Rounding", "import_checkpoint", "import_ladder", "makes_ladder"]
 
 _RUNTIME = "torch"
 """Symbols are compared on it: it is here, as a network is, and makes no files."""
@@ -96,17 +97,9 @@ def import_checkpoint(
         CheckpointError: when the files hold no such checkpoint, in one line that says why.
         ModelFileError: when a weight is beyond the precision.
     """
-    known = published_families()
-    if family not in known:
-        if family in registry.families:
-            raise UsageError(
-                f"nobody published a {family} checkpoint that could be imported; there are "
-                f"importers for {', '.join(known)}"
-            )
-        raise UnknownNameError("importer", family, known)
+    published = _published(family)
     if check is not None and precision != "half":
         raise UsageError("a check counts what half precision changes; ask for no other precision")
-    published = known[family]
     files = by_role(family, published.checkpoint_files, paths)
     image = read_image(check).pixels if check is not None else None
     if sum(path.stat().st_size for path in files.values() if path.is_file()) > _LARGE:
@@ -138,6 +131,66 @@ def import_checkpoint(
         same_size = rounded.shape == exact.shape
         changed = int(np.count_nonzero(rounded != exact)) if same_size else symbols
     return ImportedModel(model, found.notes, _rounding(found.network, model, symbols, changed))
+
+
+def makes_ladder(family: str, paths: Sequence[Path]) -> bool:
+    """Whether so many files are a model each, and not one model: of a family whose published
+    checkpoints are one file.
+
+    Raises:
+        UsageError: as ``import_checkpoint``, of the family.
+    """
+    return len(paths) > 1 == len(_published(family).checkpoint_files)
+
+
+def import_ladder(
+    family: str,
+    paths: Sequence[Path],
+    folder: Path,
+    *,
+    on_rung: Callable[[Path, ImportedModel], None] = lambda path, made: None,
+    on_step: Callable[[str], None] = lambda step: None,
+    **how: Any,
+) -> None:
+    """A ladder (``slimcodec.ladder``) of published checkpoints: one codec, a model for each rate.
+
+    All of it is written or nothing.
+
+    Args:
+        family: whose checkpoints they are, one file each.
+        paths: the files, worst quality first.
+        folder: where the ladder is to be; a ladder that is there is replaced.
+        on_rung: is told each file and what it became.
+        on_step: is told what begins, in words.
+        how: as ``import_checkpoint`` takes it of each: ``answers``, ``precision``, ``check``.
+
+    Raises:
+        UsageError: when two files make models that streams cannot tell apart; else, as of any
+            error of theirs, as ``import_checkpoint``.
+    """
+    names = [f"{number}.slim" for number in range(1, len(paths) + 1)]
+    stream_ids: list[tuple[str, str]] = []
+    with written_ladder(folder, names) as aside:
+        for number, (path, name) in enumerate(zip(paths, names, strict=True), 1):
+            on_step(f"{path.name}, {number} of {len(paths)}")
+            own = f"{folder.resolve().name.removesuffix('.slim')}-{number}"
+            made = import_checkpoint(family, [path], name=own, on_step=on_step, **how)
+            stream_ids.append((str(path), made.model.stream_id))
+            check_rungs(stream_ids)
+            save(made.model, aside / name)
+            on_rung(path, made)
+
+
+def _published(family: str) -> Published:
+    known = published_families()
+    if family not in known:
+        if family in registry.families:
+            raise UsageError(
+                f"nobody published a {family} checkpoint that could be imported; there are "
+                f"importers for {', '.join(known)}"
+            )
+        raise UnknownNameError("importer", family, known)
+    return known[family]
 
 
 def _history(

@@ -36,7 +36,7 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pair]:
     for number, architecture in enumerate(ARCHITECTURES):
         theirs = trained(architecture, 8, 12, seed=number)
         path = save(theirs, folder / f"{architecture}.pth.tar")
-        ours = FAMILY.read_checkpoint([path])
+        ours = FAMILY.read_checkpoint([path]).network
         made[architecture] = Pair(
             theirs, ours, freeze_network(ours, name=architecture, family="compressai")
         )

@@ -19,22 +19,37 @@ import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from slimcodec.codecs.compressai.config import (
+    ARCHITECTURES,
     Architecture,
     CompressaiConfig,
     compressai,
 )
 from slimcodec.codecs.latents.scales import SCALE_MIN
-from slimcodec.codecs.published import Imported
-from slimcodec.codecs.torch_file import check_shapes, filled, read_checkpoint_file
+from slimcodec.codecs.published import Imported, Question
+from slimcodec.codecs.torch_file import (
+    check_finite,
+    check_shapes,
+    filled,
+    read_checkpoint_file,
+)
 from slimcodec.errors import CheckpointError, UsageError
 
-__all__ = ["HELP", "from_published", "read_published"]
+__all__ = ["HELP", "QUESTIONS", "from_published", "read_published"]
+
+QUESTIONS = (
+    Question(
+        "arch",
+        ARCHITECTURES,
+        "What the tensors must be, if you want that checked; they say it themselves.",
+    ),
+)
 
 HELP = """\
 compressai: one file of bmshj2018-factorized, bmshj2018-hyperprior or mbt2018-mean at any width, as
@@ -56,19 +71,32 @@ _NOT_NEEDED = re.compile(
 )
 _BOUNDS = ("gaussian_conditional.scale_bound", "gaussian_conditional.lower_bound_scale.bound")
 _PEDESTAL, _BETA_MINIMUM = 2.0**-36, 1e-6
+_ONLY = "only bmshj2018-factorized, bmshj2018-hyperprior and mbt2018-mean are read"
 _FOREIGN = {
-    "context_prediction.": "mbt2018 and cheng2020 decode one latent after another; bring "
+    "cc_mean_transforms.": f"TCM and its kin code slices of channels, one after another; {_ONLY}",
+    "cc_transforms.": f"ELIC and its kin code groups of channels, one after another; {_ONLY}",
+    "latent_codec.": f"ELIC and the checkerboards of CompressAI are not read; {_ONLY}",
+    "context_prediction": "mbt2018 and cheng2020 decode one latent after another; bring "
     "mbt2018-mean, which decodes all at once",
-    "entropy_parameters.": "only bmshj2018-factorized, bmshj2018-hyperprior and mbt2018-mean are "
-    "read",
+    "entropy_parameters.": _ONLY,
+    "Gain": "networks of one gain for each quality (-vbr) are not read; bring one file for each",
+    "Encoder.conv_block": "these are HiFiC's names: slimcodec import hific",
+    "hyper_bottleneck.": f"these are NeuralCompression's names (HiFiC, MS-ILLM); {_ONLY}",
+    "rnn1.": "these are of the recurrent codec: slimcodec import toderici",
 }
+"""What other networks have, by how a name begins: in what order they are told apart matters."""
 
 
-def read_published(path: Path) -> Imported:
+def read_published(path: Path, answers: Mapping[str, str] = MappingProxyType({})) -> Imported:
     """The network of a checkpoint file.
+
+    Args:
+        path: the file.
+        answers: to ``QUESTIONS``.
 
     Raises:
         CheckpointError: when it is none of these networks, or the file cannot be read safely.
+        UsageError: when an answer says that it is another.
     """
     from slimcodec.codecs.compressai.network import CompressaiNetwork
 
@@ -79,8 +107,12 @@ def read_published(path: Path) -> Imported:
         )
         shapes: dict[str, tuple[int, ...]] = {name: array.shape for name, array in ours.items()}
         check_shapes(lambda: CompressaiNetwork(config), shapes)
+        check_finite(ours)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
+    wanted = answers.get("arch", config.architecture)
+    if wanted != config.architecture:
+        raise UsageError(f"{path}: --arch says {wanted}, its tensors are {config.architecture}")
     network: Any = filled(lambda: CompressaiNetwork(config), ours)
     note = (
         f"{config.architecture} with N = {config.encoder_widths[0]} and M = "
@@ -117,10 +149,10 @@ def from_published(state: Arrays) -> tuple[CompressaiConfig, dict[str, NDArray[n
         gains = np.zeros((1, latents), np.float32)
         ours |= {"log_gain": gains, "log_degain": gains.copy()}
         for name in _BOUNDS:
-            bound = taken.optional(name)
-            if bound is not None and not math.isclose(bound.flat[0], SCALE_MIN, rel_tol=1e-4):
+            bound = taken.number(name, SCALE_MIN)
+            if not math.isclose(bound, SCALE_MIN, rel_tol=1e-4):
                 raise CheckpointError(
-                    f"{name} is {bound.flat[0]:g}; only scales from {SCALE_MIN} on are read"
+                    f"{name} is {bound:g}; only scales from {SCALE_MIN} on are read"
                 )
     if architecture == "mbt2018-mean":
         _split(ours)
@@ -147,24 +179,34 @@ class _Taken:
         self._names.add(name)
         return self._theirs.get(name)
 
-    def __call__(self, name: str) -> NDArray[np.float32]:
+    def __call__(self, name: str, dimensions: int) -> NDArray[np.float32]:
         found = self.optional(name)
         if found is None:
             self._missing.append(name)
-            return np.zeros((0,) * 4, np.float32)
+            return np.zeros((0,) * dimensions, np.float32)
+        if found.ndim != dimensions:
+            raise CheckpointError(f"{name} is {list(found.shape)}; it must have {dimensions} axes")
         return found
 
+    def number(self, name: str, otherwise: float) -> float:
+        """A tensor that is one number; ``otherwise`` where there is none."""
+        found = self.optional(name)
+        if found is None:
+            return otherwise
+        if found.size != 1:
+            raise CheckpointError(f"{name} must be one number, it is {list(found.shape)}")
+        return float(found.flat[0])
+
     def conv(self, ours: dict[str, NDArray[np.float32]], theirs: str, name: str) -> None:
-        for kind in ("weight", "bias"):
-            ours[f"{name}.{kind}"] = self(f"{theirs}.{kind}")
+        for kind, dimensions in (("weight", 4), ("bias", 1)):
+            ours[f"{name}.{kind}"] = self(f"{theirs}.{kind}", dimensions)
 
     def gdn(self, ours: dict[str, NDArray[np.float32]], theirs: str, name: str) -> None:
-        for kind, minimum in (("beta", _BETA_MINIMUM), ("gamma", 0.0)):
-            root = self(f"{theirs}.{kind}").astype(np.float64)
-            stored = self.optional(f"{theirs}.{kind}_reparam.pedestal")
-            pedestal = _PEDESTAL if stored is None else float(stored.flat[0])
-            stored = self.optional(f"{theirs}.{kind}_reparam.lower_bound.bound")
-            bound = math.sqrt(minimum + pedestal) if stored is None else float(stored.flat[0])
+        for kind, minimum, dimensions in (("beta", _BETA_MINIMUM, 1), ("gamma", 0.0, 2)):
+            root = self(f"{theirs}.{kind}", dimensions).astype(np.float64)
+            pedestal = self.number(f"{theirs}.{kind}_reparam.pedestal", _PEDESTAL)
+            least = math.sqrt(minimum + max(pedestal, 0))
+            bound = self.number(f"{theirs}.{kind}_reparam.lower_bound.bound", least)
             value = np.maximum(np.square(np.maximum(root, bound)) - pedestal, 0)
             own = np.sqrt(value).astype(np.float32)
             ours[f"{name}.{kind}_root"] = own if kind == "beta" else own[..., None, None]
@@ -174,14 +216,15 @@ class _Taken:
         for number in range(5):
             for theirs, name in _DENSITY.items():
                 if (theirs, number) != ("factors", 4):
-                    ours[f"{density}{name}.{number}"] = self(f"{_BOTTLENECK}{theirs}.{number}")
+                    ours[f"{density}{name}.{number}"] = self(f"{_BOTTLENECK}{theirs}.{number}", 3)
         # Ours has a gate behind the last layer too, which at zero lets all through.
         ours[f"{density}gates.4"] = np.zeros_like(ours[f"{density}biases.4"])
-        quantiles = self(f"{_BOTTLENECK}quantiles")
-        if quantiles.ndim != 3 or quantiles.shape[1:] not in ((1, 3), (0, 0)):
-            raise CheckpointError(
-                f"{_BOTTLENECK}quantiles has the shape {quantiles.shape}; it must be channels, 1, 3"
-            )
+        name = f"{_BOTTLENECK}quantiles"
+        quantiles = self(name, 3)
+        if name in self._missing:
+            return
+        if quantiles.shape[1:] != (1, 3):
+            raise CheckpointError(f"{name} is {list(quantiles.shape)}; it must be [channels, 1, 3]")
         ours["probability.median"] = quantiles[:, 0, 1].reshape(1, -1, 1, 1).copy()
 
     def check(self) -> None:
@@ -198,8 +241,9 @@ class _Taken:
 
 def _architecture(theirs: Arrays) -> Architecture:
     for beginning, why in _FOREIGN.items():
-        if any(name.startswith(beginning) for name in theirs):
-            raise CheckpointError(f"{beginning.rstrip('.')} is among its tensors: {why}")
+        found = next((name for name in theirs if name.startswith(beginning)), None)
+        if found is not None:
+            raise CheckpointError(f"{found:.80} is among its tensors: {why}")
     if "g_a.6.weight" not in theirs or theirs["g_a.6.weight"].ndim != 4:
         raise CheckpointError(
             "there is no g_a.6.weight, the last convolution of bmshj2018 and mbt2018-mean; it is "
@@ -212,6 +256,8 @@ def _architecture(theirs: Arrays) -> Architecture:
         )
     if "h_s.4.weight" not in theirs:
         return "bmshj2018-factorized"
+    if theirs["h_s.4.weight"].ndim != 4:
+        raise CheckpointError("h_s.4.weight is no convolution's: it must have 4 axes")
     made, latents = len(theirs["h_s.4.weight"]), len(theirs["g_a.6.weight"])
     if made == latents:
         return "bmshj2018-hyperprior"

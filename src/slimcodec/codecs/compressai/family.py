@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from slimcodec.codecs.compressai.checkpoint import HELP
+from slimcodec.codecs.compressai.checkpoint import HELP, QUESTIONS
 from slimcodec.codecs.compressai.config import ARCHITECTURES, CompressaiConfig, compressai
 from slimcodec.codecs.compressai.layers import layers, narrowed
 from slimcodec.codecs.family import PictureLayers, Price, Rescaling, Signature, Wide
 from slimcodec.codecs.latents import Coding, MeanScaleCodec, integer_sums
 from slimcodec.codecs.latents.factorized_tile import FactorizedCoding, FactorizedTileCoder
 from slimcodec.codecs.layers import Layer, rescalings
-from slimcodec.codecs.published import Imported, Question, by_role, check_answers
+from slimcodec.codecs.published import Imported, by_role, check_answers
 from slimcodec.errors import UnknownNameError, naming_extra
 from slimcodec.quantization import IntegerSum, Quantization
 
@@ -48,7 +48,7 @@ class CompressaiFamily:
         "log_degain",
     )
     checkpoint_files = ("checkpoint",)
-    checkpoint_questions: tuple[Question, ...] = ()
+    checkpoint_questions = QUESTIONS
     checkpoint_help = HELP
     objectives = ("rate-distortion",)
     finetuning: Mapping[str, Any] = MappingProxyType({"name": "rate-distortion"})
@@ -200,7 +200,8 @@ class CompressaiFamily:
         from slimcodec.codecs.compressai.checkpoint import read_published
 
         check_answers(self.name, self.checkpoint_questions, answers)
-        return read_published(by_role(self.name, self.checkpoint_files, paths)["checkpoint"])
+        path = by_role(self.name, self.checkpoint_files, paths)["checkpoint"]
+        return read_published(path, answers)
 
     def coded_symbols(self, codec: MeanScaleCodec, stream: bytes) -> NDArray[np.int32]:
         _, tiles = codec.read(stream)

@@ -78,6 +78,14 @@ Example: slimcodec import hific hific_med.pt -o hific-med.slim
 Example: slimcodec import hific weights.safetensors --likelihood gaussian --input-range 0..1
 -o med.slim"""
 
+_FOREIGN = {
+    "hyper_bottleneck.": "NeuralCompression's HiFiC and MS-ILLM pad with zeros, alike on all "
+    "sides, where the published HiFiC mirrors, and end the nets for means and scales in an "
+    "ordinary convolution, where it has a transposed one; ours does not compute that",
+    "g_a.": "these are CompressAI's names: slimcodec import compressai",
+    "rnn1.": "these are of the recurrent codec: slimcodec import toderici",
+}
+"""What other networks have, by how a name begins."""
 _IGNORED = ("Discriminator.", "perceptual_loss.", "squashing.")
 
 
@@ -141,6 +149,10 @@ def config_of(
             tensors.
         UsageError: when a question is open, or an answer is another than the file's.
     """
+    for beginning, why in _FOREIGN.items():
+        found = next((name for name in state if name.startswith(beginning)), None)
+        if found is not None:
+            raise CheckpointError(f"{found:.80} is among its tensors: {why}")
     _check_supported(state, settings)
     try:
         config = replace(hific(), **_widths(state))

@@ -9,6 +9,7 @@ them, and safetensors.
 from slimcodec.codecs.torch_file.contents import plain, told
 from slimcodec.codecs.torch_file.files import Checkpoint, read_checkpoint_file
 from slimcodec.codecs.torch_file.loading import (
+    check_finite,
     check_setting,
     check_shapes,
     filled,
@@ -18,6 +19,7 @@ from slimcodec.codecs.torch_file.loading import (
 
 __all__ = [
     "Checkpoint",
+    "check_finite",
     "check_setting",
     "check_shapes",
     "filled",

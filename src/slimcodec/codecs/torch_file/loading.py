@@ -15,7 +15,7 @@ import numpy as np
 from slimcodec.codecs.torch_file.contents import Array, plain, told
 from slimcodec.errors import CheckpointError
 
-__all__ = ["check_setting", "check_shapes", "filled", "listed", "truth_setting"]
+__all__ = ["check_finite", "check_setting", "check_shapes", "filled", "listed", "truth_setting"]
 
 
 def check_setting(settings: Mapping[str, Any], name: str, found: int) -> None:
@@ -71,6 +71,24 @@ def check_shapes(build: Callable[[], Any], shapes: Mapping[str, tuple[int, ...]]
             raise CheckpointError(
                 f"its tensors do not fit each other: {name} is {list(shape)}, by the other shapes "
                 f"it must be {list(wanted[name])}"
+            )
+
+
+def check_finite(weights: Mapping[str, Array]) -> None:
+    """Refuse weights that are no numbers, as a training that diverged leaves them.
+
+    Args:
+        weights: by names of ours.
+
+    Raises:
+        CheckpointError: naming the first.
+    """
+    for name, array in weights.items():
+        bad = np.count_nonzero(~np.isfinite(np.asarray(array, np.float32)))
+        if bad:
+            raise CheckpointError(
+                f"{bad:,} of {np.asarray(array).size:,} values of {name} are infinite or no "
+                "numbers; its training diverged"
             )
 
 
