@@ -4,8 +4,9 @@
 
 writes NAME.slc (the stream) and NAME.npz (every integer that the entropy decoder gives, by name;
 the pixels; and which model decodes it: a file in this folder or a built-in name). ``tiny.slim``,
-``tiny-rnn.slim`` and ``tiny-rnn-lapped.slim`` never change; streams of a shipped model are recorded
-again when its weights change, because a new model has a new stream id.
+``tiny-rnn.slim``, ``tiny-rnn-lapped.slim``, ``tiny-bmshj2018-*.slim`` and
+``tiny-mbt2018-mean.slim`` never change; streams of a shipped model are recorded again when its
+weights change, because a new model has a new stream id.
 """
 
 from __future__ import annotations
