@@ -30,8 +30,9 @@ from slimcodec.stream import Tables
 
 __all__ = ["freeze"]
 
-_TAIL = 2.0**-22
-"""Probability left to the escape on either side of a table."""
+_TAIL, _FAR_TAIL = 2.0**-22, 2.0**-31
+"""Probability left to the escape on either side of a table; the second where symbols have a least
+probability, so that a far one costs no more than an escape would."""
 _WIDEST = 4096
 
 
@@ -40,8 +41,9 @@ def freeze(network: Any) -> dict[str, NDArray[np.generic]]:
     """The frozen arrays of a network (see ``codecs.latents``) whose weights are already as the
     model file will hold them."""
     probability = network.probability
+    least = network.config.structure.least_probability
     if not network.config.structure.hyperprior:
-        return _density_tables(probability.density, probability.median).to_arrays("latent_tables")
+        return _density_tables(probability, least).to_arrays("latent_tables")
     log_gains = network.log_gain.double().cpu().numpy()
     if probability.latent_scale is not None:
         spread = probability.latent_scale.double().flatten().cpu().numpy()
@@ -55,13 +57,13 @@ def freeze(network: Any) -> dict[str, NDArray[np.generic]]:
     return {
         **grid.to_arrays(),
         **context,
-        **_latent_tables(network.config.likelihood, rests).to_arrays("latent_tables"),
-        **_density_tables(probability.density, probability.median).to_arrays("hyper_tables"),
+        **_latent_tables(network.config.likelihood, rests, least).to_arrays("latent_tables"),
+        **_density_tables(probability, least).to_arrays("hyper_tables"),
     }
 
 
 @cache
-def _latent_tables(likelihood: str, rests: range) -> Tables:
+def _latent_tables(likelihood: str, rests: range, least: float) -> Tables:
     """Unit bins of a Gaussian or logistic at each table scale, for each rest of a shift in eighths;
     a rest has tables of its own only up to ``SHIFT_SCALE``."""
 
@@ -80,15 +82,16 @@ def _latent_tables(likelihood: str, rests: range) -> Tables:
         mean = rest / SHIFT_STEPS
         for scale in TABLE_SCALES[: SHIFT_TABLES if rest else None]:
             reach = 1
-            while cdf(-(reach + 0.5 - mean) / scale) > _TAIL:
+            while cdf(-(reach + 0.5 - mean) / scale) > (_FAR_TAIL if least else _TAIL):
                 reach += max(1, reach // 16)
             tables.append(np.array([bin_at(i - mean, scale) for i in range(-reach, reach + 1)]))
-    return Tables.from_probabilities([0] * len(tables), tables)
+    return _tables([0] * len(tables), tables, least)
 
 
-def _density_tables(density: FactorizedDensity, median: Tensor | None) -> Tables:
+def _density_tables(probability: Any, least: float) -> Tables:
     """Unit bins of each channel's density around its median, as wide as it has weight."""
-    exact = copy.deepcopy(density).double()
+    exact: FactorizedDensity = copy.deepcopy(probability.density).double()
+    median: Tensor | None = probability.median
     channels = exact.biases[0].shape[0]
     edges = torch.arange(-_WIDEST, _WIDEST + 1, dtype=torch.float64) - 0.5
     around = edges.expand(channels, 1, -1)
@@ -111,7 +114,18 @@ def _density_tables(density: FactorizedDensity, median: Tensor | None) -> Tables
         reach = min(reach, centre, len(bins) - 1 - centre)
         centres.append(centre - _WIDEST)
         tables.append(np.maximum(bins[centre - reach : centre + reach + 1], 0.0))
-    return Tables.from_probabilities(centres, tables)
+    return _tables(centres, tables, least)
+
+
+def _tables(centres: list[int], probabilities: list[NDArray[np.float64]], least: float) -> Tables:
+    """With no symbol and no escape less likely than the least."""
+    if least:
+        floored = [np.maximum(p, least) for p in probabilities]
+        escapes = [max(1 - float(p.sum()), least) for p in probabilities]
+        probabilities = [
+            p / (float(p.sum()) + escape) for p, escape in zip(floored, escapes, strict=True)
+        ]
+    return Tables.from_probabilities(centres, probabilities)
 
 
 def _sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:

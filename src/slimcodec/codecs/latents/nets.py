@@ -76,6 +76,8 @@ class Structure:
         latent_units: whether each latent's usual spread is known, in units of which the nets
             compute.
         density_filters: inner widths of the factorized density.
+        least_probability: of any symbol of a table, and of the escape; networks from elsewhere may
+            say of their latents what is not so.
     """
 
     hyperprior: bool = True
@@ -86,6 +88,7 @@ class Structure:
     medians: bool = False
     latent_units: bool = True
     density_filters: tuple[int, ...] = (3, 3, 3)
+    least_probability: float = 0.0
 
     @property
     def smallest_latents(self) -> int:
