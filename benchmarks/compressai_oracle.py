@@ -91,7 +91,7 @@ def _drawn(architecture: str, n: int, m: int) -> Any:
 @torch.no_grad()
 def _compare(path: Path, theirs: Any, pixels: np.ndarray, decodes: int) -> None:
     family = registry.families.get("compressai")
-    ours = family.read_checkpoint([path])
+    ours = family.read_checkpoint([path]).network
     image = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
     print(f"{path.stem}: {ours.config.architecture}, N {ours.config.encoder_widths[0]}, "
           f"M {ours.config.latent_channels}")  # fmt: skip
