@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -149,10 +150,10 @@ def test_every_runtime_reads_every_stream(
 @torch.no_grad()
 @pytest.mark.parametrize("architecture", HYPERPRIORS)
 def test_one_scale_in_its_last_bit_breaks_their_decoder_and_not_ours(
-    pairs: dict[str, Pair], image: Image, architecture: str, monkeypatch: pytest.MonkeyPatch
+    pairs: dict[str, Pair], image: Image, architecture: str
 ) -> None:
     """Their tables are picked by floats, which differ from machine to machine; ours by integers."""
-    theirs, _, model = pairs[architecture]
+    theirs, model = copy.deepcopy(pairs[architecture].theirs), pairs[architecture].model
     x = tensor(image)
     conditional, seen = theirs.gaussian_conditional, []
     original = conditional.build_indexes
@@ -161,28 +162,34 @@ def test_one_scale_in_its_last_bit_breaks_their_decoder_and_not_ours(
         seen.append(scales)
         return original(scales)
 
-    monkeypatch.setattr(conditional, "build_indexes", noted)
+    conditional.build_indexes = noted
     theirs.compress(x)
-    # A scale in the middle, as a step of the table: one float further is the next table.
-    scales = seen[0]
-    wide = scales.flatten().sort().values
-    edge = wide[int(0.9 * len(wide))]
+    wide = seen[0].flatten().sort().values
     table = conditional.scale_table.clone()
-    place = int((table < edge).sum())
-    table[place] = edge
-    monkeypatch.setattr(conditional, "scale_table", table)
-    coded = theirs.compress(x)
-    sound, again = (theirs.decompress(coded["strings"], coded["shape"])["x_hat"] for _ in range(2))
-    assert torch.equal(sound, again)
-    monkeypatch.setattr(
-        conditional,
-        "build_indexes",
-        lambda scales: original(
-            torch.where(scales == edge, torch.nextafter(edge, edge + 1), scales)
-        ),
-    )
-    broken = theirs.decompress(coded["strings"], coded["shape"])["x_hat"]
-    assert not torch.equal(broken, sound)
+
+    def breaks(edge: torch.Tensor) -> bool:
+        """Whether a decoder errs for which one scale is one float further than for the encoder,
+        and so in the next table."""
+        steps = table.clone()
+        steps[int((table < edge).sum())] = edge
+        conditional.scale_table = steps
+        conditional.build_indexes = original
+        coded = theirs.compress(x)
+
+        def decoded() -> torch.Tensor:
+            picture: torch.Tensor = theirs.decompress(coded["strings"], coded["shape"])["x_hat"]
+            return picture
+
+        sound = decoded()
+        assert torch.equal(sound, decoded())
+        further = torch.nextafter(edge, edge + 1)
+        conditional.build_indexes = lambda scales: original(
+            torch.where(scales == edge, further, scales)
+        )
+        return not torch.equal(sound, decoded())
+
+    # A symbol's neighbours in tables may decode alike by luck; of ten scales not all do.
+    assert any(breaks(wide[int(share / 10 * len(wide))]) for share in range(9, -1, -1))
 
     # No float has a say in what ours reads: symbols come out without any graph being run.
     codec: Any = open_codec(model)
