@@ -3,7 +3,7 @@
 For every inner codec: its plain curve and that of the model around it, means over pictures of real
 streams, everything included. BD-rate is that of the points below so many bits per pixel, in every
 metric; the crossing is the rate from which on the plain codec is the better one, on the whole
-curves.
+curves, those of the model measured beyond the qualities that it is for.
 
 python benchmarks/compact.py compact --inner jpeg,webp,avif --images KODAK
 """
@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 
 from slimcodec import library, registry
-from slimcodec.codecs.compact.coding import ladder_of
 from slimcodec.errors import UsageError
 from slimcodec.images import find_images, read_image
 from slimcodec.metrics import bd_rate, bits_per_pixel, crossing, curve_quality
@@ -94,7 +93,7 @@ def main() -> None:
         ours = library.load_codec(f"{arguments.model}:{inner}", arguments.runtime)
         curves = (
             measured(plain, PLAIN.get(inner, plain.qualities), images, metrics),
-            measured(ours, ladder_of(plain), images, metrics),
+            measured(ours, plain.qualities, images, metrics),
         )
         found_of = compared(*curves, arguments.below)
         table[inner] = {"compared": found_of, "plain": curves[0], "ours": curves[1]}
