@@ -61,7 +61,7 @@ def load_models() -> Any:
     return compressai.models
 
 
-def trained(architecture: str, n: int, m: int, steps: int = 16, seed: int = 0) -> Any:
+def trained(architecture: str, n: int, m: int, steps: int = 24, seed: int = 0) -> Any:
     """A model of its own class after a few steps on drawn pictures, its CDFs made."""
     import torch
 
