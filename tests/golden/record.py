@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from slimcodec import library
+from slimcodec.codecs.extreme.codec import ExtremeCodec
 from slimcodec.codecs.latents import MeanScaleCodec
 from slimcodec.codecs.toderici.coding import TodericiCodec
 from slimcodec.codecs.vq.coding import VqCodec
@@ -49,6 +50,12 @@ def _(codec: MeanScaleCodec, stream: bytes) -> Mapping[str, np.ndarray]:
 @integers_of.register
 def _(codec: TodericiCodec, stream: bytes) -> Mapping[str, np.ndarray]:
     return {"bits": codec.read(stream)}
+
+
+@integers_of.register
+def _(codec: ExtremeCodec, stream: bytes) -> Mapping[str, np.ndarray]:
+    _, tiles = codec.read(stream)
+    return {f"symbols.{number}": integers for number, integers in enumerate(tiles)}
 
 
 @integers_of.register
