@@ -134,9 +134,9 @@ FILES: dict[str, tuple[str, Callable[[Path], Any], str]] = {
     "msillm.pth": (
         "hific", neural,
         "hyper_bottleneck.quantiles is among its tensors: NeuralCompression's HiFiC and MS-ILLM "
-        "pad with zeros, alike on all sides, where the published HiFiC mirrors, and end the nets for "
-        "means and scales in an ordinary convolution, where it has a transposed one; ours does not "
-        "compute that",
+        "pad with zeros, alike on all sides, where the published HiFiC mirrors, and end the nets "
+        "for means and scales in an ordinary convolution, where it has a transposed one; ours does "
+        "not compute that",
     ),
     "msillm-too.pth": (
         "compressai", neural,
