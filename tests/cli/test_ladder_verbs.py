@@ -90,6 +90,10 @@ def test_what_is_there_is_kept(checkpoints: list[Path], outcome_of: Any, tmp_pat
     again = outcome_of(*words)
     assert again.status == 2 and "replace it: --force" in again.err
     assert outcome_of(*words, "--force").status == 0
+    (tmp_path / "mbt/notes.txt").write_text("dear")
+    kept = outcome_of(*words, "--force")
+    assert kept.status == 2 and "holds notes.txt, which is not of the ladder" in kept.err
+    (tmp_path / "mbt/notes.txt").unlink()
     onto = outcome_of(
         "shrink", tmp_path / "mbt", "--recipe", "int8", "-o", tmp_path / "mbt", "--force"
     )
