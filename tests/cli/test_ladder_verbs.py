@@ -81,8 +81,8 @@ def test_from_checkpoints_to_bundles(
 def test_what_is_there_is_kept(checkpoints: list[Path], outcome_of: Any, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/photo.txt").write_text("dear")
-    for words in ((), ("--force",)):
-        refused = outcome_of("import", "compressai", *checkpoints, "-o", tmp_path / "mine", *words)
+    for force in ((), ("--force",)):
+        refused = outcome_of("import", "compressai", *checkpoints, "-o", tmp_path / "mine", *force)
         assert refused.status == 2 and "exists and is no ladder" in refused.err
     assert (tmp_path / "mine/photo.txt").read_text() == "dear"
     words = ("import", "compressai", *checkpoints, "-o", tmp_path / "mbt")
