@@ -1,9 +1,11 @@
-"""docs/codecs.md: every codec there is on one rate-distortion plot, and a table of what each is for.
+"""docs/codecs.md: all codecs on one rate-distortion plot, and a table of what each is for.
 
     slimcodec bench hific-s hific-s-natural hific-s-fast toderici-s jpeg webp avif jxl \\
         --images KODAK --out results/kodak
-    slimcodec bench extreme-s vq-s compact:jpeg compact:webp compact:avif jpeg+restore jpeg-regions \\
-        --images KODAK --out results/codecs
+    slimcodec bench extreme-s vq-s compact:jpeg compact:webp compact:avif --images KODAK \\
+        --metrics psnr,ms-ssim,lpips --runtime openvino --out results/codecs
+    slimcodec bench jpeg+restore jpeg-regions --images KODAK --quality 10,20,30,45,60,75,90 \\
+        --metrics psnr,ms-ssim,lpips --runtime openvino --out results/codecs
     python benchmarks/codecs_page.py --rows results/kodak results/codecs -o docs/codecs.md
 
 Writes the page, and the plot beside it, codecs.png. The text above and below the table stands here;
@@ -101,8 +103,15 @@ def curve(axis: Axes, points: Sequence[Point], metric: str, name: str, shown: Sh
     """One codec in one panel, as far as the panel reaches."""
     kept = [p for p in points if RANGE[0] <= p.bpp <= RANGE[1]]
     values = [to_db(p.metrics[metric]) if metric == "ms-ssim" else p.metrics[metric] for p in kept]
-    axis.plot([p.bpp for p in kept], values, color=shown.colour, marker=shown.marker, label=name,
-              linewidth=1.8 if shown.marker else 1.2, markersize=12 if shown.marker == "*" else 5)  # fmt: skip
+    axis.plot(
+        [p.bpp for p in kept],
+        values,
+        color=shown.colour,
+        marker=shown.marker,
+        label=name,
+        linewidth=1.8 if shown.marker else 1.2,
+        markersize=12 if shown.marker == "*" else 5,
+    )
 
 
 def table(summary: Summary) -> str:
@@ -131,12 +140,48 @@ HEAD = """# The codecs, side by side
 
 ![Quality over bits per pixel on Kodak, every codec: PSNR, MS-SSIM, LPIPS]({picture})
 
-Kodak, means over 24 pictures, real streams, headers included. In the table, percent of bytes against JPEG at equal
-quality (BD-rate, its 95 % interval in brackets; less is better); what has one rate only has none, nor has what shares
-too little of its range with JPEG. Page and plot are made by `benchmarks/codecs_page.py`; its head has the commands.
+Kodak, means over 24 pictures, real streams, headers included. In the table, percent of bytes
+against JPEG at equal quality (BD-rate, with its 95 % interval; less is better). What has fewer than
+four rates has none. Page and plot are made by `benchmarks/codecs_page.py`; its head has the
+commands.
 
 """
 FOOT = """
+## Which one
+
+| you want | take | and know |
+|---|---|---|
+| few bytes, true to the original | `hific-s` | AVIF is ahead of it in PSNR |
+| few bytes, good to look at | `hific-s-natural` | what it adds is invented |
+| the fewest bytes that still show a scene | `extreme-s` | nothing finer than 16 pixels is true |
+| a stream that may be cut anywhere | `toderici-s` | every iteration costs as much as the first |
+| a format one has, at low rates | `compact:webp`, `compact:jpeg` | above 0.25 (WebP) and 0.4 bits per pixel (JPEG) the plain format has the better PSNR |
+| better pictures from files one has | `jpeg+restore` | the files stay as they are |
+| files that everyone opens | `jpeg-regions` | what nobody looks at is coarser |
+| to read how a codec works | `vq-s` | from 1.1 bits per pixel on JPEG has the better PSNR |
+
+```sh
+slimcodec encode photo.png --codec extreme-s --quality 1 -o least.slc
+slimcodec encode photo.png --codec vq-s -o blocks.slc
+slimcodec encode photo.png --codec compact:webp --quality 20 -o compact.slc
+slimcodec decode compact.slc -o compact.png
+slimcodec bench vq-s jpeg --images photos --metrics psnr,ms-ssim --out compared
+```
+
+## What each leaves out
+
+- **`extreme-s`** has one rate: at most 0.0726 bits per pixel and a frame of some bytes, for any
+  picture. On Kodak its LPIPS is below that of JPEG, WebP and AVIF at up to twice its rate, on every
+  picture (`benchmarks/extreme.py`). Eyes and teeth are doubtful, lettering is gone, straight fine
+  patterns bend.
+- **`compact`** is around any format by name, `compact:jxl` for example; it was trained around JPEG,
+  WebP and AVIF, and around AVIF it wins in MS-SSIM and loses in PSNR (`benchmarks/compact.py`).
+- **`vq-s`** has no network, and no floats decide what is decoded but for pixels. Its encoder
+  searches, and takes several times as long as its decoder.
+- **`jpeg-regions`** without a mask finds what draws the eye by itself; with `--mask` it takes yours
+  (`benchmarks/regions.py`).
+- **`jpeg+restore`** is measured on JPEGs of the qualities 10 to 90; its own page of figures is in
+  [the built-in models](models.md#restore-s).
 """
 
 

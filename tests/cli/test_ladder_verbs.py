@@ -81,8 +81,8 @@ def test_from_checkpoints_to_bundles(
 def test_what_is_there_is_kept(checkpoints: list[Path], outcome_of: Any, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/photo.txt").write_text("dear")
-    for forced in ((), ("--force",)):
-        refused = outcome_of("import", "compressai", *checkpoints, "-o", tmp_path / "mine", *forced)
+    for force in ((), ("--force",)):
+        refused = outcome_of("import", "compressai", *checkpoints, "-o", tmp_path / "mine", *force)
         assert refused.status == 2 and "exists and is no ladder" in refused.err
     assert (tmp_path / "mine/photo.txt").read_text() == "dear"
     words = ("import", "compressai", *checkpoints, "-o", tmp_path / "mbt")
@@ -90,6 +90,10 @@ def test_what_is_there_is_kept(checkpoints: list[Path], outcome_of: Any, tmp_pat
     again = outcome_of(*words)
     assert again.status == 2 and "replace it: --force" in again.err
     assert outcome_of(*words, "--force").status == 0
+    (tmp_path / "mbt/notes.txt").write_text("dear")
+    kept = outcome_of(*words, "--force")
+    assert kept.status == 2 and "holds notes.txt, which is not of the ladder" in kept.err
+    (tmp_path / "mbt/notes.txt").unlink()
     onto = outcome_of(
         "shrink", tmp_path / "mbt", "--recipe", "int8", "-o", tmp_path / "mbt", "--force"
     )

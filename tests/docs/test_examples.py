@@ -1,8 +1,8 @@
 """Every example of the README and the guides runs, page by page, in a folder of small pictures.
 
 A page finds there what its reader has: ``photo.png``, ``photo.jpg``, a folder ``photos`` with a
-subfolder and a WebP, and ``PHOTOS``, photographs to calibrate on. What a page makes, its later
-blocks find.
+subfolder and a WebP, ``PHOTOS``, photographs to calibrate on, and checkpoints under CompressAI's
+names. What a page makes, its later blocks find.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from pathlib import Path
 
 import PIL.Image
 import pytest
+import torch
 
 from slimcodec import registry
 from slimcodec.cli import main
 from slimcodec.cli.app import VERBS
 from tests.docs.pages import PAGES, ROOT, Block, blocks_of
+from tests.published_files import compressai_state
 
 RUN = {"sh", "python"}
 NOT_RUN = {"", "text", "toml", "html", "csv"}
@@ -46,6 +48,10 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     other.crop((200, 100, 280, 164)).save(tmp_path / "photos/more/three.png")
     photograph.crop((200, 100, 392, 260)).save(tmp_path / "PHOTOS/one.png")
     other.crop((200, 100, 392, 260)).save(tmp_path / "PHOTOS/two.png")
+    for number, latents in ((3, 12), (4, 14)):
+        state = compressai_state("mbt2018-mean", 8, latents, seed=number)
+        content = {"epoch": 1, "state_dict": state, "loss": 1.0}
+        torch.save(content, tmp_path / f"mbt2018-mean-{number}.pth.tar")
     shims = tmp_path / "bin"
     shims.mkdir()
     for name, words in (("slimcodec", "-m slimcodec "), ("python", "")):

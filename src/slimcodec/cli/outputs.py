@@ -245,7 +245,7 @@ def check_ladder(folder: Path, force: bool, *sources: Path) -> None:
     """A folder that a ladder may be put at.
 
     Args:
-        folder: where to; one that is no ladder never goes.
+        folder: where to; one that is no ladder, or holds anything else, never goes.
         force: whether a ladder that is there may go.
         sources: what it is made of, which may never go.
 
@@ -253,7 +253,8 @@ def check_ladder(folder: Path, force: bool, *sources: Path) -> None:
         UsageError: when there is something.
         SlimcodecError: when there is no folder to put it in, or nothing can be written there.
     """
-    from slimcodec.naming import is_ladder
+    from slimcodec.ladder import read_ladder
+    from slimcodec.naming import LADDER, is_ladder
 
     if folder.exists() and any(path.exists() and folder.samefile(path) for path in sources):
         raise UsageError(f"{folder} is the input itself; name another folder with -o")
@@ -262,6 +263,12 @@ def check_ladder(folder: Path, force: bool, *sources: Path) -> None:
             raise UsageError(
                 f"{folder} exists and is no ladder, which is what several models become: a folder; "
                 "name another one with -o"
+            )
+        own = {LADDER, *(rung.path.name for rung in read_ladder(folder))}
+        if others := sorted({path.name for path in folder.iterdir()} - own):
+            raise UsageError(
+                f"{folder} holds {others[0]}, which is not of the ladder; take it away, or name "
+                "another folder with -o"
             )
         if not force:
             raise UsageError(

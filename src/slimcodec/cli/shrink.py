@@ -11,6 +11,7 @@ import typer
 from slimcodec.cli.options import Calibration, Force, Json
 
 if TYPE_CHECKING:
+    from slimcodec.model_file import Model
     from slimcodec.shrink import Recipe
 
 
@@ -40,7 +41,7 @@ def shrink(
 
     Example: slimcodec shrink hific-s --recipe int8 --calibration photos -o int8.slim
     """
-    from slimcodec import catalogue
+    from slimcodec import catalogue, library, registry
     from slimcodec.cli.console import note, note_skipped, print_json, readable_bytes
     from slimcodec.cli.interrupting import kept_if_interrupted
     from slimcodec.cli.outputs import check_ladder, check_new
@@ -52,9 +53,13 @@ def shrink(
     parsed = Recipe.read(found)
     several = is_ladder(codec)
     (check_ladder if several else check_new)(output, force, Path(codec), found)
-    rungs = [str(rung.path) for rung in read_ladder(Path(codec))] if several else [codec]
-    for rung in rungs:
-        _check(rung, parsed, calibration)
+    rungs = read_ladder(Path(codec)) if several else ()
+    alone = None if several else library.load_model(codec)
+    for family in (
+        {str(rung.facts["family"]) for rung in rungs} if alone is None else {alone.family}
+    ):
+        parsed.check(registry.families.get(family))
+    parsed.check_photographs(calibration)
     if calibration is not None:
         note_skipped(calibration)
     # Hours of learning outlive a kill: the same command goes on from here.
@@ -65,16 +70,16 @@ def shrink(
     if state is not None:
         kept = f"how far it is lies in {state}; the same command goes on from there"
     with kept_if_interrupted(kept):
-        if several:
-            names = [f"{number}.slim" for number in range(1, len(rungs) + 1)]
-            with written_ladder(output, names) as aside:
-                facts = []
-                for rung, name in zip(rungs, names, strict=True):
-                    own = None if state is None else state / name
-                    done = _shrunk(rung, parsed, aside / name, calibration, own)
-                    facts.append({**done, "model": str(output / name)})
+        if alone is not None:
+            facts = [_shrunk(alone, parsed, output, calibration, state)]
         else:
-            facts = [_shrunk(codec, parsed, output, calibration, state)]
+            facts, names = [], [f"{number}.slim" for number in range(1, len(rungs) + 1)]
+            with written_ladder(output, names) as aside:
+                for rung, name in zip(rungs, names, strict=True):
+                    model = library.load_model(rung.path)
+                    own = None if state is None else state / name
+                    done = _shrunk(model, parsed, aside / name, calibration, own)
+                    facts.append({**done, "model": str(output / name)})
     if state is not None:
         shutil.rmtree(state)
     if json:
@@ -93,30 +98,18 @@ def shrink(
         print(f"{output}: a ladder of {len(facts)} models, qualities 1 to {len(facts)}")
 
 
-def _check(codec: str, recipe: Recipe, calibration: Path | None) -> None:
-    """What a recipe asks, said before seconds are spent; and what it would do."""
-    from slimcodec import library, registry
-    from slimcodec.cli.console import note
-    from slimcodec.model_file import thaw_network
-
-    before = library.load_model(codec)
-    family = registry.families.get(before.family)
-    recipe.check(family)
-    recipe.check_photographs(calibration)
-    for line in recipe.plan(thaw_network(before), family):
-        note(f"plan: {line}")
-
-
 def _shrunk(
-    codec: str, recipe: Recipe, output: Path, calibration: Path | None, state: Path | None
+    before: Model, recipe: Recipe, output: Path, calibration: Path | None, state: Path | None
 ) -> dict[str, Any]:
     """Shrink one model into a file; what came of it."""
-    from slimcodec import library
-    from slimcodec.cli.console import progress_bar
-    from slimcodec.model_file import save
+    from slimcodec import library, registry
+    from slimcodec.cli.console import note, progress_bar
+    from slimcodec.model_file import save, thaw_network
     from slimcodec.shrink import Context
 
-    before = library.load_model(codec)
+    family = registry.families.get(before.family)
+    for line in recipe.plan(thaw_network(before), family):
+        note(f"plan: {line}")
     with progress_bar("shrinking") as progress:
         after = library.shrink_model(before, recipe, Context(calibration, progress, state=state))
     save(after, output)

@@ -168,6 +168,8 @@ def import_ladder(
         UsageError: when two files make models that streams cannot tell apart; else, as of any
             error of theirs, as ``import_checkpoint``.
     """
+    for path in paths:  # before minutes are spent on those that come first
+        _published(family).read_checkpoint([path], how.get("answers", {}))
     names = [f"{number}.slim" for number in range(1, len(paths) + 1)]
     stream_ids: list[tuple[str, str]] = []
     with written_ladder(folder, names) as aside:

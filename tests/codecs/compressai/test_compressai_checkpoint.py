@@ -72,6 +72,8 @@ def test_however_it_is_wrapped_and_spelled(tmp_path: Path) -> None:
     for other in (
         {"state_dict": state},
         {"network": state, "epoch": 3},
+        {"epoch": 3, "state_dict": state, "optimizer": {"state": {0: {"step": torch.ones(1)}}}},
+        {**state, "entropy_bottleneck._quantized_cdf": torch.zeros(8, 99, dtype=torch.int32)},
         {f"module.{name}": tensor for name, tensor in state.items()},
         old,
         bare,

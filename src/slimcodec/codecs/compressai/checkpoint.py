@@ -56,9 +56,12 @@ compressai: one file of bmshj2018-factorized, bmshj2018-hyperprior or mbt2018-me
 CompressAI publishes them and as its training saves them (mbt2018-mean-4-....pth.tar,
 checkpoint_best_loss.pth.tar). Which of the three, N and M are read off its tensors; tables are made
 anew from its densities, so it need not have any. Out comes one model of one quality, whose tables
-are picked in integers.
+are picked in integers; out of several files, worst first, a ladder: one codec with a model for each
+rate.
 
-Example: slimcodec import compressai mbt2018-mean-4-e522738d.pth.tar -o mbt-4.slim"""
+Example: slimcodec import compressai mbt2018-mean-4-e522738d.pth.tar -o mbt-4.slim
+
+Example: slimcodec import compressai low.pth middle.pth high.pth -o mbt"""
 
 Arrays = Mapping[str, NDArray[np.float32]]
 
