@@ -155,7 +155,7 @@ FOOT = """
 | few bytes, good to look at | `hific-s-natural` | what it adds is invented |
 | the fewest bytes that still show a scene | `extreme-s` | nothing finer than 16 pixels is true |
 | a stream that may be cut anywhere | `toderici-s` | every iteration costs as much as the first |
-| a format one has, at low rates | `compact:webp`, `compact:jpeg` | above 0.25 (WebP) and 0.4 bits per pixel (JPEG) the plain format has the better PSNR |
+| a format one has, at low rates | `compact:webp`, `compact:jpeg` | from 0.25 bpp on WebP is ahead |
 | better pictures from files one has | `jpeg+restore` | the files stay as they are |
 | files that everyone opens | `jpeg-regions` | what nobody looks at is coarser |
 | to read how a codec works | `vq-s` | from 1.1 bits per pixel on JPEG has the better PSNR |

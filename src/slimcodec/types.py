@@ -225,6 +225,13 @@ class Enclosing(Codec, Protocol):
             MissingExtraError: when what it needs is not installed.
         """
 
+    def inside(self, stream: bytes) -> str:
+        """The codec that a stream has inside, by its name; any such codec reads it.
+
+        Raises:
+            StreamError: when the bytes are damaged or foreign.
+        """
+
 
 class Restored(NamedTuple):
     """A better picture of a file.

@@ -31,12 +31,21 @@ def opener(
     from slimcodec.cli.coding import threads_for
 
     if codec is None and several is None:
-        return partial(_open_ahead, look, runtime, ahead)
+        return partial(_as_written, partial(_open_ahead, look, runtime, ahead))
     if codec is None:
-        return _Readers(look, runtime, threads_for(several or 0)).of
+        return partial(_as_written, _Readers(look, runtime, threads_for(several or 0)).of)
     if several is None:
-        return partial(_open_named, codec, runtime)
-    return partial(_open_already, library.load_codec(codec, runtime, threads=threads_for(several)))
+        return partial(_as_written, partial(_open_named, codec, runtime))
+    opened = library.load_codec(codec, runtime, threads=threads_for(several))
+    return partial(_as_written, partial(_open_already, opened))
+
+
+def _as_written(open_codec: Callable[[bytes], Codec], data: bytes) -> Codec:
+    """A codec, around the one that its stream has inside."""
+    from slimcodec.types import Enclosing
+
+    codec = open_codec(data)
+    return codec.around(codec.inside(data)) if isinstance(codec, Enclosing) else codec
 
 
 def _open_ahead(look: str | None, runtime: str | None, ahead: bool, data: bytes) -> Codec:

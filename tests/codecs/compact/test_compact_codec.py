@@ -200,3 +200,11 @@ def test_the_published_structure_is_a_codec_too(make_network_of: Any, picture: P
     codec: Any = open_codec(freeze_network(network, name="paper", family="compact"))
     image = picture(37, 50)
     assert codec.decode(codec.encode(image)).shape == image.shape
+
+
+def test_what_a_stream_has_inside(tiny: Any, picture: Picture) -> None:
+    stream = tiny.around("jpeg").encode(picture(40, 30))
+    assert tiny.around("webp").inside(stream) == "jpeg"
+    for cut in (b"", stream[:20]):
+        with pytest.raises(StreamError):
+            tiny.inside(cut)

@@ -164,6 +164,12 @@ class CompactCodec:
             name=self.model_name, digest=self.digest, model_bytes=self.model_bytes,
         )  # fmt: skip
 
+    def inside(self, stream: bytes) -> str:
+        """See ``types.Enclosing``."""
+        header = unpack(stream, partial=True)
+        check_header(header, STREAM_ID, self.name)
+        return _parcel(header).inner
+
     def encode(
         self,
         image: Image,
@@ -202,9 +208,7 @@ class CompactCodec:
         height, width = header.height, header.width
         region = region or Region(0, 0, width, height)
         check_region(region, height, width)
-        if len(header.sections) != 1 or header.progressive:
-            raise StreamError("the stream is damaged: it must have one section, of one picture")
-        parcel = Parcel.from_bytes(header.sections[0])
+        parcel = _parcel(header)
         need = self._need(_whole(height, width))
         left = check_decodable(height, width, self.name, need, memory)
         with saying_memory(self.name):
@@ -292,6 +296,17 @@ class CompactCodec:
 
     def _need(self, whole: Box) -> Any:
         return self._sight.need(whole, _PICTURE_BYTES * _STRIDE**2)
+
+
+def _parcel(header: Stream) -> Parcel:
+    """What a stream holds.
+
+    Raises:
+        StreamError: when it holds something else.
+    """
+    if len(header.sections) != 1 or header.progressive:
+        raise StreamError("the stream is damaged: it must have one section, of one picture")
+    return Parcel.from_bytes(header.sections[0])
 
 
 def _whole(height: int, width: int) -> Box:
