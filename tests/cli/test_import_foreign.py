@@ -50,6 +50,12 @@ def diverged(path: Path) -> None:
     saved(path, {**compressai_state(), "g_s.4.bias": torch.full((4,), torch.nan)})
 
 
+def diverged_too(path: Path) -> None:
+    state = hific_state()
+    state["Hyperprior.hyperlatent_likelihood.H_0"][:2] = torch.inf
+    torch.save({"model_state_dict": state, "args": hific_args()}, path)
+
+
 def neural(path: Path) -> None:
     names = (
         "encoder.blocks.0.0.weight",
@@ -120,6 +126,11 @@ FILES: dict[str, tuple[str, Callable[[Path], Any], str]] = {
     "nan.pth": (
         "compressai", diverged,
         "4 of 4 values of generator.stages.2.conv.bias are infinite or no numbers; its training "
+        "diverged",
+    ),
+    "infinite.pt": (
+        "hific", diverged_too,
+        "6 of 24 values of probability.density.matrices.0 are infinite or no numbers; its training "
         "diverged",
     ),
     "hific.pt": (

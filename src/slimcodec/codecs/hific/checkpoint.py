@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from slimcodec.codecs.hific.config import HificConfig, hific
 from slimcodec.codecs.published import Imported, Question
 from slimcodec.codecs.torch_file import (
+    check_finite,
     check_setting,
     check_shapes,
     filled,
@@ -216,6 +217,7 @@ def read_published(path: Path, answers: Mapping[str, str]) -> Imported:
         ours = from_published(found.weights, config)
         shapes = {name: tuple(array.shape) for name, array in ours.items()}
         check_shapes(lambda: HificNetwork(config), shapes)
+        check_finite(ours)
     except (CheckpointError, UsageError) as error:
         raise type(error)(f"{path}: {error}") from error
     about = (

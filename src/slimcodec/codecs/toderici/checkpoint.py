@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from slimcodec.codecs.published import Imported, by_role
 from slimcodec.codecs.toderici.config import TodericiConfig, toderici
-from slimcodec.codecs.torch_file import check_shapes, read_checkpoint_file
+from slimcodec.codecs.torch_file import check_finite, check_shapes, read_checkpoint_file
 from slimcodec.errors import CheckpointError, UsageError
 
 __all__ = ["HELP", "ROLES", "from_published", "published_names", "read_published"]
@@ -100,6 +100,7 @@ def read_published(paths: Sequence[Path]) -> Imported:
         config, ours = from_published(files)
         shapes = {name: tuple(array.shape) for name, array in ours.items()}
         check_shapes(lambda: TodericiNetwork(config), shapes)
+        check_finite(ours)
     except (CheckpointError, UsageError) as error:
         shown = ", ".join(f"{role} {path}" for role, path in named.items())
         raise CheckpointError(f"{error} (given: {shown})") from error
