@@ -27,7 +27,8 @@ def test_the_help_teaches(outcome_of: Any) -> None:
     text = " ".join(outcome_of("import", "--help").out.split())
     for words in (
         "--likelihood gaussian|logistic", "--precision half|single", "--check PICTURE",
-        "hific: one file", "toderici: three files", "no multiples of 64",
+        "hific: one file", "toderici: three files", "no multiples of 64", "compressai: one file",
+        "--arch bmshj2018-factorized|", "several are a ladder",
         "Example: slimcodec import hific", "Example: slimcodec import toderici",
     ):  # fmt: skip
         assert words in text, text

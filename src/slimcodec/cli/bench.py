@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 def bench(
     codecs: Annotated[
         list[str],
-        typer.Argument(help="Codecs by name, model files and bundles by path.", metavar="CODEC..."),
+        typer.Argument(
+            help="Codecs by name; model files, bundles and ladders by path.", metavar="CODEC..."
+        ),
     ],
     images: Images,
     out: Out,

@@ -50,7 +50,10 @@ def encode(
         ),
     ] = None,
     codec: Annotated[
-        str, typer.Option("--codec", help="A codec by name, a model file or a bundle by path.")
+        str,
+        typer.Option(
+            "--codec", help="A codec by name; a model file, a bundle or a ladder by path."
+        ),
     ] = "hific-s",
     quality: Annotated[
         float | None,

@@ -19,8 +19,8 @@ def time(
     codecs: Annotated[
         list[str],
         typer.Argument(
-            help="Codecs by name, model files and bundles by path; all are compared with the "
-            "first.",
+            help="Codecs by name; model files, bundles and ladders by path; all are compared "
+            "with the first.",
             metavar="CODEC...",
         ),
     ],

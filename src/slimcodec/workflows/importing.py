@@ -148,9 +148,11 @@ def import_ladder(
     paths: Sequence[Path],
     folder: Path,
     *,
+    answers: Mapping[str, str] = MappingProxyType({}),
+    precision: str = "half",
+    check: Path | None = None,
     on_rung: Callable[[Path, ImportedModel], None] = lambda path, made: None,
     on_step: Callable[[str], None] = lambda step: None,
-    **how: Any,
 ) -> None:
     """A ladder (``slimcodec.ladder``) of published checkpoints: one codec, a model for each rate.
 
@@ -160,23 +162,26 @@ def import_ladder(
         family: whose checkpoints they are, one file each.
         paths: the files, worst quality first.
         folder: where the ladder is to be; a ladder that is there is replaced.
+        answers, precision, check: of each, as ``import_checkpoint`` takes them.
         on_rung: is told each file and what it became.
         on_step: is told what begins, in words.
-        how: as ``import_checkpoint`` takes it of each: ``answers``, ``precision``, ``check``.
 
     Raises:
         UsageError: when two files make models that streams cannot tell apart; else, as of any
             error of theirs, as ``import_checkpoint``.
     """
     for path in paths:  # before minutes are spent on those that come first
-        _published(family).read_checkpoint([path], how.get("answers", {}))
+        _published(family).read_checkpoint([path], answers)
     names = [f"{number}.slim" for number in range(1, len(paths) + 1)]
     stream_ids: list[tuple[str, str]] = []
     with written_ladder(folder, names) as aside:
         for number, (path, name) in enumerate(zip(paths, names, strict=True), 1):
             on_step(f"{path.name}, {number} of {len(paths)}")
             own = f"{folder.resolve().name.removesuffix('.slim')}-{number}"
-            made = import_checkpoint(family, [path], name=own, on_step=on_step, **how)
+            made = import_checkpoint(
+                family, [path],
+                name=own, answers=answers, precision=precision, check=check, on_step=on_step,
+            )  # fmt: skip
             stream_ids.append((str(path), made.model.stream_id))
             check_rungs(stream_ids)
             save(made.model, aside / name)
