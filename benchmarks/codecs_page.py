@@ -40,11 +40,13 @@ class Shown:
     Attributes:
         colour, marker: of its curve; no marker for image formats.
         words: a cell of the table.
+        variant: its name in rows, where that is another: the model's behind a name.
     """
 
     colour: str
     marker: str
     words: str
+    variant: str = ""
 
 
 SHOWN: Mapping[str, Shown] = {
@@ -54,10 +56,10 @@ SHOWN: Mapping[str, Shown] = {
     "toderici-s": Shown("#9467bd", "^", "recurrent, one stream cut at any iteration"),
     "extreme-s": Shown("#e377c2", "*", "generative, a rate that is bounded by construction"),
     "vq-s": Shown("#bcbd22", "D", "codebooks on blocks, no network at all"),
-    "compact:jpeg": Shown("#4d4d4d", "<", "a small JPEG and what brings it back"),
-    "compact:webp": Shown("#1a6b1a", "<", "a small WebP and what brings it back"),
-    "compact:avif": Shown("#114b7a", "<", "a small AVIF and what brings it back"),
-    "jpeg+restore": Shown("#000000", "P", "any JPEG there is, decoded better"),
+    "compact:jpeg": Shown("#4d4d4d", "<", "a small JPEG and what brings it back", "compact-s:jpeg"),
+    "compact:webp": Shown("#1a6b1a", "<", "a small WebP and what brings it back", "compact-s:webp"),
+    "compact:avif": Shown("#114b7a", "<", "a small AVIF and what brings it back", "compact-s:avif"),
+    "jpeg+restore": Shown("#000000", "P", "any JPEG there is, decoded better", "jpeg+restore-s"),
     "jpeg-regions": Shown("#a0a0a0", "x", "one ordinary JPEG, finer where people look"),
     "avif": Shown("#1f77b4", "", "image format"),
     "webp": Shown("#2ca02c", "", "image format"),
@@ -86,7 +88,7 @@ def draw(points: Sequence[Point], out: Path) -> None:
     figure, axes = plt.subplots(1, len(AXES), figsize=(15, 6), dpi=110)
     for axis, (metric, label) in zip(axes, AXES, strict=True):
         for name, shown in SHOWN.items():
-            curve(axis, [p for p in points if p.variant == name], metric, name, shown)
+            curve(axis, points_of(points, name), metric, name, shown)
         ticks = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
         axis.set_xscale("log")
         axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
@@ -97,6 +99,12 @@ def draw(points: Sequence[Point], out: Path) -> None:
     figure.legend(handles, labels, loc="lower center", ncols=8, fontsize=9, frameon=False)
     figure.tight_layout(rect=(0, 0.08, 1, 1))
     figure.savefig(out)
+
+
+def points_of(points: Sequence[Point], name: str) -> list[Point]:
+    """A codec's, by its name on the page."""
+    variant = SHOWN[name].variant or name
+    return [point for point in points if point.variant == variant]
 
 
 def curve(axis: Axes, points: Sequence[Point], metric: str, name: str, shown: Shown) -> None:
@@ -121,13 +129,13 @@ def table(summary: Summary) -> str:
         "|---|---|---:|---:|---:|---:|---:|",
     ]
     for name, shown in SHOWN.items():
-        own = [p for p in summary.points if p.variant == name]
+        own = points_of(summary.points, name)
         if not own:
             raise SystemExit(f"there are no rows of {name}; the head of this script makes them")
         size = f"{own[0].model_bytes / 1e6:.1f}" if own[0].model_bytes else ""
         rates = [p.bpp for p in own]
         reach = f"{min(rates):.3f}" + (f" to {max(rates):.2f}" if len(rates) > 1 else "")
-        found = summary.bd_rates.get(name, {})
+        found = summary.bd_rates.get(shown.variant or name, {})
         gains = [
             interval_text(found[metric]) if metric in found else ("0" if name == REFERENCE else "")
             for metric, _ in AXES

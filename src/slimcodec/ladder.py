@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,12 +27,20 @@ from typing import Any
 from slimcodec.atomic import folder_aside, replace_folder
 from slimcodec.errors import ModelFileError, UsageError, WrongModelError
 from slimcodec.model_file import file_bytes, read_manifest
-from slimcodec.naming import LADDER
+from slimcodec.naming import LADDER, is_ladder
 from slimcodec.runtime import bundle_manifest, is_bundle
 from slimcodec.stream import unpack
 from slimcodec.types import Clock, Codec, Image, Region, Tiled, codec_line, no_clock
 
-__all__ = ["Ladder", "Rung", "check_rung", "check_rungs", "read_ladder", "written_ladder"]
+__all__ = [
+    "Ladder",
+    "Rung",
+    "check_replaceable",
+    "check_rung",
+    "check_rungs",
+    "read_ladder",
+    "written_ladder",
+]
 
 _FORMAT = 1
 _MOST, _MOST_BYTES = 64, 1 << 16
@@ -85,12 +94,34 @@ def read_ladder(folder: Path) -> tuple[Rung, ...]:
                 raise ValueError(f"{name!r:.60} names no file in its folder")
     except (OSError, ValueError, RecursionError) as error:
         raise ModelFileError(f"{path} says of no ladder: {error}") from error
-    rungs = tuple(Rung(folder / name, _facts(folder / name)) for name in names)
     try:
+        rungs = tuple(Rung(folder / name, _facts(folder / name)) for name in names)
         check_rungs([(rung.path.name, rung.stream_id) for rung in rungs])
-    except UsageError as error:
+    except (OSError, UsageError) as error:
         raise ModelFileError(f"{folder}: {error}") from error
     return rungs
+
+
+def check_replaceable(folder: Path) -> None:
+    """A folder in whose place a ladder may be put: none, or a ladder that holds nothing else.
+
+    Raises:
+        UsageError: when it is another, which never goes.
+        SlimcodecError: as ``read_ladder``.
+    """
+    if not os.path.lexists(folder):
+        return
+    if not is_ladder(folder):
+        raise UsageError(
+            f"{folder} exists and is no ladder, which is what several models become: a folder; "
+            "name another one"
+        )
+    own = {LADDER, *(rung.path.name for rung in read_ladder(folder))}
+    if others := sorted({path.name for path in folder.iterdir()} - own):
+        raise UsageError(
+            f"{folder} holds {others[0]}, which is not of the ladder; take it away, or name "
+            "another folder"
+        )
 
 
 def check_rungs(named: Sequence[tuple[str, str]]) -> None:
@@ -150,6 +181,7 @@ def written_ladder(folder: Path, names: Sequence[str]) -> Iterator[Path]:
         text = json.dumps({"format": _FORMAT, "rungs": list(names)}, indent=2)
         (aside / LADDER).write_text(text + "\n", encoding="utf-8")
         read_ladder(aside)
+        check_replaceable(folder)
         replace_folder(aside, folder)
 
 
@@ -180,7 +212,7 @@ class Ladder:
         return sum(rung.bytes for rung in self.rungs)
 
     def memory_needed(self, height: int, width: int) -> int:
-        """See ``types.Tiled``; of the last rung, which is the widest."""
+        """See ``types.Tiled``; of the last rung, which usually is the widest."""
         return self._rung(len(self.rungs)).memory_needed(height, width)
 
     def encode(

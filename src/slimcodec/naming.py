@@ -3,6 +3,7 @@ codec a model shall be around. Nothing is opened here."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from slimcodec import registry
@@ -65,12 +66,12 @@ def parted(name_or_path: str | Path) -> tuple[str, str]:
     """The model that a codec's name or path means, and the codec that it shall be around; that is
     empty where nothing is said."""
     text, named = str(name_or_path), (*built_in_models(), *_AROUND)
-    if not Path(text).exists():
+    if not os.path.exists(text):
         model, _, inner = text.partition(_INSIDE)
         if inner and model in named:
             return _AROUND.get(model, model), inner
         model, _, inner = text.rpartition(_INSIDE)
-        if model and inner and Path(model).exists():
+        if model and inner and os.path.exists(model):
             return model, inner
     return _AROUND.get(text, text), ""
 
@@ -89,4 +90,4 @@ def is_peer(name_or_path: str | Path) -> bool:
 
 def is_ladder(path: str | Path) -> bool:
     """Whether a path is a folder that says it is a ladder."""
-    return (Path(path) / LADDER).is_file()
+    return os.path.isfile(Path(path) / LADDER)  # of a name that is too long too

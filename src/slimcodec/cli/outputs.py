@@ -253,27 +253,13 @@ def check_ladder(folder: Path, force: bool, *sources: Path) -> None:
         UsageError: when there is something.
         SlimcodecError: when there is no folder to put it in, or nothing can be written there.
     """
-    from slimcodec.ladder import read_ladder
-    from slimcodec.naming import LADDER, is_ladder
+    from slimcodec.ladder import check_replaceable
 
     if folder.exists() and any(path.exists() and folder.samefile(path) for path in sources):
         raise UsageError(f"{folder} is the input itself; name another folder with -o")
-    if os.path.lexists(folder):
-        if not is_ladder(folder):
-            raise UsageError(
-                f"{folder} exists and is no ladder, which is what several models become: a folder; "
-                "name another one with -o"
-            )
-        own = {LADDER, *(rung.path.name for rung in read_ladder(folder))}
-        if others := sorted({path.name for path in folder.iterdir()} - own):
-            raise UsageError(
-                f"{folder} holds {others[0]}, which is not of the ladder; take it away, or name "
-                "another folder with -o"
-            )
-        if not force:
-            raise UsageError(
-                f"{folder} exists; name another folder with -o, or replace it: --force"
-            )
+    check_replaceable(folder)
+    if os.path.lexists(folder) and not force:
+        raise UsageError(f"{folder} exists; name another folder with -o, or replace it: --force")
     check_writable(folder.resolve().parent / ".slimcodec")
 
 

@@ -82,7 +82,7 @@ def import_checkpoint(
     """A model of a published checkpoint; nothing that is in its files is run.
 
     Args:
-        family: whose checkpoint it is, ``"hific"`` or ``"toderici"``.
+        family: whose checkpoint it is, one of ``published_families``.
         paths: its files, in the order of the family's ``checkpoint_files``.
         name: of the new model.
         answers: to what its files leave open, by the names of the family's

@@ -168,7 +168,7 @@ class CompactCodec:
         """See ``types.Enclosing``."""
         header = unpack(stream, partial=True)
         check_header(header, STREAM_ID, self.name)
-        return _parcel(header).inner
+        return self._opened(_parcel(header).inner).name
 
     def encode(
         self,

@@ -60,7 +60,7 @@ Walk = Generator[Known, NDArray[np.int32], NDArray[np.int32]]
 
 @dataclass(frozen=True, eq=False)
 class Contexts:
-    """See ``codecs.family.Coding``.
+    """See ``codecs.family.Exportable.coding``.
 
     Attributes:
         weights: of neighbours, taps in their order and of each all channels, int64 [c, n · c].

@@ -25,7 +25,7 @@ __all__ = ["Coding"]
 
 @dataclass(frozen=True)
 class Coding:
-    """See ``codecs.family.Coding``.
+    """See ``codecs.family.Exportable.coding``.
 
     Attributes:
         prior: scale net and context in integers.

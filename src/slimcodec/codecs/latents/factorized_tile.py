@@ -28,7 +28,7 @@ __all__ = ["FactorizedCoding", "FactorizedTileCoder"]
 
 @dataclass(frozen=True)
 class FactorizedCoding:
-    """See ``codecs.family.Coding``.
+    """See ``codecs.family.Exportable.coding``.
 
     Attributes:
         tables: one for each channel of the latents.

@@ -308,7 +308,7 @@ class BitPrior:
 
 @dataclass(frozen=True)
 class Coding:
-    """See ``codecs.family.Coding``."""
+    """See ``codecs.family.Exportable.coding``."""
 
     prior: BitPrior
     tables: Tables

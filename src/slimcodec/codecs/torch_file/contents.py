@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from slimcodec.codecs.torch_file.pickles import Named, Record
+from slimcodec.codecs.torch_file.pickles import LONGEST_NAME, Named, Record
 from slimcodec.codecs.torch_file.tensors import Tensor, bytes_of, numpy_dtype, tensor_of
 from slimcodec.errors import CheckpointError
 
@@ -49,12 +49,15 @@ def weights_of(content: Any) -> dict[str, Array]:
     Raises:
         CheckpointError: when there are none, or what is among them is no plain array of numbers.
     """
-    state = _state_of(content, 0)
+    state = _state_of(content, 0, set())
     if state is None:
         raise CheckpointError(_what_instead(content))
     found: dict[str, Array] = {}
+    made: dict[int, Array | None] = {}  # one array under many names is read once
     for name, value in state.items():
-        tensor = tensor_of(value)
+        if id(value) not in made:
+            made[id(value)] = tensor_of(value)
+        tensor = made[id(value)]
         if tensor is None:
             if isinstance(value, Record) and isinstance(name, str):
                 raise CheckpointError(_no_array(name, value))
@@ -139,8 +142,11 @@ def from_texts(metadata: Mapping[str, str]) -> dict[str, Any]:
     return found
 
 
-def _state_of(content: Any, depth: int) -> Mapping[Any, Any] | None:
-    """The innermost mapping that holds tensors itself."""
+def _state_of(content: Any, depth: int, seen: set[int]) -> Mapping[Any, Any] | None:
+    """The innermost mapping that holds tensors itself; ``seen`` are those that do not."""
+    if id(content) in seen:
+        return None
+    seen.add(id(content))
     if isinstance(content, Record) and (module := _module_state(content)):
         return module
     items = _items(content)
@@ -149,7 +155,7 @@ def _state_of(content: Any, depth: int) -> Mapping[Any, Any] | None:
     if any(isinstance(value, Tensor | Record) and _is_array(value) for value in items.values()):
         return items
     for key in _WRAPPERS:
-        if key in items and (found := _state_of(items[key], depth + 1)) is not None:
+        if key in items and (found := _state_of(items[key], depth + 1, seen)) is not None:
             return found
     return None
 
@@ -196,7 +202,11 @@ def _module_state(record: Record) -> dict[str, Any]:
             for name, value in (_items(fields.get(kind)) or {}).items():
                 if value is not None:
                     found[f"{prefix}{name}"] = value
-        for name, module in (_items(fields["_modules"]) or {}).items():
+        modules = fields["_modules"]
+        if id(modules) in seen or len(prefix) > LONGEST_NAME:
+            continue
+        seen.add(id(modules))
+        for name, module in (_items(modules) or {}).items():
             left.append((f"{prefix}{name}.", module, depth + 1))
     return found
 

@@ -20,8 +20,8 @@ from typing import Any
 
 from slimcodec.codecs.torch_file.contents import Array, from_texts, settings_of, weights_of
 from slimcodec.codecs.torch_file.kinds import archive_kind, file_kind
-from slimcodec.codecs.torch_file.pickles import read_pickle
-from slimcodec.codecs.torch_file.tensors import DTYPES, Storage, Tensor, storage_dtype
+from slimcodec.codecs.torch_file.pickles import LONGEST_NAME, read_pickle
+from slimcodec.codecs.torch_file.tensors import DTYPES, MOST_AXES, Storage, Tensor, storage_dtype
 from slimcodec.errors import CheckpointError
 
 __all__ = ["Checkpoint", "read_checkpoint_file"]
@@ -78,6 +78,8 @@ def read_checkpoint_file(path: Path) -> Checkpoint:
             )
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
+    except (ValueError, LookupError, OverflowError, TypeError) as error:
+        raise CheckpointError(f"{path}: what it says of its contents is not sound") from error
     return Checkpoint(path, weights, settings)
 
 
@@ -151,7 +153,7 @@ def _entry(archive: zipfile.ZipFile, name: str, size: int) -> bytes:
 def _identity(identity: Any) -> tuple[str, str, int]:
     """Type, key and count of a storage that a pickle refers to."""
     match identity:
-        case ("storage", kind, str(key), _, int(count), *_):
+        case ("storage", kind, str(key), _, int(count), *_) if len(key) <= LONGEST_NAME:
             return storage_dtype(kind), key, count
     raise CheckpointError("its pickle refers to something that is no storage of torch's")
 
@@ -203,6 +205,8 @@ def _legacy_content(path: Path) -> Any:
 
     content = read_pickle(mapped, storage)
     if content != _MAGIC:
+        if storages:
+            raise CheckpointError("its pickle refers to storages that are not in the file")
         return content  # pickled without torch
     _protocol, _system, content, keys = (read_pickle(mapped, storage) for _ in range(4))
     if not isinstance(keys, list):
@@ -242,7 +246,9 @@ def _safetensors(path: Path, size: int) -> tuple[dict[str, Array], dict[str, Any
                 pass
             case _:
                 raise CheckpointError(f"its safetensors header says nothing sound of {name:.80}")
-        whole = all(type(side) is int and 0 <= side < 1 << 62 for side in sides)
+        whole = len(sides) <= MOST_AXES and all(
+            type(side) is int and 0 <= side < 1 << 62 for side in sides
+        )
         dtype = _SAFE_DTYPES.get(kind, kind)
         count = math.prod(sides) if whole else 0
         if not whole or not 0 <= start <= end <= size - 8 - length:

@@ -26,6 +26,8 @@ __all__ = ["Named", "Record", "read_pickle"]
 
 _MOST = 5_000_000
 """Steps that reading a pickle may take: a state dictionary of 10,000 tensors takes 400,000."""
+LONGEST_NAME = 1000
+"""Characters of a name: a few bytes of a file may repeat one."""
 _LONGEST_BITS, _LONGEST_KEY = 512, 8
 """Of whole numbers, and of tuples that are keys: hashing them costs their length each time."""
 _RUNS_CODE = frozenset({
@@ -195,9 +197,9 @@ class _Machine:
                 stack.append(_call(kind, arguments))
             case "NEWOBJ_EX":
                 named, arguments, kind = stack.pop(), stack.pop(), stack.pop()
-                made = _call(kind, arguments)
-                _update(made, [word for pair in dict(named).items() for word in pair])
-                stack.append(made)
+                if named:  # copied anew for five bytes of file each; torch writes none
+                    raise CheckpointError("its pickle calls something with arguments by name")
+                stack.append(_call(kind, arguments))
             case "BUILD":
                 state = stack.pop()
                 if isinstance(stack[-1], Record):
@@ -231,6 +233,8 @@ def _call(called: Any, arguments: Any) -> Record:
 def _named(module: Any, own: Any) -> Named:
     if type(module) is not str or type(own) is not str:
         raise CheckpointError("its pickle names something by what is no name")
+    if len(module) + len(own) > LONGEST_NAME:
+        raise CheckpointError("its pickle names something by more than a thousand characters")
     name = f"{module}.{own}"
     root = module.split(".")[0]
     builtin = root in ("builtins", "__builtin__")

@@ -42,7 +42,9 @@ _ARRAYS = {
 }
 _WRAPPERS = 4
 """Parameters of parameters: so deep at most."""
-_MOST_AXES = 16
+MOST_AXES = 16
+_MOST_PLACES = 1 << 48
+"""Of a tensor, its sides of nothing counted as one."""
 
 
 @dataclass
@@ -94,6 +96,8 @@ class Tensor:
         """
         if self.dtype not in DTYPES:
             raise CheckpointError(f"{name} is not a plain array of numbers")
+        if math.prod(max(side, 1) for side in self.shape) > _MOST_PLACES:
+            raise CheckpointError(f"{name} has sides that no memory holds")
         count = self.storage.count
         if self.storage.dtype == _UNTYPED:
             count //= np.dtype(DTYPES[self.dtype]).itemsize
@@ -106,7 +110,8 @@ class Tensor:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         self.check("a tensor")
         form = np.dtype(DTYPES[self.dtype]).newbyteorder(">" if self.storage.big else "<")
-        row = np.frombuffer(self.storage.read(), form)
+        data = memoryview(self.storage.read())
+        row = np.frombuffer(data[: len(data) // form.itemsize * form.itemsize], form)
         if self.size and row.size < self.storage.count // (
             form.itemsize if self.storage.dtype == _UNTYPED else 1
         ):
@@ -167,7 +172,7 @@ def tensor_of(value: Any, depth: int = 0) -> Tensor | NDArray[Any] | None:
 def _whole(value: Any) -> tuple[int, ...] | None:
     if isinstance(value, Record) and value.name == "torch.Size" and value.arguments:
         value = value.arguments[0]
-    if not isinstance(value, tuple | list) or len(value) > _MOST_AXES:
+    if not isinstance(value, tuple | list) or len(value) > MOST_AXES:
         return None
     return tuple(value) if all(map(_is_place, value)) else None
 

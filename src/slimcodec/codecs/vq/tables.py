@@ -70,15 +70,18 @@ class BookCoding:
 
 @dataclass(frozen=True, eq=False)
 class VqCoding:
-    """See ``codecs.family.Coding``.
+    """See ``codecs.family.Exportable.coding``.
 
     Attributes:
         books: luma's and chroma's.
         means: a table for each plane and class of spread.
+        steps: of each quality, its step of means and the stages of luma's and chroma's book that it
+            uses.
     """
 
     books: tuple[BookCoding, ...]
     means: Tables
+    steps: tuple[tuple[int, int, int], ...]
 
     @classmethod
     def of(
@@ -115,7 +118,8 @@ class VqCoding:
         means = Tables.from_arrays(frozen, "means")
         if len(means) != PLANES * SPREADS:
             raise ModelFileError("its tables of means are not as many as there are planes")
-        return cls(tuple(books), means)
+        steps = zip(config.mean_steps, config.luma_used, config.chroma_used, strict=True)
+        return cls(tuple(books), means, tuple(steps))
 
     @cached_property
     def stream_id(self) -> bytes:
@@ -126,5 +130,7 @@ class VqCoding:
             digest.update(tables.reaches.astype("<i4").tobytes())
             digest.update(tables.frequencies.astype("<u4").tobytes())
         for own in self.books:
+            digest.update(np.array(own.flags.shape, "<i4").tobytes())
             digest.update(own.flags.astype("<u2").tobytes())
+        digest.update(np.array(self.steps, "<i4").tobytes())
         return digest.digest()[:8]
