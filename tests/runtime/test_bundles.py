@@ -82,7 +82,9 @@ def test_every_runtime_decodes_every_others_streams(
         assert all(psnr(pictures[0], other) > 40 for other in pictures[1:])
 
 
-@pytest.mark.parametrize("family", ["compressai", "hific", "restore", "toderici", "vq"])
+@pytest.mark.parametrize(
+    "family", ["compact", "compressai", "extreme", "hific", "restore", "toderici", "vq"]
+)
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_float_graphs_agree_to_a_level(
     tiny_models: dict[str, Model], picture: Picture, runtime: str, family: str, tmp_path: Path
@@ -108,7 +110,9 @@ def test_a_picture_becomes_the_same_bytes_at_every_call(
     assert set(streams) == {streams[0]}
 
 
-@pytest.mark.parametrize("family", ["compressai", "hific", "restore", "toderici", "vq"])
+@pytest.mark.parametrize(
+    "family", ["compact", "compressai", "extreme", "hific", "restore", "toderici", "vq"]
+)
 def test_openvino_multiplies_nothing_but_integers(
     bundles: dict[tuple[str, str], Path], family: str
 ) -> None:

@@ -26,7 +26,9 @@ def side_of(side: Any) -> int:
     return int(factors[1] or 1) * SIDES[factors[2]] + more
 
 
-@pytest.mark.parametrize("family", ["compressai", "hific", "restore", "toderici", "vq"])
+@pytest.mark.parametrize(
+    "family", ["compact", "compressai", "extreme", "hific", "restore", "toderici", "vq"]
+)
 @pytest.mark.parametrize("runtime", ["onnx", "openvino"])
 def test_shapes_inside_graphs(
     tiny_models: dict[str, Model], family: str, runtime: str, tmp_path: Path

@@ -38,7 +38,9 @@ def at_once(jobs: list[Callable[[], T]]) -> list[T]:
         return list(pool.map(run, range(len(jobs))))
 
 
-@pytest.mark.parametrize("family", ["compressai", "hific", "restore", "toderici", "vq"])
+@pytest.mark.parametrize(
+    "family", ["compact", "compressai", "extreme", "hific", "restore", "toderici", "vq"]
+)
 @pytest.mark.parametrize("runtime", registry.runtimes)
 def test_threads_share_a_codec(
     tiny_models: dict[str, Model], picture: Picture, runtime: str, family: str

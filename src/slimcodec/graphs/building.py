@@ -259,13 +259,16 @@ class Builder:
         return self._made("DepthToSpace", [x], shape, blocksize=block, mode="CRD")
 
     def pixel_unshuffle(self, x: Value, block: int) -> Value:
-        """The inverse of ``pixel_shuffle``."""
-        count = _channels(x)
-        shape = (count * block**2, *(strided(side, block) for side in _sides(x)))
-        out = self._made("SpaceToDepth", [x], shape, blocksize=block)
-        # The operator puts the places of a block before the channels.
-        places = np.arange(count * block**2).reshape(block**2, count)
-        return self.channels(out, places.T.ravel().tolist())
+        """The inverse of ``pixel_shuffle``.
+
+        The operator puts the places of a block before the channels, so each channel is taken apart
+        by itself. To do so with all and put them in order by a gather is what OpenVINO 2026.4 gets
+        wrong where a convolution follows.
+        """
+        ones = [self.slice(x, 1, number, number + 1) for number in range(_channels(x))]
+        shape = (block**2, *(strided(side, block) for side in _sides(x)))
+        parts = [self._made("SpaceToDepth", [one], shape, blocksize=block) for one in ones]
+        return self.concat(parts) if len(parts) > 1 else parts[0]
 
     def number(self, value: Number) -> Value:
         return constant(self.graph, f"number.{value!r}", np.array(value, np.float32))
