@@ -98,6 +98,8 @@ def test_a_runtime_that_lacks_memory_says_so_in_one_line(
     tiny_models: dict[str, Model], picture: Picture, family: str, work: str
 ) -> None:
     codec: Any = open_codec(tiny_models[family])
+    if work == "encode" and "encoder" not in codec.graphs:
+        pytest.skip("it encodes without a graph")
     image = picture(32, 32)
     stream = codec.encode(image)
 

@@ -19,6 +19,8 @@ from slimcodec.codecs import tiles as room
 from slimcodec.codecs.family import Coded
 from slimcodec.codecs.latents import MeanScaleCodec
 from slimcodec.codecs.tiles import Box, Canvas, Sight, grid, side_by_side, touching
+from slimcodec.codecs.vq import coding as vq_coding
+from slimcodec.codecs.vq.coding import VqCodec
 from slimcodec.errors import StreamError, UsageError
 from slimcodec.machine import available_cores
 from slimcodec.model_file import Model
@@ -186,7 +188,11 @@ def test_a_region_reads_no_more_than_it_needs(
 ) -> None:
     codec = codecs[family]
     stream = codec.encode(image)
-    coder, name = (codec._tile, "read") if isinstance(codec, MeanScaleCodec) else (codec, "_read")
+    coder, name = codec, "_read"
+    if isinstance(codec, MeanScaleCodec):
+        coder, name = codec._tile, "read"
+    elif isinstance(codec, VqCodec):
+        coder, name = vq_coding, "read"
     original = getattr(coder, name)
     read = []
 

@@ -17,7 +17,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from slimcodec import registry
-from slimcodec.codecs.family import Coded, stream_id_of, sums_of
+from slimcodec.codecs.family import Coded, Identified, stream_id_of, sums_of
 from slimcodec.errors import ModelFileError, SlimcodecError, UsageError
 from slimcodec.model_file import (
     NATURAL,
@@ -149,7 +149,8 @@ def test_what_codes_is_settled(family: str, tiny_models: dict[str, Model]) -> No
     grids = model.quantization.activations.values()
     assert {grid.bits for grid in grids} == ({8} if coded else set())
     assert not model.quantized
-    assert isinstance(kind, Coded) == bool(model.stream_id) >= bool(coded)
+    assert isinstance(kind, Identified) == bool(model.stream_id)
+    assert isinstance(kind, Coded) >= bool(coded)
     assert stream_id_of(kind, model.coding) == model.stream_id
 
 

@@ -92,6 +92,8 @@ def test_a_configuration_says_which_field_is_wrong(
         for junk in junks:
             if junk is None and key == "stem_kernel":
                 continue
+            if junk == "x" and key == "inner":
+                continue  # a codec's name, of whoever registers one
             with pytest.raises(UsageError, match=key):
                 kind.from_dict({**plain, key: junk})
         assert kind.from_dict({**plain, key: value}).to_dict() == plain
