@@ -17,6 +17,8 @@ HEAD = """# The built-in models
 `hific-s` is one stream with three looks, chosen when it is decoded: `faithful` keeps to the
 original as far as the bits go, `natural` draws what a photograph would have there, `fast` is
 faithful by a narrower network. `toderici-s` is progressive: one stream, cut where one likes.
+`extreme-s`, `vq-s`, `compact-s` and `restore-s` are other systems; [the codecs, side by
+side](codecs.md) has them all on one plot.
 
 ![Quality over bits per pixel on Kodak: PSNR, MS-SSIM, LPIPS](models/rate.png)
 

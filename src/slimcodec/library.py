@@ -308,8 +308,8 @@ def stream_change(before: Model, after: Model, recipe: Recipe) -> str:
     )
     if touched & family.shared_parts:
         words += (
-            "; but an encoder corrects what its own decoder made of the iterations before, so "
-            "each model's pictures are best from its own streams"
+            "; but an encoder runs its own decoder to choose what it writes, so each model's "
+            "pictures are best from its own streams"
         )
     return words
 

@@ -334,8 +334,9 @@ def test_inspect_lists_the_sections(outcome_of: Any, stream: Path, broken: Path)
 
 def test_the_wrong_number_of_checkpoint_files(outcome_of: Any, tmp_path: Path) -> None:
     one, out = tmp_path / "one.pt", tmp_path / "out.slim"
-    outcome = outcome_of("import", "hific", one, one, "-o", out)
-    assert_error(outcome, 2, "hific checkpoint is one file: checkpoint; got 2")
+    one.write_bytes(b"PK")
+    outcome = outcome_of("import", "toderici", one, one, "-o", out)
+    assert_error(outcome, 2, "toderici checkpoint is 3 files, in this order", "got 2")
     assert outcome_of("import", "hific", "-o", out).status == 2
 
 

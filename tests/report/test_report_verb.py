@@ -50,6 +50,17 @@ def test_several_folders_become_one_page(say: Callable[..., Said], two: list[Pat
     assert "A study" in (out / "index.html").read_text("utf-8")
 
 
+def test_a_page_of_something_else_stays(say: Callable[..., Said], two: list[Path]) -> None:
+    out = two[0].parent / "page"
+    out.mkdir()
+    (out / "index.html").write_text("mine")
+    status, _, said = say(two[0], "-o", out)
+    assert status == 2 and "is a page of something else; name another folder" in said
+    assert (out / "index.html").read_text() == "mine"
+    (out / "index.html").unlink()
+    assert [say(two[0], "-o", out)[0] for _ in range(2)] == [0, 0]
+
+
 def test_everything_at_once(say: Callable[..., Said], two: list[Path]) -> None:
     pytest.importorskip("pyarrow")
     pytest.importorskip("tensorboard")

@@ -62,6 +62,10 @@ class ReportPage:
         )
 
 
+_MADE_BY, _HEAD_BYTES = b'content="slimcodec"', 4096
+"""What every page says of itself, so near its beginning."""
+
+
 def build_report(
     folders: Path | Sequence[Path],
     out: Path | None = None,
@@ -202,6 +206,9 @@ def _target(runs: Sequence[Run], out: Path | None) -> Path:
         return runs[0].folder / "report"
     if (out / "rows.sqlite").exists():
         raise UsageError(f"{out} holds results; name another folder, such as {out / 'report'}")
+    index = out / "index.html"
+    if index.is_file() and _MADE_BY not in index.read_bytes()[:_HEAD_BYTES]:
+        raise UsageError(f"{index} is a page of something else; name another folder with -o")
     return out
 
 

@@ -56,6 +56,7 @@ __all__ = [
 ]
 
 MAGIC = b"SLC"
+_JPEG = b"\xff\xd8\xff"
 VERSION, PROGRESSIVE = 1, 2
 ID_BYTES = 8
 MAX_PIXELS = 1 << 28
@@ -274,7 +275,10 @@ def _version(data: bytes) -> int:
         StreamError: when the bytes are no stream, or one of a later version.
     """
     if data[:3] != MAGIC:
-        raise StreamError("not a slimcodec stream (its first bytes are not 'SLC')")
+        hint = ""
+        if data[:3] == _JPEG:
+            hint = ": it is a JPEG, which every viewer opens, and --codec jpeg decodes"
+        raise StreamError(f"not a slimcodec stream (its first bytes are not 'SLC'){hint}")
     if len(data) < 4 + ID_BYTES:
         raise StreamError(f"the stream is cut short: {len(data)} bytes are less than a header")
     if data[3] not in (VERSION, PROGRESSIVE, CHUNKED):
