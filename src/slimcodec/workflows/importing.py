@@ -17,7 +17,6 @@ from slimcodec.errors import ModelFileError, UnknownNameError, UsageError
 from slimcodec.images import read_image
 from slimcodec.ladder import check_rungs, written_ladder
 from slimcodec.model_file import Model, freeze_network, save
-from slimcodec.quantization.simulation import plain_state
 from slimcodec.runtime import open_codec
 
 __all__ = ["ImportedModel", "Rounding", "import_checkpoint", "import_ladder", "makes_ladder"]
@@ -213,6 +212,8 @@ def _symbols(family: Published, model: Model, image: Any) -> NDArray[Any]:
 
 
 def _rounding(network: Any, model: Model, symbols: int | None, changed: int | None) -> Rounding:
+    from slimcodec.quantization.simulation import plain_state  # torch, which reading needed too
+
     weights, zeroed, worst = 0, 0, ("", 0.0)
     for name, tensor in plain_state(network).items():
         if name in model.quantization.weights:

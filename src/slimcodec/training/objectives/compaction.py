@@ -28,6 +28,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from slimcodec import registry
 from slimcodec.codecs.compact.coding import ladder_of, opened
 from slimcodec.codecs.compact.config import FACTOR, UNIT
 from slimcodec.codecs.compact.error import as_values, cost_of, in_units, through
@@ -67,14 +68,19 @@ class CompactionSettings(ObjectiveSettings):
     balance: float = within(0.5, 0, 1)
     rate_weight: float = weight(0.13)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.inners:
+            raise UsageError("inners must name a codec or more, such as jpeg")
+        for name in self.inners:
+            registry.codecs.target(name)
+
     def build(self, shape: Any, teacher: nn.Module | None = None) -> Compaction:
         """See ``ObjectiveSettings``.
 
         Raises:
             UnknownNameError, MissingExtraError: when a codec cannot be had.
         """
-        if not self.inners:
-            raise UsageError("inners must name a codec or more, such as jpeg")
         return Compaction(self)
 
 
