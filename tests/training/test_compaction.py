@@ -82,7 +82,7 @@ def test_bits_are_priced_where_they_are_counted(make_network_of: Any) -> None:
 
 
 def test_settings_that_there_are_not() -> None:
-    with pytest.raises(UnknownNameError, match="unknown codec .jpg."):
+    with pytest.raises(UnknownNameError, match=r"unknown codec .jpg."):
         CompactionSettings(inners=("jpg",)).build(None)
     with pytest.raises(UsageError, match="inners must name"):
         CompactionSettings(inners=()).build(None)
