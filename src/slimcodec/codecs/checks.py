@@ -21,7 +21,7 @@ from slimcodec.errors import (
 )
 from slimcodec.images import pixel_limit
 from slimcodec.machine import memory_bytes
-from slimcodec.stream import MAX_PIXELS, Stream
+from slimcodec.stream import MAX_PIXELS, Stream, unpack
 from slimcodec.types import Image
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "check_made",
     "check_payload",
     "check_written",
+    "plain_header",
     "saying_memory",
 ]
 
@@ -98,6 +99,31 @@ def check_header(header: Stream, stream_id: bytes, name: str) -> None:
             "refused; where you trust it, raise the limit: slimcodec decode --max-pixels, in "
             "Python twice PIL.Image.MAX_IMAGE_PIXELS"
         )
+
+
+def plain_header(
+    stream: bytes, stream_id: bytes, name: str, last_step: int, *, partial: bool
+) -> Stream:
+    """What a stream says of itself, of a model whose streams are not progressive.
+
+    Args:
+        stream: bytes.
+        stream_id: of the model.
+        name: of the model.
+        last_step: of quality that it has.
+        partial: whether the stream may have holes.
+
+    Raises:
+        StreamError: when it is damaged or foreign.
+        WrongModelError: when another model wrote it.
+    """
+    header = unpack(stream, partial=partial)
+    check_header(header, stream_id, name)
+    if header.progressive:
+        raise StreamError(f"the stream is damaged: the streams of {name} are not progressive")
+    if header.quality > last_step:
+        raise StreamError(f"the stream is damaged: quality step {header.quality}")
+    return header
 
 
 def check_decodable(

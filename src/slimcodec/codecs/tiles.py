@@ -11,7 +11,7 @@ Boxes count positions: pixels divided by a codec's stride.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
@@ -20,9 +20,9 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from slimcodec.codecs.checks import Need
+from slimcodec.codecs.checks import Need, check_made
 from slimcodec.errors import StreamError, UsageError
-from slimcodec.images import from_planes
+from slimcodec.images import from_planes, pad_to_multiple, to_planes
 from slimcodec.machine import available_cores
 from slimcodec.stream import Stream
 from slimcodec.types import Clock, Image, Region, no_clock
@@ -32,12 +32,14 @@ __all__ = [
     "Box",
     "Canvas",
     "Sight",
+    "Walk",
     "check_region",
     "claimed_tiles",
     "grid",
     "side_by_side",
     "tile_of",
     "touching",
+    "transformed",
 ]
 
 TILE = 48
@@ -220,6 +222,40 @@ class Sight:
         return down * across * self.stride**2 * self.bytes_per_pixel
 
 
+def transformed(
+    image: Image,
+    whole: Box,
+    sight: Sight,
+    channels: int,
+    encoder: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    memory: int | None,
+    clock: Clock,
+) -> NDArray[np.float32]:
+    """An image to what an encoder makes of it, [c, h, w], window by window.
+
+    Args:
+        image: pixels.
+        whole: all positions of it.
+        sight: of the encoder.
+        channels: that it gives.
+        encoder: the graph, image [1, 3, h, w] in [0, 1] to [1, c, h / stride, w / stride].
+        memory: bytes that it may take; what is usual when not given.
+        clock: what it is charged to.
+    """
+    stride = sight.stride
+    windows = sight.windows(whole, memory)
+    # Here: what is kept between two windows would lie where the next one's layers could.
+    made = np.empty((channels, *whole.size), np.float32)
+    for window in windows:
+        seen = sight.grown(window, whole)
+        with clock("encoder"):
+            pixels = pad_to_multiple(image[seen.times(stride).slices], stride, 2 * stride)
+            own = encoder(to_planes(pixels))
+            check_made(own, (1, channels, *seen.size), "encoder")
+        made[:, *window.slices] = own[0][:, *window.seen_from(seen).slices]
+    return made
+
+
 class Canvas:
     """The part of a picture that is wanted, while windows and holes are laid on it.
 
@@ -249,6 +285,49 @@ class Canvas:
         hole = tile.times(self.stride).within(self._pixels)
         if all(hole.size):
             self.picture[hole.seen_from(self._pixels).slices] = _HOLE
+
+
+class Walk:
+    """From the sections of a stream to the part of a picture that is wanted: tiles that have any of
+    it are read, and windows that show any of those are made.
+
+    Args:
+        header: of the stream, every claim checked (``claimed_tiles``).
+        region: what is wanted, in pixels.
+        whole: positions of all of the picture.
+        sight: of the network that makes pictures.
+    """
+
+    def __init__(self, header: Stream, region: Region, whole: Box, sight: Sight) -> None:
+        self._header, self._whole, self._sight = header, whole, sight
+        self._tiles = grid(whole, header.tile)
+        self.canvas = Canvas(region, whole, sight.stride)
+        self.around = sight.grown(self.canvas.positions, whole)
+        """All positions that are needed."""
+        needed = touching(self.around, self._tiles)
+        self._there = [number for number in needed if number not in header.missing]
+
+    def read(self, work: Callable[[bytes, Box, Box], None], clock: Clock) -> None:
+        """Work on each section: its bytes, its tile, and what of that is needed."""
+
+        def one(number: int) -> None:
+            tile = self._tiles[number]
+            work(self._header.sections[number], tile, tile.within(self.around))
+
+        side_by_side(one, self._there, clock)
+
+    def windows(self, memory: int | None) -> Iterator[tuple[Box, Box]]:
+        """Windows, and what each sees; none of which nothing is there."""
+        tiles = [self._tiles[number] for number in self._there]
+        for window in self._sight.windows(self.canvas.positions, memory):
+            if not self._header.missing or touching(window, tiles):
+                yield window, self._sight.grown(window, self._whole)
+
+    def picture(self) -> Image:
+        """What was laid on the canvas, holes where tiles are missing."""
+        for number in self._header.missing:
+            self.canvas.leave_out(self._tiles[number])
+        return self.canvas.picture
 
 
 def check_region(region: Region, height: int, width: int) -> None:

@@ -50,18 +50,19 @@ def _compactor(config: CompactConfig) -> list[Layer]:
 def _published(config: CompactConfig) -> list[Layer]:
     widths, count = config.published_widths, len(config.published_widths)
     compacting = ("at_full", "at_half", "conv_out")
-    reconstructing = ("conv_in", *(f"layers.{i}" for i in range(count - COMPACTING - 1)))
+    inner = (f"layers.{i}" for i in range(count - COMPACTING - 1))
+    reconstructing = ("conv_in", *inner, "conv_out")
     found = []
     for part, names, own, places in (
         ("compactor", compacting, widths[:COMPACTING], (_FULL, _HALF, _HALF)),
-        ("reconstructor", (*reconstructing, "conv_out"), widths[COMPACTING:], (_FULL,) * count),
+        ("reconstructor", reconstructing, widths[COMPACTING:], (_FULL,) * len(reconstructing)),
     ):
         ends = (Channels("pixels", 3), Channels("small" if part == "compactor" else "pixels", 3))
         inside = [Channels(f"{part}.{n}", w) for n, w in zip(names[:-1], own, strict=True)]
         sides = zip((ends[0], *inside), (*inside, ends[1]), strict=True)
         found += [
             Layer(f"{part}.{name}", "conv", (reads,), (makes,), 3, where)
-            for name, (reads, makes), where in zip(names, sides, places, strict=False)
+            for name, (reads, makes), where in zip(names, sides, places, strict=True)
         ]
     return found
 

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from slimcodec.codecs.checks import (
     check_decodable,
     check_encodable,
-    check_header,
     check_made,
     check_payload,
     check_written,
+    plain_header,
     saying_memory,
 )
 from slimcodec.codecs.extreme.config import ExtremeConfig
@@ -30,18 +30,16 @@ from slimcodec.codecs.extreme.tile import most_section_bytes, read_section, writ
 from slimcodec.codecs.family import Floats
 from slimcodec.codecs.tiles import (
     Box,
-    Canvas,
     Sight,
+    Walk,
     check_region,
     claimed_tiles,
     grid,
     side_by_side,
     tile_of,
-    touching,
+    transformed,
 )
-from slimcodec.errors import StreamError
-from slimcodec.images import pad_to_multiple, to_planes
-from slimcodec.stream import Stream, pack, unpack
+from slimcodec.stream import Stream, pack
 from slimcodec.types import Clock, Image, Region, check_image, codec_line, no_clock
 
 __all__ = ["ExtremeCodec"]
@@ -144,18 +142,11 @@ class ExtremeCodec:
         self, image: Image, memory: int | None = None, clock: Clock = no_clock
     ) -> NDArray[np.int32]:
         """An image to its symbols, [c, h, w], window by window."""
-        stride, half = self.config.stride, self.config.half
-        whole = self._whole(*image.shape[:2])
-        symbols = np.empty((self.config.latent_channels, *whole.size), np.int32)
-        for window in self._encoder.windows(whole, memory):
-            seen = self._encoder.grown(window, whole)
-            with clock("encoder"):
-                pixels = pad_to_multiple(image[seen.times(stride).slices], stride, 2 * stride)
-                made = self.graphs["encoder"](to_planes(pixels))
-                check_made(made, (1, self.config.latent_channels, *seen.size), "encoder")
-            own = made[0][:, *window.seen_from(seen).slices]
-            symbols[:, *window.slices] = np.rint(own).clip(-half, half)
-        return symbols
+        half, count = self.config.half, self.config.latent_channels
+        whole, encoder = self._whole(*image.shape[:2]), self.graphs["encoder"]
+        made = transformed(image, whole, self._encoder, count, encoder, memory, clock)
+        np.rint(made, out=made)
+        return np.clip(made, -half, half, out=made).astype(np.int32)
 
     def read(self, stream: bytes, clock: Clock = no_clock) -> tuple[Stream, list[Any]]:
         """The symbols of a stream, tile by tile, every check made.
@@ -175,33 +166,22 @@ class ExtremeCodec:
 
     def _decode(self, header: Stream, region: Region, memory: int | None, clock: Clock) -> Image:
         whole = self._whole(header.height, header.width)
-        canvas = Canvas(region, whole, self.config.stride)
-        around = self._decoder.grown(canvas.positions, whole)
-        tiles = grid(whole, header.tile)
-        code: Floats = np.zeros((self.config.latent_channels, *around.size), np.float32)
+        walk = Walk(header, region, whole, self._decoder)
+        code: Floats = np.zeros((self.config.latent_channels, *walk.around.size), np.float32)
 
-        def read(number: int) -> None:
-            tile = tiles[number]
-            own = self._read(header.sections[number], tile, clock)
-            common = tile.within(around)
-            code[:, *common.seen_from(around).slices] = own[:, *common.seen_from(tile).slices]
+        def read(section: bytes, tile: Box, needed: Box) -> None:
+            own = self._read(section, tile, clock)
+            code[:, *needed.seen_from(walk.around).slices] = own[:, *needed.seen_from(tile).slices]
 
-        there = [n for n in touching(around, tiles) if n not in header.missing]
-        side_by_side(read, there, clock)
-        wanted = [tiles[number] for number in there]
-        for window in self._decoder.windows(canvas.positions, memory):
-            if header.missing and not touching(window, wanted):
-                continue
-            seen = self._decoder.grown(window, whole)
+        walk.read(read, clock)
+        for window, seen in walk.windows(memory):
             with clock("generator"):
-                own = np.ascontiguousarray(code[:, *seen.seen_from(around).slices])
+                own = np.ascontiguousarray(code[:, *seen.seen_from(walk.around).slices])
                 picture = self.graphs["generator"](own[None])
                 sides = (side * self.config.stride for side in seen.size)
                 check_made(picture, (1, 3, *sides), "generator")
-                canvas.lay(picture, window, seen)
-        for number in header.missing:
-            canvas.leave_out(tiles[number])
-        return canvas.picture
+                walk.canvas.lay(picture, window, seen)
+        return walk.picture()
 
     def _header(self, stream: bytes, partial: bool = False) -> Stream:
         """
@@ -209,14 +189,7 @@ class ExtremeCodec:
             StreamError: when the stream is damaged or foreign.
             WrongModelError: when another model wrote it.
         """
-        header = unpack(stream, partial=partial)
-        check_header(header, self.stream_id, self.name)
-        if header.progressive:
-            raise StreamError(
-                f"the stream is damaged: the streams of {self.name} are not progressive"
-            )
-        if header.quality:
-            raise StreamError(f"the stream is damaged: quality step {header.quality}")
+        header = plain_header(stream, self.stream_id, self.name, 0, partial=partial)
         tiles = claimed_tiles(header, self._whole(header.height, header.width), self.name)
         check_payload(header, self._least_bits([tiles[number] for number in header.there]))
         return header

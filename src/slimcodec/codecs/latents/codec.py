@@ -19,10 +19,10 @@ import numpy as np
 from slimcodec.codecs.checks import (
     check_decodable,
     check_encodable,
-    check_header,
     check_made,
     check_payload,
     check_written,
+    plain_header,
     saying_memory,
 )
 from slimcodec.codecs.family import Floats
@@ -37,21 +37,19 @@ from slimcodec.codecs.latents.tile import (
 )
 from slimcodec.codecs.tiles import (
     Box,
-    Canvas,
     Sight,
+    Walk,
     check_region,
     claimed_tiles,
     grid,
     side_by_side,
     tile_of,
-    touching,
+    transformed,
 )
-from slimcodec.errors import StreamError, UsageError
-from slimcodec.images import pad_to_multiple, to_planes
+from slimcodec.errors import UsageError
 from slimcodec.stream import (
     Stream,
     pack,
-    unpack,
 )
 from slimcodec.types import Clock, Image, Region, check_image, codec_line, no_clock
 
@@ -186,19 +184,9 @@ class MeanScaleCodec:
 
     def transform(self, image: Image, memory: int | None = None, clock: Clock = no_clock) -> Floats:
         """An image to its latents, [m, h, w], window by window."""
-        stride = self.config.stride
-        whole = self._whole(*image.shape[:2])
-        windows = self._encoder.windows(whole, memory)
-        # Here: what is kept between two windows would lie where the next one's layers could.
-        latents = np.empty((self.config.latent_channels, *whole.size), np.float32)
-        for window in windows:
-            seen = self._encoder.grown(window, whole)
-            with clock("encoder"):
-                pixels = pad_to_multiple(image[seen.times(stride).slices], stride, 2 * stride)
-                y = self.graphs["encoder"](to_planes(pixels))
-                check_made(y, (1, self.config.latent_channels, *seen.size), "encoder")
-            latents[:, *window.slices] = y[0][:, *window.seen_from(seen).slices]
-        return latents
+        whole, count = self._whole(*image.shape[:2]), self.config.latent_channels
+        encoder = self.graphs["encoder"]
+        return transformed(image, whole, self._encoder, count, encoder, memory, clock)
 
     def analyse(self, image: Image, step: int, clock: Clock = no_clock) -> tuple[Latents, ...]:
         """The integers that will be coded of an image, tile by tile."""
@@ -254,33 +242,22 @@ class MeanScaleCodec:
         return pack(written)
 
     def _decode(self, header: Stream, region: Region, memory: int | None, clock: Clock) -> Image:
-        whole = self._whole(header.height, header.width)
-        canvas = Canvas(region, whole, self.config.stride)
-        around = self._decoder.grown(canvas.positions, whole)
-        tiles = grid(whole, header.tile)
-        y_hat = np.zeros((self.config.latent_channels, *around.size), np.float32)
+        whole, step = self._whole(header.height, header.width), header.quality
+        walk = Walk(header, region, whole, self._decoder)
+        y_hat = np.zeros((self.config.latent_channels, *walk.around.size), np.float32)
 
-        def read(number: int) -> None:
-            tile = tiles[number]
-            section, step = header.sections[number], header.quality
-            latents = self._tile.read(section, tile.size, step, clock)
-            own = self._tile.dequantize(latents, step, clock)
-            common = tile.within(around)
-            y_hat[:, *common.seen_from(around).slices] = own[:, *common.seen_from(tile).slices]
+        def read(section: bytes, tile: Box, needed: Box) -> None:
+            own = self._tile.dequantize(
+                self._tile.read(section, tile.size, step, clock), step, clock
+            )
+            y_hat[:, *needed.seen_from(walk.around).slices] = own[:, *needed.seen_from(tile).slices]
 
-        there = [n for n in touching(around, tiles) if n not in header.missing]
-        side_by_side(read, there, clock)
-        wanted = [tiles[number] for number in there]
-        for window in self._decoder.windows(canvas.positions, memory):
-            if header.missing and not touching(window, wanted):
-                continue
-            seen = self._decoder.grown(window, whole)
+        walk.read(read, clock)
+        for window, seen in walk.windows(memory):
             with clock("generator"):
-                own = y_hat[:, *seen.seen_from(around).slices]
-                canvas.lay(self._generated(np.ascontiguousarray(own)), window, seen)
-        for number in header.missing:
-            canvas.leave_out(tiles[number])
-        return canvas.picture
+                own = np.ascontiguousarray(y_hat[:, *seen.seen_from(walk.around).slices])
+                walk.canvas.lay(self._generated(own), window, seen)
+        return walk.picture()
 
     def _generated(self, y_hat: Floats) -> Floats:
         """A window's latents to its picture, [1, 3, h, w]."""
@@ -295,14 +272,8 @@ class MeanScaleCodec:
             StreamError: when the stream is damaged or foreign.
             WrongModelError: when another model wrote it.
         """
-        header = unpack(stream, partial=partial)
-        check_header(header, self.stream_id, self.name)
-        if header.progressive:
-            raise StreamError(
-                f"the stream is damaged: the streams of {self.name} are not progressive"
-            )
-        if header.quality > QUALITY_STEPS * (len(self.qualities) - 1):
-            raise StreamError(f"the stream is damaged: quality step {header.quality}")
+        last = QUALITY_STEPS * (len(self.qualities) - 1)
+        header = plain_header(stream, self.stream_id, self.name, last, partial=partial)
         tiles = claimed_tiles(header, self._whole(header.height, header.width), self.name)
         check_payload(header, self._tile.least_bits(tiles[number] for number in header.there))
         return header

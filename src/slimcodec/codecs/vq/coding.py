@@ -20,23 +20,22 @@ from numpy.typing import NDArray
 from slimcodec.codecs.checks import (
     check_decodable,
     check_encodable,
-    check_header,
     check_made,
     check_payload,
     check_written,
+    plain_header,
     saying_memory,
 )
 from slimcodec.codecs.family import Floats
 from slimcodec.codecs.tiles import (
     Box,
-    Canvas,
     Sight,
+    Walk,
     check_region,
     claimed_tiles,
     grid,
     side_by_side,
     tile_of,
-    touching,
 )
 from slimcodec.codecs.vq.config import BLOCK, STRIDE, Book, VqConfig
 from slimcodec.codecs.vq.planes import MIDDLE, means_of, neighbourhoods, planes_of, vectors_of
@@ -44,9 +43,9 @@ from slimcodec.codecs.vq.prior import Place
 from slimcodec.codecs.vq.search import search
 from slimcodec.codecs.vq.tables import LEVELS, VqCoding
 from slimcodec.codecs.vq.tile import Blocks, bits_at_least, blank, read, write
-from slimcodec.errors import StreamError, UsageError
+from slimcodec.errors import UsageError
 from slimcodec.images import pad_to_multiple
-from slimcodec.stream import Stream, pack, unpack
+from slimcodec.stream import Stream, pack
 from slimcodec.types import Clock, Image, Region, check_image, codec_line, no_clock
 
 __all__ = ["PreparedPlanes", "VqCodec", "choose", "decoder_inputs"]
@@ -295,37 +294,26 @@ class VqCodec:
 
     def _decode(self, header: Stream, region: Region, memory: int | None, clock: Clock) -> Image:
         whole, quality = _whole(header.height, header.width), header.quality
-        canvas = Canvas(region, whole, STRIDE)
-        around = self._sight.grown(canvas.positions, whole)
-        tiles = grid(whole, header.tile)
-        there = [n for n in touching(around, tiles) if n not in header.missing]
-        pieces = blank(self.config, quality, around.size)
+        walk = Walk(header, region, whole, self._sight)
+        pieces = blank(self.config, quality, walk.around.size)
 
-        def take(number: int) -> None:
-            tile = tiles[number]
+        def take(section: bytes, tile: Box, needed: Box) -> None:
             with clock("entropy"):
-                own = read(self.coding, self.config, quality, tile.size, header.sections[number])
-            common = tile.within(around)
+                own = read(self.coding, self.config, quality, tile.size, section)
             for book, all_blocks, blocks in zip(self.config.books, pieces, own, strict=True):
-                target = all_blocks.cut(book, common.seen_from(around))
-                source = blocks.cut(book, common.seen_from(tile))
+                target = all_blocks.cut(book, needed.seen_from(walk.around))
+                source = blocks.cut(book, needed.seen_from(tile))
                 target.means[:], target.chosen[:] = source.means, source.chosen
 
-        side_by_side(take, there, clock)
-        wanted = [tiles[number] for number in there]
-        for window in self._sight.windows(canvas.positions, memory):
-            if header.missing and not touching(window, wanted):
-                continue
-            seen = self._sight.grown(window, whole)
+        walk.read(take, clock)
+        for window, seen in walk.windows(memory):
             own = [
-                blocks.cut(book, seen.seen_from(around))
+                blocks.cut(book, seen.seen_from(walk.around))
                 for book, blocks in zip(self.config.books, pieces, strict=True)
             ]
             with clock("decoder"):
-                canvas.lay(self._pictured(own, quality, window, seen), window, window)
-        for number in header.missing:
-            canvas.leave_out(tiles[number])
-        return canvas.picture
+                walk.canvas.lay(self._pictured(own, quality, window, seen), window, window)
+        return walk.picture()
 
     def _pictured(self, blocks: Sequence[Blocks], quality: int, window: Box, seen: Box) -> Floats:
         """A window's picture, [1, 3, 16h, 16w], of the blocks that are seen: it is decoded with a
@@ -347,14 +335,8 @@ class VqCodec:
             StreamError: when the stream is damaged or foreign.
             WrongModelError: when another model wrote it.
         """
-        header = unpack(stream, partial=partial)
-        check_header(header, self.stream_id, self.name)
-        if header.progressive:
-            raise StreamError(
-                f"the stream is damaged: the streams of {self.name} are not progressive"
-            )
-        if header.quality >= len(self.qualities):
-            raise StreamError(f"the stream is damaged: quality {header.quality + 1}")
+        last = len(self.qualities) - 1
+        header = plain_header(stream, self.stream_id, self.name, last, partial=partial)
         tiles = claimed_tiles(header, _whole(header.height, header.width), self.name)
         there = [tiles[number] for number in header.there]
         check_payload(header, self._least_bits(there, header.quality))
