@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import locale
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -75,6 +76,28 @@ def test_threads_open_the_same_file(
     monkeypatch.setenv("SLIMCODEC_CACHE", str(tmp_path / "cache"))
     found = at_once([lambda: open_file(path, runtime).encode(image)] * THREADS)
     assert set(found) == {expected}
+
+
+@pytest.mark.parametrize("runtime", registry.runtimes)
+def test_the_locale_stays(
+    tiny_models: dict[str, Model],
+    picture: Picture,
+    runtime: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Graphs are compiled for a cache that has none, by all at once, several times over."""
+    image, path = picture(40, 56), tmp_path / "tiny.slim"
+    save(tiny_models["compact"], path)
+    before = locale.setlocale(locale.LC_ALL)
+    try:
+        for round_ in range(8):
+            monkeypatch.setenv("SLIMCODEC_CACHE", str(tmp_path / str(round_)))
+            codecs = [open_file(path, runtime) for _ in range(THREADS)]
+            at_once([functools.partial(codec.encode, image) for codec in codecs])
+            assert locale.setlocale(locale.LC_ALL) == before
+    finally:
+        locale.setlocale(locale.LC_ALL, before)
 
 
 @pytest.mark.parametrize("name", engines.ENGINES)

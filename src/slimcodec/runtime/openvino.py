@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
 __all__ = ["OpenVinoRuntime"]
 
+_KEEPING = threading.Lock()
+"""While it reads or writes its cache, OpenVINO sets the locale of the process to C and then back to
+what it found. Two at once find each other's, and the process stays in C: Python then reads and
+writes text as ASCII."""
+
 
 class OpenVinoRuntime(BundleRuntime):
     """See ``runtime.Runtime``."""
@@ -65,8 +70,10 @@ class OpenVinoRuntime(BundleRuntime):
         path = bundle.folder / way.file
 
         def compiled_in(folder: Path | None) -> Any:
-            own = settings if folder is None else {**settings, "CACHE_DIR": str(folder)}
-            return self.core.compile_model(path, "CPU", own)
+            if folder is None:
+                return self.core.compile_model(path, "CPU", settings)
+            with _KEEPING:
+                return self.core.compile_model(path, "CPU", {**settings, "CACHE_DIR": str(folder)})
 
         # It knows a graph again by its path and time of change.
         facts = (str(path.resolve()), path.stat().st_mtime_ns, self.threads, profiled)
