@@ -67,27 +67,29 @@ def compensated(
     if float(damping) == 0:
         return to_level(weight / steps, levels) * steps
     order = gram.diagonal().argsort(descending=True)
-    damped = gram[order][:, order] + damping * torch.eye(len(gram), dtype=gram.dtype)
-    inverse = torch.cholesky_inverse(torch.linalg.cholesky(damped))
-    factor = torch.linalg.cholesky(inverse, upper=True)
-    left = weight.to(gram.dtype)[:, order]
+    identity = torch.eye(len(gram), dtype=gram.dtype)
+    damped = gram[order][:, order] + damping * identity
+    # H = R Rᵀ with R upper, so H⁻¹ = Fᵀ F with F = R⁻¹: no inverse of H is ever written down.
+    root = torch.linalg.cholesky(damped.flip(0, 1)).flip(0, 1)
+    factor = torch.linalg.solve_triangular(root, identity, upper=True)
+    # One row per input: what is read and written together lies together.
+    left = weight.to(gram.dtype).T[order].contiguous()
     pruned = left == 0
-    steps_ordered = steps.to(gram.dtype)[:, order]
+    steps_ordered = steps.to(gram.dtype).T[order].contiguous()
     if isinstance(levels, Tensor):
         levels = levels.to(gram.dtype)
     for start in range(0, len(gram), _BLOCK):
         stop = min(start + _BLOCK, len(gram))
-        errors = torch.empty_like(left[:, start:stop])
+        errors = torch.empty_like(left[start:stop])
         for k in range(start, stop):
-            step = steps_ordered[:, k]
-            rounded = to_level(left[:, k] / step, levels) * step
-            rounded[pruned[:, k]] = 0
-            error = (left[:, k] - rounded) / factor[k, k]
-            left[:, k:stop] -= error[:, None] * factor[k, k:stop]
-            left[:, k] = rounded
-            errors[:, k - start] = error
-        left[:, stop:] -= errors @ factor[start:stop, stop:]
-    return left[:, order.argsort()].to(weight.dtype)
+            step = steps_ordered[k]
+            rounded = (to_level(left[k] / step, levels) * step).masked_fill(pruned[k], 0)
+            error = (left[k] - rounded) / factor[k, k]
+            left[k:stop].addr_(factor[k, k:stop], error, alpha=-1)
+            left[k] = rounded
+            errors[k - start] = error
+        left[stop:].addmm_(factor[start:stop, stop:].T, errors, alpha=-1)
+    return left[order.argsort()].T.to(weight.dtype)
 
 
 def _gram(layer: Convolution, inputs: Sequence[Tensor]) -> Tensor:
