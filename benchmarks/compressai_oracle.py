@@ -29,7 +29,7 @@ from slimcodec import registry
 from slimcodec.images import read_image
 from slimcodec.model_file import freeze_network
 from slimcodec.runtime import open_codec
-from tests.compressai_oracle import ARCHITECTURES, load_models, perturbed_decodes, save
+from tests.compressai_oracle import ARCHITECTURES, load_models, of_file, perturbed_decodes, save
 
 SIZES = ((128, 192), (192, 320))
 """N and M as published."""
@@ -47,7 +47,7 @@ def main() -> None:
     arguments = parser.parse_args()
     pixels = read_image(arguments.picture).pixels
     for path in arguments.checkpoints:
-        _compare(path, _theirs(path), pixels, arguments.decodes)
+        _compare(path, of_file(path), pixels, arguments.decodes)
     if arguments.random:
         for architecture in ARCHITECTURES:
             for n, m in SIZES:
@@ -56,18 +56,6 @@ def main() -> None:
                 save(network, path)
                 _compare(path, network, pixels, arguments.decodes)
                 path.unlink()
-
-
-def _theirs(path: Path) -> Any:
-    state = torch.load(path, weights_only=True)
-    state = state.get("state_dict", state)
-    latents = len(state["g_a.6.weight"])
-    architecture = "bmshj2018-factorized"
-    if "h_s.4.weight" in state:
-        made = len(state["h_s.4.weight"])
-        architecture = "bmshj2018-hyperprior" if made == latents else "mbt2018-mean"
-    network = getattr(load_models(), ARCHITECTURES[architecture]).from_state_dict(state)
-    return network.eval()
 
 
 def _drawn(architecture: str, n: int, m: int) -> Any:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-__all__ = ["ARCHITECTURES", "load_models", "perturbed_decodes", "save", "trained"]
+__all__ = ["ARCHITECTURES", "load_models", "of_file", "perturbed_decodes", "save", "trained"]
 
 ARCHITECTURES = {
     "bmshj2018-factorized": "FactorizedPrior",
@@ -59,6 +59,21 @@ def load_models() -> Any:
         for name in stands_in:
             del sys.modules[name]
     return compressai.models
+
+
+def of_file(path: Path) -> Any:
+    """A network of its own class from a state dict, ready to code."""
+    import torch
+
+    state = torch.load(path, weights_only=True)
+    state = state.get("state_dict", state)
+    latents = len(state["g_a.6.weight"])
+    architecture = "bmshj2018-factorized"
+    if "h_s.4.weight" in state:
+        made = len(state["h_s.4.weight"])
+        architecture = "bmshj2018-hyperprior" if made == latents else "mbt2018-mean"
+    network = getattr(load_models(), ARCHITECTURES[architecture]).from_state_dict(state)
+    return network.eval()
 
 
 def trained(architecture: str, n: int, m: int, steps: int = 24, seed: int = 0) -> Any:

@@ -72,7 +72,7 @@ def made(shape: str, make_config: Callable[..., Any]) -> tuple[Any, Any]:
     network = family.build(make_config(name, **changes)).eval()
     with torch.no_grad():
         for key, tensor in network.state_dict().items():
-            if key.endswith(("latent_scale", "spread", "beta_root")):
+            if key.endswith(("latent_scale", "spread")) or ".gdn." in key:
                 tensor.uniform_(0.5, 1.5)
             elif tensor.is_floating_point() and "log_" not in key:
                 tensor.normal_(0, 0.2)
@@ -161,7 +161,10 @@ def test_rescalings_follow(make_config: Callable[..., Any]) -> None:
     def of(shape: str) -> list[tuple[tuple[str, ...], str]]:
         name, changes = SHAPES[shape]
         found = registry.families.get(name).rescalings(make_config(name, **changes))
-        return [(tuple(f"{n}@{axis}" for n, axis in own.made_by), own.layer) for own in found]
+        return [
+            (tuple(f"{n}@{axis}" for n, axis, power in own.tensors if power < 0), own.layer)
+            for own in found
+        ]
 
     def plain(made: str, axis: int, layer: str) -> tuple[tuple[str, ...], str]:
         return (f"{made}.weight@{axis}", f"{made}.bias@0"), layer
@@ -203,6 +206,30 @@ def test_rescalings_follow(make_config: Callable[..., Any]) -> None:
         (("encoder.stem.weight@0",), "encoder.cells.0.conv_ih"),
         (("decoder.head.weight@0",), "decoder.cells.0.conv_ih"),
     ]
+
+
+def test_rescaled_networks_compute_the_same(made: tuple[Any, Any]) -> None:
+    """But what the one layer is given, which comes in other units; of powers of two, so that no
+    rounding of a latent falls otherwise."""
+    family, network = made
+    expected = outcome(network)
+    for rescaling in family.rescalings(network.config):
+        tensors = dict(network.named_parameters())
+        given: list[torch.Tensor] = []
+        hook = network.get_submodule(rescaling.layer).register_forward_pre_hook(
+            lambda layer, inputs, given=given: given.append(inputs[0].detach())
+        )
+        outcome(network)
+        units = 2.0 ** torch.randint(-2, 3, given[0].shape[1:2])
+        with torch.no_grad():
+            for name, axis, power in rescaling.tensors:
+                sides = [-1 if a == axis else 1 for a in range(tensors[name].dim())]
+                tensors[name].mul_((units**power).reshape(sides))
+        for found, wanted in zip(outcome(network), expected, strict=True):
+            torch.testing.assert_close(found, wanted, rtol=1e-6, atol=1e-8)
+        hook.remove()
+        again = given[len(given) // 2] * units[:, None, None] ** rescaling.power
+        torch.testing.assert_close(again, given[0])
 
 
 def test_every_group_by_brute_force(made: tuple[Any, Any]) -> None:

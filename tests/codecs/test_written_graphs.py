@@ -76,7 +76,7 @@ def network_of(family: Any, config: Any) -> Any:
     network = family.build(config).eval()
     with torch.no_grad():
         for name, tensor in network.state_dict().items():
-            if name.endswith(("latent_scale", "spread", "beta_root")):
+            if name.endswith(("latent_scale", "spread")) or ".gdn." in name:
                 tensor.uniform_(0.5, 1.5)
             elif tensor.is_floating_point():
                 tensor.normal_(0, 0.3)

@@ -50,7 +50,7 @@ def made(request: pytest.FixtureRequest, make_network_of: Callable[..., Any]) ->
         for key, tensor in network.state_dict().items():
             if tensor.is_floating_point() and "log_" not in key and "scale" not in key:
                 tensor.normal_(0, 0.2, generator=rng)
-            if key.endswith("spread"):
+            if key.endswith("spread") or ".gdn." in key:
                 tensor.abs_().add_(0.5)
     return registry.families.get(name), network.eval()
 

@@ -90,18 +90,20 @@ class Wide(NamedTuple):
 
 @dataclass(frozen=True)
 class Rescaling:
-    """Channels between two layers that may be measured in other units.
+    """Channels before a layer that may be measured in other units.
 
-    Nothing but linear maps and rectifiers lies between, so dividing a channel by a positive number
-    where it is made and multiplying the weights that read it by the same changes nothing.
+    Nothing but linear maps, rectifiers and a GDN lies around, so multiplying these tensors by
+    powers of positive numbers, one for each channel, changes nothing but what a layer is given.
 
     Attributes:
-        made_by: tensors that a channel is proportional to, and the axis of the channel in each.
-        layer: the only one that reads it.
+        tensors: each with the axis of the channel in it, and the power of its units.
+        layer: whose inputs are divided by the units.
+        power: or by a power of them.
     """
 
-    made_by: tuple[tuple[str, int], ...]
+    tensors: tuple[tuple[str, int, int], ...]
     layer: str
+    power: int = 1
 
 
 @dataclass(frozen=True)

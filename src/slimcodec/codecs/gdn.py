@@ -1,28 +1,28 @@
 """Generalized divisive normalization (Ballé, Laparra, Simoncelli 2016) and its inverse.
 
     y[i] = x[i] / sqrt(beta[i] + Σ_j gamma[i, j] · x[j]²)        inverse: times the root
-    beta = max(beta_root², 1e-6)      gamma = gamma_root²
 
-What is learned and stored are the roots. So gamma is never negative and beta never zero, whatever
-a step of training or a pruned channel does; an optimizer's step is as fine for a small gamma as for
-a large one; and half precision, which has nothing between 0 and 6e-8, holds gammas down to 4e-15.
+What is under the root is a 1x1 convolution of squares, ``norm``, with gammas for weights and betas
+for a bias: a layer as others are, that passes prune, narrow and quantize. Published networks learn
+roots of both, so that no gamma is negative; here a step of training that makes one so is taken
+back to zero before the next.
 """
 
 from __future__ import annotations
 
-import math
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from slimcodec.graphs.building import GDN_FLOOR
+from slimcodec.quantization.simulation import underneath
 
 __all__ = ["Gdn"]
 
+_BETA_MINIMUM = 1e-6
+"""As published."""
 _START, _START_OF_OTHERS = 0.1, 1e-6
-"""Of gamma, for a channel and itself, and for others: at zero a root would not learn."""
+"""Of gamma, for a channel and itself, and for others."""
 
 
 class Gdn(nn.Module):
@@ -36,12 +36,21 @@ class Gdn(nn.Module):
     def __init__(self, channels: int, inverse: bool = False) -> None:
         super().__init__()
         self.inverse = inverse
-        gamma = torch.full((channels, channels), math.sqrt(_START_OF_OTHERS))
-        gamma.fill_diagonal_(math.sqrt(_START))
-        self.gamma_root = nn.Parameter(gamma[:, :, None, None])
-        self.beta_root = nn.Parameter(torch.ones(channels))
+        self.norm = nn.Conv2d(channels, channels, 1)
+        with torch.no_grad():
+            self.norm.weight.fill_(_START_OF_OTHERS)[:, :, 0, 0].fill_diagonal_(_START)
+            self._beta.fill_(1)
+
+    @property
+    def _beta(self) -> Tensor:
+        assert self.norm.bias is not None
+        return self.norm.bias
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        beta = self.beta_root.square().clamp(min=GDN_FLOOR)
-        norm = F.conv2d(x.square(), self.gamma_root.square(), beta)
+        if self.training:
+            with torch.no_grad():
+                underneath(self.norm).clamp_(min=0)
+                self._beta.clamp_(min=_BETA_MINIMUM)
+        # Never below, whatever a pass does to betas.
+        norm: Tensor = self.norm(x.square()).clamp(min=GDN_FLOOR)
         return x * (norm.sqrt() if self.inverse else norm.rsqrt())

@@ -109,9 +109,10 @@ class Layer:
 
     Attributes:
         module: name in the network; of a ``table`` or ``vector``, the tensor's.
-        kind: ``conv`` and ``transposed`` convolutions, a channel ``norm``, a ``gdn`` that couples
-            all channels of what it reads and makes, a ``table`` [t, d, c] of 1x1 convolutions, or a
-            ``vector`` that has one entry per channel along ``axis``.
+        kind: ``conv`` and ``transposed`` convolutions, a channel ``norm``, a 1x1 convolution
+            ``gdn`` that weighs squares of all channels of what it reads and makes, a ``table``
+            [t, d, c] of 1x1 convolutions, or a ``vector`` that has one entry per channel along
+            ``axis``.
         reads: along its inputs.
         makes: along its outputs.
         kernel: side of a convolution's kernel.
@@ -119,6 +120,7 @@ class Layer:
         bias: whether a convolution has one.
         norm: of a convolution, the module that normalises what it makes.
         axis: of a vector.
+        inverse: of a GDN, whether it multiplies by its root.
         coded: whether coding runs it in integers of its own.
         streams: whether what streams mean depends on it, as it does on all that is coded.
     """
@@ -132,6 +134,7 @@ class Layer:
     bias: bool = True
     norm: str = ""
     axis: int = 0
+    inverse: bool = False
     coded: bool = False
     streams: bool = False
 
@@ -180,9 +183,7 @@ class Layer:
         """A GDN's tensors: neither made nor read with are channels weighed by them."""
         if self.kind != "gdn":
             return []
-        gamma, beta = f"{self.module}.gamma_root", f"{self.module}.beta_root"
-        both = [Carrier(gamma, 0, self.makes), Carrier(gamma, 1, self.reads)]
-        return [*both, Carrier(beta, 0, self.makes)]
+        return [Carrier(f"{self.module}.weight", 1, self.reads), *_rows(self)]
 
     def _weights(self) -> list[Carrier]:
         if self.kind == "gdn":
@@ -245,20 +246,46 @@ def groups(layers: Sequence[Layer]) -> dict[str, Group]:
 
 
 def rescalings(layers: Sequence[Layer]) -> list[Rescaling]:
-    """Groups that one layer makes and one reads, and no integers are agreed on.
+    """Groups that one layer makes and one reads, alone, and no integers are agreed on.
 
-    Only rectifiers stand between such layers: what has a curve of another kind behind it, a
-    ConvLSTM's gates, is also made from its own state.
+    Only rectifiers stand between such layers, or a GDN: what has a curve of another kind behind it,
+    a ConvLSTM's gates, is also made from its own state.
     """
-    return [
-        Rescaling(
-            tuple((carrier.tensor, carrier.axis) for carrier in group.made_by[0].makers()),
-            group.read_by[0].module,
+    found: list[Rescaling] = []
+    for group in groups(layers).values():
+        between = [layer for layer in group.made_by if layer.kind == "gdn"]
+        made, read = (
+            [layer for layer in side if layer not in between]
+            for side in (group.made_by, group.read_by)
         )
-        for group in groups(layers).values()
-        if len(group.made_by) == len(group.read_by) == 1
-        and not any(layer.coded for layer in (*group.made_by, *group.read_by))
-    ]
+        if any(len(side) != 1 or side[0].coded for side in (made, read)) or len(between) > 1:
+            continue
+        if len(made[0].makes) != 1 or len(read[0].reads) != 1:
+            continue
+        tensors, readers = _powers(made[0].makers(), -1), _powers(read[0].readers(), 1)
+        for gdn in between:
+            found.append(_of_squares(gdn, tensors))
+            tensors = _powers(_rows(gdn), -2 if gdn.inverse else 2)
+        found.append(Rescaling((*tensors, *readers), read[0].module))
+    return found
+
+
+_Powers = tuple[tuple[str, int, int], ...]
+
+
+def _of_squares(gdn: Layer, made: _Powers) -> Rescaling:
+    """Of what a GDN is given: its squares go with the square of a unit, and what it makes stays."""
+    columns = _powers([Carrier(f"{gdn.module}.weight", 1, gdn.reads)], 2)
+    rows = _powers(_rows(gdn), 2 if gdn.inverse else -2)
+    return Rescaling((*made, *columns, *rows), gdn.module, power=2)
+
+
+def _rows(gdn: Layer) -> list[Carrier]:
+    return [Carrier(f"{gdn.module}.{kind}", 0, gdn.makes) for kind in ("weight", "bias")]
+
+
+def _powers(carriers: Sequence[Carrier], power: int) -> _Powers:
+    return tuple((carrier.tensor, carrier.axis, power) for carrier in carriers)
 
 
 def multiplications(layers: Sequence[Layer], beginning: str) -> float:

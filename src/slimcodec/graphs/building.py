@@ -27,8 +27,8 @@ __all__ = ["GDN_FLOOR", "OPSET", "Builder", "constant", "layers_of"]
 OPSET = 21
 """Of the operators: 21 has 16-bit quantization, and every supported runtime reads it."""
 
-GDN_FLOOR = 1e-6
-"""The least constant that a GDN adds to squares."""
+GDN_FLOOR = 1e-9
+"""The least that a GDN takes a root of."""
 _LAYERS, _WEIGHT = ("Conv", "ConvTranspose"), ".weight"
 _ELEMENTWISE = ("Add", "Sub", "Mul", "Div", "Relu", "LeakyRelu")
 _FOLLOWING = 3
@@ -133,19 +133,9 @@ class Builder:
 
     def gdn(self, layer: str, x: Value, inverse: bool = False) -> Value:
         """Divided by the root of all channels' squares, weighed and with a constant, or multiplied
-        by it; gammas and betas are squares of the model's tensors (``codecs.gdn``).
-
-        A 1x1 convolution and a root: what squares the tensors is constant, and folded by runtimes.
-        """
-        roots = [self.weight(f"{layer}.{name}_root") for name in ("gamma", "beta")]
-        count = _channels(x)
-        if [tuple(root.shape or ()) for root in roots] != [(count, count, 1, 1), (count,)]:
-            raise ModelFileError(f"the weights do not fit the network: {layer} has other channels")
-        gamma, beta = (self.mul(root, root) for root in roots)
-        beta = self._same("Max", beta, self.number(GDN_FLOOR))
-        operands = [self.mul(x, x), gamma, beta]
-        norm = self._made("Conv", operands, (count, *_sides(x)), kernel_shape=(1, 1))
-        spread = self._same("Sqrt", norm)
+        by it (``codecs.gdn``)."""
+        norm = self.conv(f"{layer}.norm", self.mul(x, x))
+        spread = self._same("Sqrt", self._same("Max", norm, self.number(GDN_FLOOR)))
         return self.mul(x, spread) if inverse else self.div(x, spread)
 
     def row(self, table: str, number: Value) -> Value:

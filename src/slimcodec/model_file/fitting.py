@@ -34,14 +34,10 @@ def check_fitting(model: Model) -> None:
             raise ModelFileError(f"the tensor {carrier.tensor} is missing")
         _expect_length(weights[carrier.tensor], carrier.axis, carrier.length, carrier.tensor)
     for layer in layers:
-        if layer.kind in ("conv", "transposed"):
+        if layer.kind in ("conv", "transposed", "gdn"):
             for axis in (2, 3):
                 name = f"{layer.module}.weight"
                 _expect_length(weights[name], axis, layer.kernel, name)
-        if layer.kind == "gdn":
-            for axis in (2, 3):
-                name = f"{layer.module}.gamma_root"
-                _expect_length(weights[name], axis, 1, name)
     for name in {carrier.tensor for carrier in carriers(layers)}:
         _expect_axes(weights[name], name)
     for name, array in weights.items():
@@ -53,7 +49,7 @@ def check_fitting(model: Model) -> None:
         raise ModelFileError(f"it has a grid of {unknown[0]!r:.80}, which is no layer")
 
 
-_PLAIN = {"bias": 1, "gamma": 4, "beta": 4, "beta_root": 1}
+_PLAIN = {"bias": 1, "gamma": 4, "beta": 4}
 """Axes of tensors that have one number for a channel, by the end of their names."""
 
 

@@ -24,7 +24,6 @@ from slimcodec.quantization.observing import Seen
 from slimcodec.quantization.simulation import (
     convolutions,
     convolved,
-    output_axis,
     plain_weights,
     quantization_of,
 )
@@ -159,12 +158,9 @@ def equalise(network: nn.Module, rescalings: Sequence[Rescaling], notes: Mapping
         reach = seen.reach / seen.calls
         # A channel that is hardly there stays small: its weights would become outliers.
         reach = reach.clamp(min=float(reach.max()) * _LEAST_REACH)
-        units = reach / reach.log().mean().exp()
-        for name, axis in rescaling.made_by:
-            tensors[name].div_(_along(units, axis, tensors[name].dim()))
-        layer = network.get_submodule(rescaling.layer)
-        assert isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)
-        layer.weight.mul_(_along(units, 1 - output_axis(layer), layer.weight.dim()))
+        units = (reach / reach.log().mean().exp()) ** (1 / rescaling.power)
+        for name, axis, power in rescaling.tensors:
+            tensors[name].mul_(_along(units**power, axis, tensors[name].dim()))
         changed += 1
     return changed
 

@@ -94,16 +94,19 @@ def test_normalizations_are_folded_before_anything_is_rounded(tmp_path: Path) ->
     with torch.no_grad():
         expected = layer(x)
         torch.testing.assert_close(ours(x), expected, rtol=1e-5, atol=0)
-        torch.testing.assert_close(ours.half().float()(x), expected, rtol=2e-3, atol=0)
+        halved = ours.half().float()(x)
+    torch.testing.assert_close(halved[:, 1:], expected[:, 1:], rtol=2e-3, atol=0)
+    # Half precision has a millionth to within 3 %.
+    torch.testing.assert_close(halved[:, :1], expected[:, :1], rtol=2e-2, atol=0)
 
 
 @pytest.mark.parametrize("inverse", [False, True])
 def test_a_normalization_stays_one_whatever_is_learned_or_cut(inverse: bool) -> None:
-    """Its roots may be anything: gammas are never negative and betas never zero."""
+    """Gammas and betas may be anything: none is negative in training, and no root is."""
     layer = Gdn(4, inverse)
     with torch.no_grad():
-        layer.gamma_root.normal_()
-        layer.beta_root.copy_(torch.tensor([-1.0, 0.0, 1e-9, 2.0]))
+        layer.norm.weight.normal_()
+        layer.norm.bias = torch.nn.Parameter(torch.tensor([-1.0, 0.0, 1e-9, 2.0]))
     x = torch.zeros(1, 4, 1, 2)
     x[0, 3, 0, 0] = 1e-3
     out = layer(x)

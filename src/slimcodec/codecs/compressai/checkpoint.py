@@ -211,8 +211,9 @@ class _Taken:
             least = math.sqrt(minimum + max(pedestal, 0))
             bound = self.number(f"{theirs}.{kind}_reparam.lower_bound.bound", least)
             value = np.maximum(np.square(np.maximum(root, bound)) - pedestal, 0)
-            own = np.sqrt(value).astype(np.float32)
-            ours[f"{name}.{kind}_root"] = own if kind == "beta" else own[..., None, None]
+            own = value.astype(np.float32)
+            tensor = f"{name}.norm.{'bias' if kind == 'beta' else 'weight'}"
+            ours[tensor] = own if kind == "beta" else own[..., None, None]
 
     def density(self, ours: dict[str, NDArray[np.float32]]) -> None:
         density = "probability.density."

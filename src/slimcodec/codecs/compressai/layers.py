@@ -44,7 +44,10 @@ def _transform(
         # A transposed convolution lays its kernel on what it reads.
         laid = min(places, after)
         found.append(Layer(f"{name}.conv", kind, (x,), (made,), _KERNEL, laid))
-        found.append(Layer(f"{name}.gdn", "gdn", (made,), (made,), places=after))
+        gdn = Layer(
+            f"{name}.gdn.norm", "gdn", (made,), (made,), places=after, inverse=part == "generator"
+        )
+        found.append(gdn)
         x, places = made, after
     last = "encoder.head" if part == "encoder" else "generator.out"
     return [*found, Layer(last, kind, (x,), (makes,), _KERNEL, min(places, places * scaling))]
