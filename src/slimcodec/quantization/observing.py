@@ -50,7 +50,8 @@ class Seen:
         lowest, highest: of all values.
         sample: some of them.
         calls: how often the layer ran.
-        reach: [c], the largest magnitude of each channel, averaged over calls once that is done.
+        reach: [c], the largest magnitude of each channel, summed over calls.
+        energy: [c], its mean square, likewise.
         kept: some of the inputs, whole, where these were asked for.
     """
 
@@ -59,6 +60,7 @@ class Seen:
     sample: list[NDArray[np.float32]] = field(default_factory=list)
     calls: int = 0
     reach: Tensor | None = None
+    energy: Tensor | None = None
     kept: list[Tensor] = field(default_factory=list)
 
     def add(self, x: Tensor) -> None:
@@ -68,7 +70,9 @@ class Seen:
         self.highest = max(self.highest, float(flat.max()))
         self.calls += 1
         reach = x.detach().abs().amax(dim=(0, 2, 3))
+        energy = x.detach().square().mean(dim=(0, 2, 3))
         self.reach = reach if self.reach is None else self.reach + reach
+        self.energy = energy if self.energy is None else self.energy + energy
         # An odd stride: an even one might meet the same channel or column again and again.
         stride = max(1, flat.numel() // _SAMPLE_PER_CALL) | 1
         self.sample.append(flat[self.calls % stride :: stride].numpy().copy())

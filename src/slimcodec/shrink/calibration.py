@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,10 +21,13 @@ from torch import Tensor, nn
 from slimcodec.codecs.family import frozen_of
 from slimcodec.codecs.graphs import on_arrays
 from slimcodec.images import find_images, read_image, spread
+from slimcodec.quantization.grids import levels
 from slimcodec.quantization.observing import Seen
 from slimcodec.quantization.simulation import (
+    Convolution,
     convolutions,
     convolved,
+    output_axis,
     plain_weights,
     quantization_of,
 )
@@ -54,6 +58,8 @@ CROP = 256
 """Side of what is coded of each photograph, in pixels."""
 
 _LEAST_REACH = 0.02
+_SHARES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+"""Powers of the units in which channels reach equally far."""
 
 
 def crops_of(folder: Path, count: int) -> list[Image]:
@@ -134,17 +140,25 @@ class CodedPath:
 
 
 @torch.no_grad()
-def equalise(network: nn.Module, rescalings: Sequence[Rescaling], notes: Mapping[str, Seen]) -> int:
-    """Choose units in which every channel reaches equally far, so that one step fits all.
+def equalise(
+    network: nn.Module,
+    rescalings: Sequence[Rescaling],
+    notes: Mapping[str, Seen],
+    weight_bits: Mapping[str, int | None],
+) -> int:
+    """Choose units of channels, so that one step fits all of a layer's inputs, and one each of its
+    outputs' weights.
 
-    A layer has one step for all channels of its input. Where one channel reaches ten times as far
-    as another, that one gets a tenth of the levels, whatever it is worth. What a layer computes
-    stays as it was.
+    Where one channel reaches ten times as far as another, that one gets a tenth of the levels of an
+    input, whatever it is worth. In units in which all reach equally far, its weights are ten times
+    as large, and all others get a tenth of the levels of weights. Between the two lies what adds
+    least to the layer's outputs. What a layer computes stays as it was.
 
     Args:
         network: not quantized yet; changed in place.
         rescalings: where that is possible.
         notes: what layers saw.
+        weight_bits: of every layer; None where weights stay floats.
 
     Returns:
         How many layers were changed.
@@ -155,14 +169,34 @@ def equalise(network: nn.Module, rescalings: Sequence[Rescaling], notes: Mapping
         seen = notes.get(rescaling.layer)
         if seen is None or seen.reach is None or not seen.reach.any():
             continue
+        layer = network.get_submodule(rescaling.layer)
+        assert isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)
         reach = seen.reach / seen.calls
         # A channel that is hardly there stays small: its weights would become outliers.
         reach = reach.clamp(min=float(reach.max()) * _LEAST_REACH)
-        units = (reach / reach.log().mean().exp()) ** (1 / rescaling.power)
+        equal = reach / reach.log().mean().exp()
+        bits = weight_bits[rescaling.layer]
+        factors = min((equal**share for share in _SHARES), key=partial(_noise, layer, seen, bits))
+        units = factors ** (1 / rescaling.power)
         for name, axis, power in rescaling.tensors:
             tensors[name].mul_(_along(units**power, axis, tensors[name].dim()))
         changed += 1
     return changed
+
+
+def _noise(layer: Convolution, seen: Seen, bits: int | None, factors: Tensor) -> float:
+    """What rounding its inputs to eight bits and its weights adds to a layer's outputs, about, if
+    the inputs are divided by these factors [c]; of independent errors, in any unit."""
+    assert seen.reach is not None and seen.energy is not None
+    by_input = layer.weight.detach().transpose(0, 1 - output_axis(layer)).flatten(2)
+    by_input = by_input * factors[:, None, None]
+    step = (seen.reach / factors).max() / seen.calls / (127 if seen.lowest < 0 else 255)
+    noise = float(step.square() * by_input.square().sum())
+    if bits is not None:
+        steps = by_input.abs().amax(dim=(0, 2)) / levels(bits)[1]
+        energy = (seen.energy / seen.calls / factors.square()).sum() * by_input.shape[2]
+        noise += float(steps.square().sum() * energy)
+    return noise
 
 
 def _along(values: Tensor, axis: int, dimensions: int) -> Tensor:

@@ -80,8 +80,8 @@ class Quantize:
         skip: layers, or beginnings, that stay as they are.
         calibration: how steps of activations are found: ``mse``, ``percentile`` or ``minmax``.
         images: how many photographs are looked at.
-        equalise: whether channels get units in which all reach equally far, where activations are
-            quantized and the family says that is possible.
+        equalise: whether channels get units in which steps of inputs and of weights fit them best,
+            where activations are quantized and the family says that is possible.
         bias_correction: whether biases make up for what rounding weights adds on average.
         rounding: ``compensated``, ``learned`` or ``nearest``; weights of layers that no photograph
             reaches go to the nearest level, and so do grouped and dilated ones for ``compensated``.
@@ -286,7 +286,8 @@ class Quantize:
                 # Of other layers, units stay: what streams depend on may be among them.
                 read = {name for name, own in bits.items() if own.activations is not None}
                 rescalings = [r for r in family.rescalings(network.config) if r.layer in read]
-                calibration.equalise(quantized, rescalings, notes)
+                weight_bits = {name: own.weights for name, own in bits.items()}
+                calibration.equalise(quantized, rescalings, notes, weight_bits)
             keep = self.rounding != "nearest"
             with observing.observed(quantized, keep, others) as notes:
                 path.run(quantized, context.stage("looking at layers"))

@@ -136,7 +136,15 @@ class CompressaiFamily:
         return written(config, weights, graph, way)
 
     def wide_layers(self, config: CompressaiConfig) -> dict[str, Wide]:
-        return {}
+        # Latents reach a hundred steps in one channel and one in others. mbt2018-mean 128/192 on
+        # held-out photographs, inputs of 8 bits for 16: 4.9 % more bytes and 0.06 dB less; of the
+        # last layer, 8 for 9: 0.07 dB.
+        latents = Wide(weights=4, inputs=8)
+        return {
+            "generator.stages.0.conv": latents,
+            **({"probability.analysis.layers.0": latents} if config.structure.hyperprior else {}),
+            "generator.out": Wide(weights=0, inputs=1),
+        }
 
     def layers(self, config: CompressaiConfig) -> list[Layer]:
         return layers(config)
