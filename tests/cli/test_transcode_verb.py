@@ -117,7 +117,8 @@ REFUSED: dict[str, tuple[tuple[str, ...], Callable[[bytes], bytes], int, str]] =
     "a peer": (("--codec", "jpeg"), bytes, 2, "jpeg is no mbt2018-mean with 6 latents"),
     "no format": (("-o", "x.xyz"), bytes, 1, "xyz"),
     "options of streams": (("-o", "x.png", "--padded"), bytes, 2, "are for streams (.slc)"),
-    "itself": (("-o", "whole.bin"), bytes, 1, "bin"),
+    "itself": (("-o", "whole.bin", "--force"), bytes, 2, "is the input itself"),
+    "the checkpoint": (("-o", "own.pth", "--force"), bytes, 2, "is the input itself"),
     "memory": (("--memory", "1MB"), bytes, 2, "GB may be had here"),
 }
 
@@ -127,15 +128,14 @@ def test_what_is_refused(outcome_of: Any, place: Path, name: str) -> None:
     words, change, status, said = REFUSED[name]
     (place / "whole.bin").write_bytes(change((place / "whole.bin").read_bytes()))
     before = sorted(place.iterdir())
+    flags = [word for word in words if word in ("--padded", "--force")]
+    given = [word for word in words if word not in flags]
     own = {"--codec": "own.slim", "--checkpoint": "own.pth"}
-    if "-o" in words:
+    own |= dict(zip(given[::2], given[1::2], strict=True))
+    if "-o" in own:
         del own["--codec"]
-    own |= dict(zip(words[::2], words[1::2], strict=False))
-    flags = [word for word in words if word == "--padded"]
-    told = [
-        word for option, value in own.items() if option.startswith("-") for word in (option, value)
-    ]
-    refused = outcome_of("transcode", "whole.bin", *(w for w in told if w not in flags), *flags)
+    told = [word for pair in own.items() for word in pair]
+    refused = outcome_of("transcode", "whole.bin", *told, *flags)
     last = refused.err.splitlines()[-1]
     assert refused.status == status and said in last, refused
     assert last.startswith("slimcodec: ") and refused.out == ""

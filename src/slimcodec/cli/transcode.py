@@ -70,11 +70,11 @@ def transcode(
 
     target = output or stream.with_suffix(_SUFFIX)
     limit, to_stream = parse_size(memory, "--memory"), target.suffix.lower() == _SUFFIX
+    check_new(target, force, stream, checkpoint)
     if not to_stream:
         check_suffix(target)
         if padded or codec is not None:
             raise UsageError(f"--padded and --codec are for streams (.slc), {target} is a picture")
-    check_new(target, force, stream, checkpoint)
     data, _ = read_stream(stream)
     with naming(stream):
         foreign = open_foreign(data)
