@@ -15,13 +15,14 @@ import torch
 import torch.nn.functional as F
 
 from slimcodec.codecs.compressai.checkpoint import named_today
+from slimcodec.codecs.compressai.theirs.container import parse
 from slimcodec.codecs.compressai.theirs.rans import PRECISION, Tables
 from slimcodec.codecs.compressai.theirs.synthesis import Synthesis, picked
 from slimcodec.codecs.compressai.theirs.tables import density_tables, scale_steps, scale_tables
 from slimcodec.codecs.torch_file import read_checkpoint_file
 from slimcodec.types import Image
 
-__all__ = ["MODELS", "coded", "drawn", "encoded", "packed", "padding"]
+__all__ = ["MODELS", "coded", "drawn", "encoded", "packed", "padding", "written"]
 
 MODELS = {"bmshj2018-factorized": 0, "bmshj2018-hyperprior": 2, "mbt2018-mean": 3}
 """Numbers in its list of models today."""
@@ -58,16 +59,24 @@ def padding(height: int, width: int) -> tuple[int, int, int, int]:
 
 
 @torch.no_grad()
+def written(network: Any, image: Image, architecture: str) -> bytes:
+    """What its command line writes of an image."""
+    height, width, _ = image.shape
+    x = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
+    made = network.compress(F.pad(x, padding(height, width)))
+    strings = [each[0] for each in made["strings"]]
+    return packed(strings, tuple(made["shape"]), (height, width), MODELS[architecture])
+
+
+@torch.no_grad()
 def coded(network: Any, image: Image, architecture: str) -> tuple[bytes, np.ndarray]:
     """What its command line writes of an image, and the picture that it decodes, unrounded, in
     levels, [h, w, 3]."""
-    height, width, _ = image.shape
-    x = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
-    sides = padding(height, width)
-    made = network.compress(F.pad(x, sides))
-    strings = [each[0] for each in made["strings"]]
-    data = packed(strings, tuple(made["shape"]), (height, width), MODELS[architecture])
-    decoded = network.decompress(made["strings"], made["shape"])["x_hat"]
+    data = written(network, image, architecture)
+    found = parse(data)
+    strings = [[string] for string in found.strings]
+    decoded = network.decompress(strings, found.shape)["x_hat"]
+    sides = padding(*image.shape[:2])
     own = F.pad(decoded, tuple(-side for side in sides))[0].permute(1, 2, 0)
     return data, 255 * own.numpy()
 

@@ -2,7 +2,8 @@
 
 A page finds there what its reader has: ``photo.png``, ``photo.jpg``, a folder ``photos`` with a
 subfolder and a WebP, ``PHOTOS``, photographs to calibrate on, checkpoints under CompressAI's names,
-and a stream that its command line would have written with one of them. What a page makes, its later blocks find.
+and a stream that its command line would have written with one of them. What a page makes, its later
+blocks find.
 """
 
 from __future__ import annotations
