@@ -8,13 +8,15 @@ Each file is a state dict of bmshj2018-factorized, bmshj2018-hyperprior or mbt20
 ``--random`` there are networks with weights drawn for all three, at both published sizes. Printed
 are the largest differences of y, ẑ, scales, means and x̂ as shares of the largest value, the bytes
 of both, how many symbols of ŷ differ, and of so many of its own decodes with scales moved in the
-last bit how many break.
+last bit how many break. Then its stream, as its command line writes it, as one of ours: how far ŷ
+and pictures are apart, and how many streams are read whose writer's scales were moved.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -26,10 +28,20 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from slimcodec import registry
+from slimcodec.errors import StreamError
 from slimcodec.images import read_image
 from slimcodec.model_file import freeze_network
 from slimcodec.runtime import open_codec
-from tests.compressai_oracle import ARCHITECTURES, load_models, of_file, perturbed_decodes, save
+from tests.compressai_oracle import (
+    ARCHITECTURES,
+    load_models,
+    moved_scales,
+    of_file,
+    perturbed_decodes,
+    save,
+)
+from tests.compressai_streams import coded as command_line
+from tests.compressai_streams import written
 
 SIZES = ((128, 192), (192, 320))
 """N and M as published."""
@@ -47,14 +59,14 @@ def main() -> None:
     arguments = parser.parse_args()
     pixels = read_image(arguments.picture).pixels
     for path in arguments.checkpoints:
-        _compare(path, of_file(path), pixels, arguments.decodes)
+        _all(path, of_file(path), pixels, arguments.decodes)
     if arguments.random:
         for architecture in ARCHITECTURES:
             for n, m in SIZES:
                 path = Path(f"{architecture}-{n}-{m}.pth")
                 network = _drawn(architecture, n, m)
                 save(network, path)
-                _compare(path, network, pixels, arguments.decodes)
+                _all(path, network, pixels, arguments.decodes)
                 path.unlink()
 
 
@@ -74,6 +86,52 @@ def _drawn(architecture: str, n: int, m: int) -> Any:
             network.h_s[4].bias += 1
     network.eval().update(force=True)
     return network
+
+
+def _all(path: Path, theirs: Any, pixels: np.ndarray, decodes: int) -> None:
+    _compare(path, theirs, pixels, decodes)
+    _transcode(path, theirs, pixels, decodes)
+
+
+def _transcode(path: Path, theirs: Any, pixels: np.ndarray, decodes: int) -> None:
+    family: Any = registry.families.get("compressai")
+    network = family.read_checkpoint([path]).network
+    data, decoded = command_line(theirs, pixels, network.config.architecture)
+    started = time.perf_counter()
+    found = family.read_foreign(family.foreign_header(data), [path])
+    took = time.perf_counter() - started
+    print(f"  its stream: {len(data)} bytes, {found.symbols} symbols read in {took:.1f} s")
+    print(f"    its picture by its own weights: {np.abs(found.pixels - decoded).max():.3f} levels")
+    for precision in ("half", "single"):
+        codec: Any = open_codec(
+            freeze_network(network, name="imported", family="compressai", precision=precision)
+        )
+        stream = family.foreign_stream(codec, found, True)
+        _, (tile,) = codec.read(stream)
+        same = np.array_equal(tile.symbols, found.latents.symbols)
+        y_hat = codec._tile.dequantize(tile, 0)
+        far = np.abs(codec.decode(stream, region=found.header.region).astype(int) - found.pixels)
+        print(
+            f"    as ours, {precision}: {len(stream)} bytes, symbols the same: {same}, ŷ "
+            f"{np.abs(y_hat - found.latents.y_hat).max():.1e} apart at most, pictures "
+            f"{far.max()} levels at most, {far.mean():.4f} on average"
+        )
+    if not network.config.structure.hyperprior:
+        return
+    for places in (1, 4, 16):
+        ways: list[str] = []
+        for seed in range(decodes):
+            with moved_scales(theirs, places, seed):
+                stream = written(theirs, pixels, network.config.architecture)
+            try:
+                again = family.read_foreign(family.foreign_header(stream), [path])
+            except StreamError:
+                ways.append("refused")
+                continue
+            sound = np.array_equal(again.latents.symbols, found.latents.symbols)
+            ways.append((again.notes[-1] if again.notes else "as usual") if sound else "WRONG")
+        counted = {way: ways.count(way) for way in dict.fromkeys(ways)}
+        print(f"    written with scales moved by up to {places} in the last place: {counted}")
 
 
 @torch.no_grad()

@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib.util
 import sys
 import types
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-__all__ = ["ARCHITECTURES", "load_models", "of_file", "perturbed_decodes", "save", "trained"]
+__all__ = [
+    "ARCHITECTURES",
+    "load_models",
+    "moved_scales",
+    "of_file",
+    "perturbed_decodes",
+    "save",
+    "trained",
+]
 
 ARCHITECTURES = {
     "bmshj2018-factorized": "FactorizedPrior",
@@ -134,23 +144,41 @@ def perturbed_decodes(network: Any, image: Any, count: int, places: int = 1) -> 
     with torch.no_grad():
         coded = network.compress(image)
         sound = network.decompress(coded["strings"], coded["shape"])["x_hat"]
-    conditional, broken, moved = network.gaussian_conditional, 0, 0
+    broken, moved = 0, list[int]()
+    for number in range(count):
+        with torch.no_grad(), moved_scales(network, places, number) as picked_otherwise:
+            made = network.decompress(coded["strings"], coded["shape"])["x_hat"]
+        broken += not torch.allclose(made, sound, atol=0.1)
+        moved += picked_otherwise
+    return broken, sum(moved) / count
+
+
+@contextmanager
+def moved_scales(network: Any, places: int, seed: int) -> Iterator[list[int]]:
+    """Scales come out otherwise in the last places while this holds.
+
+    Args:
+        network: with a hyperprior.
+        places: each scale is moved by up to so many of its neighbours among floats.
+        seed: of which way.
+
+    Yields:
+        How many tables are picked otherwise, a number for each time that tables are picked.
+    """
+    import torch
+
+    generator, counts = torch.Generator().manual_seed(seed), list[int]()
+    conditional = network.gaussian_conditional
     original = conditional.build_indexes
 
     def elsewhere(scales: Any) -> Any:
-        nonlocal moved
         steps = torch.randint(-places, places + 1, scales.shape, generator=generator)
         found = original((scales.view(torch.int32) + steps.int()).view(torch.float32))
-        moved += int((found != original(scales)).sum())
+        counts.append(int((found != original(scales)).sum()))
         return found
 
     conditional.build_indexes = elsewhere
     try:
-        for number in range(count):
-            generator = torch.Generator().manual_seed(number)
-            with torch.no_grad():
-                made = network.decompress(coded["strings"], coded["shape"])["x_hat"]
-            broken += not torch.allclose(made, sound, atol=0.1)
+        yield counts
     finally:
         del conditional.build_indexes
-    return broken, moved / count

@@ -40,6 +40,7 @@ def make_inputs(folder: Path, planes: BitPlanes) -> None:
     (folder / "recipe.toml").write_text('[[pass]]\npass = "prune"\ngenerator = 0.3\n')
     (folder / "study.toml").write_text("codec = 'hific-s'\n[[variant]]\nname = 'x'\n")
     (folder / "published.pt").write_bytes(b"weights")
+    (folder / "theirs.bin").write_bytes(b"a stream")
     run = Path(__file__).parents[2] / "recipes" / "train-hific-s.toml"
     (folder / "run.toml").write_bytes(run.read_bytes())
 
@@ -56,6 +57,9 @@ def command_lines(place: Path) -> dict[str, CommandLine]:
         "shrink": CommandLine(("hific-s", "--recipe", place / "recipe.toml")),
         "export": CommandLine(("hific-s", "--runtime", "onnx")),
         "import": CommandLine(("hific", place / "published.pt")),
+        "transcode": CommandLine(
+            (place / "theirs.bin", "--checkpoint", place / "published.pt")
+        ),
         "bench": CommandLine(("jpeg", *images), "--out", MEASURED, "rows.sqlite"),
         "study": CommandLine(
             (place / "study.toml", *images), "--out",

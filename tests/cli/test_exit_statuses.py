@@ -64,6 +64,10 @@ def unreadable(place: Path) -> dict[str, list[tuple[object, ...]]]:
             (place / "run.toml", *images, "--init", slim, *out),
         ],
         "import": [("hific", none, "-o", place / "o"), ("hific", text, "-o", place / "o")],
+        "transcode": [
+            (none, "--checkpoint", place / "published.pt"),
+            (text, "--checkpoint", place / "published.pt"),
+        ],
         "inspect": [(none.with_suffix(".slc"),), (text,), (slim,), (place / "photos",)],
     }
 
@@ -155,6 +159,7 @@ HALTS: dict[str, tuple[str, str]] = {
     "shrink": ("slimcodec.library:shrink_model", "nothing was written"),
     "export": ("slimcodec.library:load_model", "nothing was written"),
     "import": ("slimcodec.workflows.importing:import_checkpoint", "nothing was written"),
+    "transcode": ("slimcodec.workflows.transcoding:open_foreign", "nothing was written"),
     "bench": ("slimcodec.workflows.bench:run_grid", "the same command goes on"),
     "study": ("slimcodec.workflows.study:candidates_of", "the same command goes on"),
     "search": ("slimcodec.explore.search:search", "the same command goes on"),

@@ -1,8 +1,9 @@
 """Every example of the README and the guides runs, page by page, in a folder of small pictures.
 
 A page finds there what its reader has: ``photo.png``, ``photo.jpg``, a folder ``photos`` with a
-subfolder and a WebP, ``PHOTOS``, photographs to calibrate on, and checkpoints under CompressAI's
-names. What a page makes, its later blocks find.
+subfolder and a WebP, ``PHOTOS``, photographs to calibrate on, checkpoints under CompressAI's names,
+and a stream that its command line would have written with one of them. What a page makes, its later
+blocks find.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import torch
 from slimcodec import registry
 from slimcodec.cli import main
 from slimcodec.cli.app import VERBS
+from tests.compressai_streams import drawn
 from tests.docs.pages import PAGES, ROOT, Block, blocks_of
 from tests.published_files import compressai_state
 
@@ -52,6 +54,7 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         state = compressai_state("mbt2018-mean", 8, latents, seed=number)
         content = {"epoch": 1, "state_dict": state, "loss": 1.0}
         torch.save(content, tmp_path / f"mbt2018-mean-{number}.pth.tar")
+    (tmp_path / "theirs.bin").write_bytes(drawn(tmp_path / "mbt2018-mean-4.pth.tar", 128, 192))
     shims = tmp_path / "bin"
     shims.mkdir()
     for name, words in (("slimcodec", "-m slimcodec "), ("python", "")):

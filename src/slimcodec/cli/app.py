@@ -34,6 +34,7 @@ VERBS = {
     "report": "Write the HTML page again from its rows.",
     "train": "Photographs to a model file.",
     "import": "A published checkpoint to a model file.",
+    "transcode": "Another program's stream to one of ours.",
     "inspect": "What a model file, a bundle or a stream says.",
     "list": "Codecs, passes, metrics, runtimes by name.",
     "doctor": "What this machine has.",

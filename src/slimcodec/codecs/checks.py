@@ -31,6 +31,7 @@ __all__ = [
     "check_header",
     "check_made",
     "check_payload",
+    "check_pixels",
     "check_written",
     "plain_header",
     "saying_memory",
@@ -92,12 +93,24 @@ def check_header(header: Stream, stream_id: bytes, name: str) -> None:
             f"the stream was written by another model (stream id {header.stream_id.hex()}, "
             f"{name} has {stream_id.hex()}); decode it with the model that wrote it"
         )
+    check_pixels(header.height, header.width)
+
+
+def check_pixels(height: int, width: int) -> None:
+    """No more pixels than are wanted.
+
+    Args:
+        height, width: that a stream claims.
+
+    Raises:
+        StreamError: otherwise.
+    """
     most = _most_pixels()
-    if header.height * header.width > most:
+    if height * width > most:
         raise StreamError(
-            f"the stream claims {header.width}x{header.height} pixels, and more than {most} are "
-            "refused; where you trust it, raise the limit: slimcodec decode --max-pixels, in "
-            "Python twice PIL.Image.MAX_IMAGE_PIXELS"
+            f"the stream claims {width}x{height} pixels, and more than {most} are refused; where "
+            "you trust it, raise the limit: slimcodec decode --max-pixels, in Python twice "
+            "PIL.Image.MAX_IMAGE_PIXELS"
         )
 
 

@@ -8,7 +8,8 @@ two spellings. Architecture, N and M are read off names and shapes. On the way
     h_s            of mbt2018-mean gives scales and then means: two nets here, for the one that
                    picks tables is exact in integers and shares nothing with the other
     quantiles      keep their middle, around which hyper-latents are rounded
-    CDFs           stay behind: tables of ours are made from the densities
+    CDFs           stay behind: tables of ours are made from the densities. Who reads CompressAI's
+                   own streams needs them (``theirs``)
 
 What is left is an error that names it.
 """
@@ -41,7 +42,7 @@ from slimcodec.codecs.torch_file import (
 )
 from slimcodec.errors import CheckpointError, UsageError
 
-__all__ = ["HELP", "QUESTIONS", "from_published", "read_published"]
+__all__ = ["HELP", "QUESTIONS", "from_published", "named_today", "read_published"]
 
 QUESTIONS = (
     Question(
@@ -133,8 +134,7 @@ def from_published(state: Arrays) -> tuple[CompressaiConfig, dict[str, NDArray[n
     Raises:
         CheckpointError: when they are of none of these networks, or tensors are missing or unknown.
     """
-    theirs = {_present(name): tensor for name, tensor in state.items()}
-    theirs = {name: tensor for name, tensor in theirs.items() if not _NOT_NEEDED.fullmatch(name)}
+    theirs = {n: own for n, own in named_today(state).items() if not _NOT_NEEDED.fullmatch(n)}
     taken = _Taken(theirs)
     architecture = _architecture(theirs)
     ours: dict[str, NDArray[np.float32]] = {}
@@ -163,8 +163,12 @@ def from_published(state: Arrays) -> tuple[CompressaiConfig, dict[str, NDArray[n
     return _config(architecture, ours), ours
 
 
+def named_today(state: Arrays) -> dict[str, NDArray[np.float32]]:
+    """Tensors under their names as they are spelled today."""
+    return {_present(name): tensor for name, tensor in state.items()}
+
+
 def _present(name: str) -> str:
-    """A name as it is spelled today."""
     for old, new in _OLD_NAMES.items():
         if name.startswith(_BOTTLENECK + old):
             return _BOTTLENECK + new + name.removeprefix(_BOTTLENECK + old)

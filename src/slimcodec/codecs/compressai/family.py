@@ -15,7 +15,10 @@ from numpy.typing import NDArray
 from slimcodec.codecs.compressai.checkpoint import HELP, QUESTIONS
 from slimcodec.codecs.compressai.config import ARCHITECTURES, CompressaiConfig, compressai
 from slimcodec.codecs.compressai.layers import layers, narrowed
+from slimcodec.codecs.compressai.theirs.container import HELP as FOREIGN_HELP
+from slimcodec.codecs.compressai.theirs.container import TheirStream, parse
 from slimcodec.codecs.family import PictureLayers, Price, Rescaling, Signature, Wide
+from slimcodec.codecs.foreign import ForeignHeader, ForeignPicture
 from slimcodec.codecs.latents import Coding, MeanScaleCodec, integer_sums
 from slimcodec.codecs.latents.factorized_tile import FactorizedCoding, FactorizedTileCoder
 from slimcodec.codecs.layers import Layer, rescalings
@@ -50,6 +53,7 @@ class CompressaiFamily:
     checkpoint_files = ("checkpoint",)
     checkpoint_questions = QUESTIONS
     checkpoint_help = HELP
+    foreign_help = FOREIGN_HELP
     objectives = ("rate-distortion",)
     finetuning: Mapping[str, Any] = MappingProxyType({"name": "rate-distortion"})
 
@@ -215,3 +219,28 @@ class CompressaiFamily:
         _, tiles = codec.read(stream)
         rows = [own.ravel() for tile in tiles for own in (tile.symbols, tile.hyper_latents)]
         return np.concatenate(rows).astype(np.int32)
+
+    def foreign_header(self, data: bytes) -> ForeignHeader:
+        found = parse(data)
+        return ForeignHeader(found.writer, found.height, found.width, found.region, found)
+
+    @naming_extra("reading a checkpoint", "torch")
+    def read_foreign(
+        self,
+        header: ForeignHeader,
+        paths: Sequence[Path],
+        memory: int | None = None,
+        on_progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> ForeignPicture:
+        from slimcodec.codecs.compressai.theirs.reading import read
+
+        path = by_role(self.name, self.checkpoint_files, paths)["checkpoint"]
+        stream: TheirStream = header.content
+        latents, pixels, notes = read(stream, path, memory, on_progress)
+        count = latents.symbols.size + latents.hyper_latents.size
+        return ForeignPicture(header, count, pixels, latents, notes)
+
+    def foreign_stream(self, codec: Any, picture: ForeignPicture, padded: bool) -> bytes:
+        from slimcodec.codecs.compressai.theirs.rewriting import rewritten
+
+        return rewritten(codec, picture, padded)

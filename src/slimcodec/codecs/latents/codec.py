@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from slimcodec.codecs.checks import (
     check_decodable,
@@ -158,6 +159,38 @@ class MeanScaleCodec:
             raise UsageError(f"the rate weight must be a number from 0 on, got {weight}")
         with saying_memory(self.name):
             return self._written(prepared, step, weight, clock)
+
+    def encode_symbols(
+        self,
+        symbols: NDArray[np.int32],
+        hyper_latents: NDArray[np.int32],
+        height: int,
+        width: int,
+    ) -> bytes:
+        """A stream of integers that are there already, at the first quality. However large, it is
+        one tile: in several, each would have means of its own at its edges.
+
+        Args:
+            symbols: [m, h, w] of all latents.
+            hyper_latents: [n, h/4, w/4], in steps from their medians; none without a hyperprior.
+            height, width: of the picture that they are of.
+
+        Raises:
+            UsageError: when a picture of that size has other latents with this model.
+        """
+        whole = self._whole(height, width)
+        wanted = (self.config.latent_channels, *whole.size)
+        hyper = self._tile.hyper_shape(whole.size)
+        if symbols.shape != wanted or hyper_latents.shape != hyper:
+            raise UsageError(
+                f"{self.name} has latents {wanted} and hyper-latents {hyper} of {width}x{height} "
+                f"pixels; these are {symbols.shape} and {hyper_latents.shape}"
+            )
+        with saying_memory(self.name):
+            section = self._tile.write(self._tile.of_symbols(symbols, hyper_latents, 0))
+        written = Stream(self.stream_id, height, width, 0, (section,))
+        check_written(written, self._tile.least_bits([whole]))
+        return pack(written)
 
     def decode(
         self,

@@ -91,7 +91,17 @@ class FactorizedTileCoder:
         with clock("prior"):
             tables = channel_tables(tile.centred.shape)
             symbols = rounded(tile.centred, tables, self._rounding.least(rate_weight))
-            return Latents(symbols, tile.hyper_latents, ((symbols, tables),))
+            return self.of_symbols(symbols, tile.hyper_latents, step)
+
+    def of_symbols(
+        self, symbols: NDArray[np.int32], hyper_latents: NDArray[np.int32], step: int
+    ) -> Latents:
+        """See ``tile.Tiles``."""
+        return Latents(symbols, hyper_latents, ((symbols, channel_tables(symbols.shape)),))
+
+    def hyper_shape(self, size: tuple[int, int]) -> tuple[int, int, int]:
+        """See ``tile.Tiles``."""
+        return 0, 0, 0
 
     def dequantize(self, latents: Latents, step: int, clock: Clock = no_clock) -> Floats:
         """See ``tile.Tiles``."""

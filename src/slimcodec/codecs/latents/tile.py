@@ -88,6 +88,20 @@ class Tiles(Protocol):
     ) -> Latents:
         """To the integers that will be coded, at a quality step."""
 
+    def of_symbols(
+        self, symbols: NDArray[np.int32], hyper_latents: NDArray[np.int32], step: int
+    ) -> Latents:
+        """Integers that are there already, as what will be coded at a quality step.
+
+        Args:
+            symbols: [m, h, w].
+            hyper_latents: of ``hyper_shape``.
+            step: of quality.
+        """
+
+    def hyper_shape(self, size: tuple[int, int]) -> tuple[int, int, int]:
+        """Of the hyper-latents of so many latents down and across; no size where there are none."""
+
     def dequantize(self, latents: Latents, step: int, clock: Clock = no_clock) -> Floats:
         """What a generator sees of them, [m, h, w]."""
 
@@ -143,19 +157,16 @@ class TileCoder:
         """See ``Tiles``."""
         with clock("prior"):
             gain = gain_at(self.coding.log_gain, step)
-            centred = _in_rows(tile.centred * gain)
             least = self._rounding.least(rate_weight)
-            coded = []
+            rows, size = _in_rows(tile.centred * gain), tile.centred.shape[1:]
+            return self._chosen(rows, size, tile.hyper_latents, step, least)
 
-            def choose(guess: Guess) -> NDArray[np.int32]:
-                symbols = rounded(guess.coded(centred), guess.tables, least)
-                coded.append((symbols, guess.tables))
-                return symbols
-
-            z_hat, (_, down, across) = tile.hyper_latents, tile.centred.shape
-            walk = self.coding.prior.walk(z_hat, (down, across), step, QUALITY_STEPS)
-            symbols = _in_planes(_walked(walk, choose), (down, across))
-        return Latents(symbols, z_hat, tuple(coded))
+    def of_symbols(
+        self, symbols: NDArray[np.int32], hyper_latents: NDArray[np.int32], step: int
+    ) -> Latents:
+        """See ``Tiles``."""
+        rows, size = _in_rows(symbols.astype(np.float32)), symbols.shape[1:]
+        return self._chosen(rows, size, hyper_latents, step, None)
 
     def dequantize(self, latents: Latents, step: int, clock: Clock = no_clock) -> Floats:
         """See ``Tiles``."""
@@ -185,7 +196,7 @@ class TileCoder:
         """See ``Tiles``."""
         with clock("entropy"):
             decoder = SymbolDecoder(section)
-            z_hat = decoder.take(channel_tables(self._hyper_shape(size)), self.coding.hyper_tables)
+            z_hat = decoder.take(channel_tables(self.hyper_shape(size)), self.coding.hyper_tables)
         coded = []
 
         def take(guess: Guess) -> NDArray[np.int32]:
@@ -204,9 +215,38 @@ class TileCoder:
     def least_bits(self, tiles: Iterable[Box]) -> float:
         """What tiles' hyper-latents take at the least; latents may take all but none."""
         count = sum(
-            down * across for _, down, across in (self._hyper_shape(tile.size) for tile in tiles)
+            down * across for _, down, across in (self.hyper_shape(tile.size) for tile in tiles)
         )
         return count * float(least_bits(self.coding.hyper_tables).sum())
+
+    def hyper_shape(self, size: tuple[int, int]) -> tuple[int, int, int]:
+        """See ``Tiles``."""
+        down, across = (
+            max(-(-side // _HYPER_STRIDE), self.config.structure.smallest_latents // _HYPER_STRIDE)
+            for side in size
+        )
+        return self.config.hyper_channels, down, across
+
+    def _chosen(
+        self,
+        rows: Floats,
+        size: tuple[int, ...],
+        z_hat: NDArray[np.int32],
+        step: int,
+        least: Floats | None,
+    ) -> Latents:
+        """Integers for gained latents, [h · w, m], group by group; ``least`` is of ``rounded``."""
+        down, across = size
+        coded = []
+
+        def choose(guess: Guess) -> NDArray[np.int32]:
+            symbols = rounded(guess.coded(rows), guess.tables, least)
+            coded.append((symbols, guess.tables))
+            return symbols
+
+        walk = self.coding.prior.walk(z_hat, (down, across), step, QUALITY_STEPS)
+        symbols = _in_planes(_walked(walk, choose), (down, across))
+        return Latents(symbols, z_hat, tuple(coded))
 
     @cached_property
     def _rounding(self) -> Rounding:
@@ -221,14 +261,6 @@ class TileCoder:
         check_made(means, (1, self.config.latent_channels, *sides), "hyper_mean")
         wanted: Floats = means[0, :, : size[0], : size[1]]
         return wanted
-
-    def _hyper_shape(self, size: tuple[int, int]) -> tuple[int, int, int]:
-        """Of hyper-latents."""
-        down, across = (
-            max(-(-side // _HYPER_STRIDE), self.config.structure.smallest_latents // _HYPER_STRIDE)
-            for side in size
-        )
-        return self.config.hyper_channels, down, across
 
 
 def gain_at(log_gains: Floats, step: int) -> Floats:
