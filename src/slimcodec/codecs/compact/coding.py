@@ -38,7 +38,16 @@ from slimcodec.codecs.tiles import Box, Sight, check_region
 from slimcodec.codecs.trunk.modulation import Condition
 from slimcodec.errors import StreamError, UnknownNameError
 from slimcodec.stream import Stream, pack, unpack
-from slimcodec.types import Clock, Codec, Image, Region, check_image, codec_line, no_clock
+from slimcodec.types import (
+    Clock,
+    Codec,
+    Image,
+    Region,
+    check_image,
+    codec_line,
+    no_clock,
+    quality_range,
+)
 
 __all__ = ["STREAM_ID", "CompactCodec", "Parcel", "ladder_of", "opened"]
 
@@ -145,6 +154,7 @@ class CompactCodec:
         self.name = f"{name}:{inner}"
         self.qualities = ladder_of(self.inner)
         self.default_quality = self.qualities[len(self.qualities) // 2]
+        self.quality_range = quality_range(self.inner)
         self.stream_id = STREAM_ID
         self._sight = Sight(_STRIDE, -(-config.halo // _STRIDE), config.bytes_per_pixel)
 
