@@ -156,7 +156,7 @@ def test_every_public_name_is_there() -> None:
 def test_a_verb_makes_no_other_ready() -> None:
     code = (
         "import sys; from slimcodec.cli.app import app\n"
-        "app(['list'], standalone_mode=False)\n"
+        "app(['list'])\n"
         "assert 'slimcodec.cli.list_' in sys.modules and 'slimcodec.cli.train' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)

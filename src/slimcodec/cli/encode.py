@@ -154,6 +154,7 @@ def encode(
     from slimcodec.cli.masks import find_masks
     from slimcodec.cli.options import colour_of, parse_size
     from slimcodec.cli.outputs import check_jobs, jobs_of
+    from slimcodec.cli.suffixes import check_suffix_fits
     from slimcodec.cli.target import target_of
     from slimcodec.errors import UsageError
     from slimcodec.images.folder import image_suffixes
@@ -172,6 +173,8 @@ def encode(
     check_kept(kept, suffix, background)
     found = jobs_of(inputs, output, partial(_short, suffix), partial(_long, suffix), say)
     jobs = check_jobs(found, single=inputs.single, force=force, skip_existing=skip_existing)
+    for job in jobs:
+        check_suffix_fits(job.target, suffix, codec)
     refuse_terminal(jobs)
     if compare and not (inputs.single and found[0].target is not None):
         raise UsageError(

@@ -45,6 +45,7 @@ def shrink(
     from slimcodec.cli.console import note, note_skipped, print_json, readable_bytes
     from slimcodec.cli.interrupting import kept_if_interrupted
     from slimcodec.cli.outputs import check_ladder, check_new
+    from slimcodec.cli.suffixes import MODEL, check_suffix_fits
     from slimcodec.ladder import read_ladder, written_ladder
     from slimcodec.naming import is_ladder
     from slimcodec.shrink import Recipe
@@ -52,6 +53,8 @@ def shrink(
     found = catalogue.recipes.find(recipe)
     parsed = Recipe.read(found)
     several = is_ladder(codec)
+    if not several:
+        check_suffix_fits(output, MODEL, "shrink")
     (check_ladder if several else check_new)(output, force, Path(codec), found)
     rungs = read_ladder(Path(codec)) if several else ()
     alone = None if several else library.load_model(codec)
