@@ -36,7 +36,7 @@ VERBS = {
     "train": "Photographs to a model file.",
     "import": "A published checkpoint to a model file.",
     "inspect": "What a model file, a bundle or a stream says.",
-    "list": "Codecs, passes, metrics, runtimes by name.",
+    "list": "Models, codecs, recipes and more, by name.",
     "doctor": "What this machine has.",
 }
 """Each is a file of its name and a function of its name, with ``_`` after what Python uses
