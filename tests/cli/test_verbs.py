@@ -169,3 +169,15 @@ def test_every_verb_is_there(run: Any) -> None:
     ] == [*VERBS]
     for verb in VERBS:
         assert f"slimcodec {verb} [OPTIONS]" in run(verb, "--help")
+
+
+def test_shrink_says_which_parts_are_as_they_were(run: Any, tmp_path: Path) -> None:
+    recipe, whole = tmp_path / "recipe.toml", library.load_model("hific-s").parameters()
+    recipe.write_text('[[pass]]\npass = "prune"\ngenerator = 0.3\n')
+    words = ("shrink", "hific-s", "--recipe", recipe, "-o", tmp_path / "small.slim")
+    said = dict(line.split(maxsplit=1) for line in run(*words).splitlines()[:3])
+    assert "weights left (70" in said["generator"]
+    for part in ("encoder", "probability"):
+        assert said[part] == f"{whole[part][0]:,} weights, as they were"
+    facts = json.loads(run(*words, "--force", "--json"))["parts"]
+    assert [part for part, count in facts.items() if count["touched"]] == ["generator"]
