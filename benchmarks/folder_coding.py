@@ -109,7 +109,7 @@ def measured(
 
 def _verb(verb: str, files: list[Path], model: str, out: Path) -> None:
     words = [verb, *map(str, files), "--codec", model, "-o", str(out), "--force", "--quiet"]
-    app(words, standalone_mode=False)
+    app(words)
 
 
 def _timed(

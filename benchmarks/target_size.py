@@ -17,6 +17,7 @@ from slimcodec import library
 from slimcodec.images import find_images, read_image
 from slimcodec.metrics import bytes_at
 from slimcodec.target_size import encode_to_size
+from slimcodec.types import quality_range
 
 
 def main() -> None:
@@ -26,7 +27,7 @@ def main() -> None:
     parser.add_argument("--bpp", type=float, nargs="+", default=[0.15, 0.3, 0.6])
     arguments = parser.parse_args()
     codec = library.load_codec(arguments.codec)
-    print("picture\ttarget\tbytes\tbelow, %\tquality\trate weight\ttrials\tms\tone encode, ms")
+    print("picture\ttarget\tbytes\tbelow, %\tquality\ttrials\tms\tone encode, ms")
     below, beyond = [], 0
     for path in find_images(arguments.images):
         image = read_image(path).pixels
@@ -42,14 +43,13 @@ def main() -> None:
             fitted = encode_to_size(codec, image, target, trials.append)
             ms = 1000 * (time.perf_counter() - started)
             left = 100 * (1 - len(fitted.stream) / target)
-            if len(fitted.stream) == max(trials) and fitted.quality == codec.qualities[-1]:
+            if len(fitted.stream) == max(trials) and fitted.quality == quality_range(codec)[1]:
                 beyond += 1
             else:
                 below.append(left)
-            weight = "" if fitted.rate_weight is None else f"{fitted.rate_weight:.3f}"
             print(
                 f"{path.name}\t{target}\t{len(fitted.stream)}\t{left:.2f}\t{fitted.quality:g}"
-                f"\t{weight}\t{len(trials)}\t{ms:.0f}\t{once:.0f}",
+                f"\t{len(trials)}\t{ms:.0f}\t{once:.0f}",
                 flush=True,
             )
     mean = sum(below) / len(below)

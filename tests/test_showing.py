@@ -67,7 +67,7 @@ def things(
         "recurrent codec": open_codec(tiny_models["toderici"]),
         "peer": Jpeg(),
         "same size": SameSize(Jpeg(), tiny_codec),
-        "Fitted": Fitted(bytes(10_000), 2.5, 0.06),
+        "Fitted": Fitted(bytes(10_000), 2.5),
         "Model": model,
         "Bundle": export_model(tiny_models["hific"], folder / "bundle", "onnx"),
         "Prune": Prune({"generator": 0.3}),

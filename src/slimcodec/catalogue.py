@@ -1,13 +1,15 @@
-"""Recipes, studies and published curves by name: those that ship inside, and one's own by path."""
+"""Recipes, studies and published curves by name: those that ship inside, and one's own by path; and
+what all that has a name is for."""
 
 from __future__ import annotations
 
 import os
+import tomllib
 from pathlib import Path
 
 from slimcodec.errors import ConfigError, UnknownNameError, why_unreadable
 
-__all__ = ["Catalogue", "headline", "published", "recipes", "studies"]
+__all__ = ["Catalogue", "about", "headline", "published", "recipes", "studies"]
 
 
 class Catalogue:
@@ -47,6 +49,17 @@ class Catalogue:
 recipes = Catalogue("recipe", "recipes")
 studies = Catalogue("study", "studies")
 published = Catalogue("set of published curves", "published", ".csv")
+
+
+def about(kind: str) -> dict[str, str]:
+    """What things of a kind are for, a line each, by name; those of third parties are not among
+    them.
+
+    Args:
+        kind: in the singular, such as ``"model"`` or ``"codec"``.
+    """
+    path = Path(__file__).parent / "about.toml"
+    return dict(tomllib.loads(path.read_text(encoding="utf-8"))[kind])
 
 
 def headline(path: Path) -> str:

@@ -12,7 +12,8 @@ import numpy as np
 
 from slimcodec import registry
 from slimcodec.atomic import write_atomically
-from slimcodec.codecs.family import Around, Identified
+from slimcodec.codecs.around import Around
+from slimcodec.codecs.family import Identified
 from slimcodec.errors import UnknownNameError, UsageError, WrongModelError
 from slimcodec.ladder import Ladder, check_rung, read_ladder
 from slimcodec.model_file import (

@@ -1,14 +1,16 @@
 """A stream of a wanted size: the largest that fits.
 
-Bytes grow with the quality, so the quality is searched by bisection. How much each trial costs, and
-how close one can come, depends on what the codec offers:
+All qualities that the codec takes are searched, not its ladder alone, and what is found is a
+quality: ``Codec.encode`` writes the same stream at it. Bytes grow with the quality, nearly, so the
+search is by bisection. How much each trial costs, and how close one can come, depends on what the
+codec offers:
 
 - a *progressive* codec writes one stream of all its steps, and the largest cut that fits is taken;
 - an *adjustable* codec runs its transforms once (``Adjustable.prepare``), and each trial is gains,
   rounding and entropy coding only. From one of its quality steps to the next a stream grows by
-  some percent; the rest is made up inside a step, by the weight that bits have when latents are
-  rounded: of the first quality that is too large, the weight is raised until the stream fits;
-- any other codec, an image format for example, has whole qualities, and is asked for one at a time.
+  some percent; a fraction of a step makes that up;
+- any other codec, an image format for example, is asked for one whole quality at a time. From one
+  to the next a stream may become shorter; so those just above are tried, too.
 """
 
 from __future__ import annotations
@@ -19,19 +21,28 @@ from dataclasses import dataclass
 
 from slimcodec.errors import UsageError
 from slimcodec.showing import line
-from slimcodec.types import Adjustable, Codec, Image, Prepared, Progressive, Tiled
+from slimcodec.types import (
+    Adjustable,
+    Codec,
+    Image,
+    Prepared,
+    Progressive,
+    Tiled,
+    quality_range,
+)
 
 __all__ = ["MOST_TRIALS", "Fitted", "encode_to_size", "largest_that_fits"]
 
-_HEAVIEST = 0.18
-"""Added to a codec's own rate weight at most: beyond, the next lower quality is the better picture.
-For ``hific-s`` a third of it bridges a step, on photographs."""
 _CLOSE = 0.005
 """What may be left of the target when the search ends, as a share."""
-_MOST_WEIGHTS = 8
+_MOST_FRACTIONS = 8
 """Trials inside a step."""
+_FINEST = 3
+"""Decimals of a fraction: all of them are printed, so that what is printed is the quality."""
+_ABOVE = 2
+"""Whole qualities that are tried above the one that bisection finds."""
 MOST_TRIALS = 16
-"""Of a search, about: seven halve a hundred qualities, or six and nine weights."""
+"""Of a search, about: seven halve a hundred qualities and two lie above, or eight are fractions."""
 
 OnTrial = Callable[[int], None]
 Finish = Callable[[bytes], bytes]
@@ -47,17 +58,14 @@ class Fitted:
 
     Attributes:
         stream: no longer than was asked for.
-        quality: in the codec's own scale.
-        rate_weight: what latents were rounded with; None for a codec that has no such thing.
+        quality: in the codec's own scale; the codec writes this stream at it.
     """
 
     stream: bytes
     quality: float
-    rate_weight: float | None = None
 
     def __repr__(self) -> str:
-        weight = "" if self.rate_weight is None else f"rate weight {self.rate_weight:.3f}"
-        return line(self, f"{len(self.stream):,} bytes", f"quality {self.quality:g}", weight)
+        return line(self, f"{len(self.stream):,} bytes", f"quality {self.quality:g}")
 
 
 def encode_to_size(
@@ -88,18 +96,54 @@ def encode_to_size(
     if isinstance(codec, Progressive):
         return _cut_to_size(codec, _whole(codec, image, memory), target_bytes, on_trial, finish)
     if isinstance(codec, Adjustable):
-        return _adjusted(codec, codec.prepare(image, memory=memory), target_bytes, on_trial, finish)
-    tried: dict[int, bytes] = {}
+        prepared: Prepared = codec.prepare(image, memory=memory)
+        trials = _Trials(codec, lambda q: finish(prepared.encode(q)), target_bytes, on_trial)
+        return _adjusted(trials, codec.quality_step)
+    return _whole_quality(
+        _Trials(codec, lambda q: finish(codec.encode(image, q)), target_bytes, on_trial)
+    )
 
-    def fits(quality: int) -> bool:
-        tried[quality] = finish(codec.encode(image, quality))
-        on_trial(len(tried[quality]))
-        return len(tried[quality]) <= target_bytes
 
-    quality = largest_that_fits(int(codec.qualities[0]), int(codec.qualities[-1]), fits)
-    if quality is None:
-        raise _too_small(codec, min(map(len, tried.values())), target_bytes)
-    return Fitted(tried[quality], float(quality))
+class _Trials:
+    """Streams that were tried, each quality once.
+
+    Args:
+        codec: whose they are.
+        coded: the stream of a quality.
+        target_bytes: that they should fit into.
+        on_trial: see ``encode_to_size``.
+    """
+
+    def __init__(
+        self, codec: Codec, coded: Callable[[float], bytes], target_bytes: int, on_trial: OnTrial
+    ) -> None:
+        self.codec, self.target_bytes = codec, target_bytes
+        self._coded, self._on_trial = coded, on_trial
+        self._streams: dict[float, bytes] = {}
+
+    def length(self, quality: float) -> int:
+        """Of a quality's stream."""
+        if quality not in self._streams:
+            self._streams[quality] = self._coded(quality)
+            self._on_trial(len(self._streams[quality]))
+        return len(self._streams[quality])
+
+    def fits(self, quality: float) -> bool:
+        """Whether a quality's stream does."""
+        return self.length(quality) <= self.target_bytes
+
+    def best(self) -> Fitted:
+        """The largest of all that fit.
+
+        Raises:
+            UsageError: where none does.
+        """
+        lengths = {quality: len(stream) for quality, stream in self._streams.items()}
+        fitting = [(n, quality) for quality, n in lengths.items() if n <= self.target_bytes]
+        if not fitting:
+            raise _too_small(self.codec, min(lengths.values()), self.target_bytes)
+        _, quality = max(fitting)
+        return Fitted(self._streams[quality], quality)
 
 
 def largest_that_fits(low: int, high: int, fits: Callable[[int], bool]) -> int | None:
@@ -134,63 +178,36 @@ def _cut_to_size(
     raise _too_small(codec, len(stream), target_bytes)
 
 
-def _adjusted(
-    codec: Adjustable, prepared: Prepared, target_bytes: int, on_trial: OnTrial, finish: Finish
-) -> Fitted:
-    """First the quality, then the weight inside the step above it.
-
-    Raises:
-        UsageError: when not even the heaviest weight makes the lowest quality fit.
-    """
-    least, most = codec.qualities[0], codec.qualities[-1]
-    tried: dict[int, Fitted] = {}
-
-    def coded(quality: float, weight: float) -> Fitted:
-        stream = finish(prepared.encode(quality, weight))
-        on_trial(len(stream))
-        return Fitted(stream, quality, weight)
-
-    def fits(step: int) -> bool:
-        tried[step] = coded(least + step * codec.quality_step, codec.rate_weight)
-        return len(tried[step].stream) <= target_bytes
-
-    last = round((most - least) / codec.quality_step)
-    step = largest_that_fits(0, last, fits)
-    if step == last:
-        return tried[last]
-    above = tried[0 if step is None else step + 1]
-    heavier = _heavier(above, target_bytes, lambda weight: coded(above.quality, weight))
-    fitting = [] if step is None else [tried[step]]
-    fitting += [heavier] if len(heavier.stream) <= target_bytes else []
-    if not fitting:
-        raise _too_small(codec, len(heavier.stream), target_bytes)
-    return max(fitting, key=lambda found: len(found.stream))
+def _whole_quality(trials: _Trials) -> Fitted:
+    least, most = quality_range(trials.codec)
+    low, high = math.ceil(least), math.floor(most)
+    found = largest_that_fits(low, high, lambda quality: trials.fits(float(quality)))
+    if found is not None:
+        for quality in range(found + 1, min(found + _ABOVE, high) + 1):
+            trials.fits(float(quality))
+    return trials.best()
 
 
-def _heavier(light: Fitted, target_bytes: int, coded: Callable[[float], Fitted]) -> Fitted:
-    """The largest stream of one quality that fits, by false position: the logarithm of the length
-    is nearly a line in the weight. The heaviest, where not even that fits.
-
-    Args:
-        light: the stream of the codec's own weight, which is too long.
-        target_bytes: what it may take.
-        coded: the stream of another weight.
-    """
-    assert light.rate_weight is not None
-    low = light.rate_weight
-    heavy, high = coded(low + _HEAVIEST), low + _HEAVIEST
-    aim = (1 - _CLOSE / 2) * target_bytes
-    for _ in range(_MOST_WEIGHTS):
-        if not (1 - _CLOSE) * target_bytes > len(heavy.stream):
+def _adjusted(trials: _Trials, step: float) -> Fitted:
+    """First the step, then a fraction of the next one, by false position: the logarithm of the
+    length is nearly a line in the quality."""
+    least, most = quality_range(trials.codec)
+    last = round((most - least) / step)
+    found = largest_that_fits(0, last, lambda number: trials.fits(least + number * step))
+    if found is None or found == last:
+        return trials.best()
+    low, high = least + found * step, least + (found + 1) * step
+    aim = (1 - _CLOSE / 2) * trials.target_bytes
+    for _ in range(_MOST_FRACTIONS):
+        short, long = trials.length(low), trials.length(high)
+        if short >= (1 - _CLOSE) * trials.target_bytes:
             break
-        share = math.log(len(light.stream) / aim) / math.log(len(light.stream) / len(heavy.stream))
-        weight = low + min(max(share, 0.05), 0.95) * (high - low)
-        tried = coded(weight)
-        if len(tried.stream) <= target_bytes:
-            heavy, high = tried, weight
-        else:
-            light, low = tried, weight
-    return heavy
+        share = math.log(aim / short) / math.log(long / short)
+        quality = round(low + min(max(share, 0.05), 0.95) * (high - low), _FINEST)
+        if not low < quality < high:
+            break
+        low, high = (quality, high) if trials.fits(quality) else (low, quality)
+    return trials.best()
 
 
 def _too_small(codec: Codec, smallest: int, target_bytes: int) -> UsageError:

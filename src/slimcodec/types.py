@@ -24,6 +24,7 @@ __all__ = [
     "Maskable",
     "Prepared",
     "Progressive",
+    "Ranged",
     "Region",
     "Restored",
     "Restoring",
@@ -31,6 +32,7 @@ __all__ = [
     "check_image",
     "codec_line",
     "no_clock",
+    "quality_range",
 ]
 
 FAITHFUL, NATURAL = "faithful", "natural"
@@ -125,6 +127,24 @@ class Codec(Protocol):
         Raises:
             StreamError: when the bytes are damaged, foreign or of another model.
         """
+
+
+@runtime_checkable
+class Ranged(Codec, Protocol):
+    """A codec that takes qualities beside those of its ladder."""
+
+    @property
+    def quality_range(self) -> tuple[float, float]:
+        """The least and the greatest quality that ``encode`` takes; between them, all whole ones at
+        least."""
+
+
+def quality_range(codec: Codec) -> tuple[float, float]:
+    """The least and the greatest quality that a codec takes: the ends of its ladder where it does
+    not say."""
+    if isinstance(codec, Ranged):
+        return codec.quality_range
+    return codec.qualities[0], codec.qualities[-1]
 
 
 @runtime_checkable
@@ -296,20 +316,15 @@ class Maskable(Codec, Protocol):
 class Prepared(Protocol):
     """An image of which everything is computed that does not depend on the quality."""
 
-    def encode(
-        self, quality: float, rate_weight: float | None = None, *, clock: Clock = no_clock
-    ) -> bytes:
+    def encode(self, quality: float, *, clock: Clock = no_clock) -> bytes:
         """The stream that the codec writes at a quality.
 
         Args:
-            quality: as ``Codec.encode`` takes it.
-            rate_weight: bits against squared error when latents are rounded, from 0 on: more gives
-                fewer bytes. The codec's own when not given, and then the stream is the one that
-                ``Codec.encode`` writes. No decoder depends on it.
+            quality: as ``Codec.encode`` takes it, which writes the same stream.
             clock: is told the stages that are left.
 
         Raises:
-            UsageError: when the quality or the weight is out of range.
+            UsageError: when the quality is out of range.
         """
 
 
@@ -317,17 +332,13 @@ class Prepared(Protocol):
 class Adjustable(Codec, Protocol):
     """A codec that codes one image at many qualities for little more than one, and in between.
 
-    Qualities that are less than ``quality_step`` apart may give the same stream; inside a step
-    there is the rate weight.
+    Streams grow from one of its steps of quality to the next, counted from the least that it takes
+    (``quality_range``); in between, fractions give lengths in between.
     """
 
     @property
     def quality_step(self) -> float:
-        """From one quality to the next that differs."""
-
-    @property
-    def rate_weight(self) -> float:
-        """What ``encode`` rounds with."""
+        """From one quality to the next that surely gives a longer stream."""
 
     def prepare(
         self, image: Image, *, memory: int | None = None, clock: Clock = no_clock

@@ -79,7 +79,8 @@ def test_the_input_itself_is_never_written_over(told: Any, place: Path, verb: st
 
 @pytest.mark.parametrize("verb", ["encode", "decode", "cut"])
 def test_force(told: Any, place: Path, verb: str) -> None:
-    output, fresh = place / "out.png", place / "fresh.png"
+    suffix = ".png" if verb == "decode" else ".slc"
+    output, fresh = place / f"out{suffix}", place / f"fresh{suffix}"
     output.write_bytes(MINE)
     assert told(verb, output, "--force").status == 0
     assert told(verb, fresh).status == 0

@@ -332,7 +332,7 @@ def test_qualities_are_known_before_a_codec_is_opened(
 
     monkeypatch.setattr(library, "open_file", opened)
     for words, said in (
-        (("encode", photos / "a.png", "--quality", 9), "must be 1 to 5, got 9"),
+        (("encode", photos / "a.png", "--quality", 9), "must be 0.5 to 5, got 9"),
         (("encode", photos, "--codec", "toderici-s", "--iterations", 99), "got 99"),
         (("encode", photos / "a.png", "--codec", "jpeg", "--quality", 1000), "got 1000"),
         (("encode", photos / "a.png", "--runtime", "onx"), "did you mean onnx"),

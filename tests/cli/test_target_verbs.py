@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,13 +13,14 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from slimcodec import library
 from slimcodec.cli import console
 from slimcodec.cli.target import fit_sentence
 from slimcodec.images import read_image, write_image
 from slimcodec.registry import codecs
 from slimcodec.stream import attach
 from slimcodec.target_size import Fitted, encode_to_size
-from slimcodec.types import Adjustable, Codec
+from slimcodec.types import Adjustable, Codec, quality_range
 from tests.planes import BitPlanes
 
 PLANES = ("--codec", "planes")
@@ -134,10 +136,38 @@ def test_what_is_finished_has_to_fit(tiny_codec: Codec, picture: Any, name: str)
     assert np.array_equal(codec.decode(fitted.stream[:-50]).shape, image.shape)
 
 
-def test_a_heavier_weight_is_not_the_largest(tiny_codec: Codec) -> None:
-    assert isinstance(tiny_codec, Adjustable)
+def test_a_fraction_below_the_best_is_not_the_largest(tiny_codec: Codec) -> None:
     best = tiny_codec.qualities[-1]
-    lightest = Fitted(bytes(99), best, tiny_codec.rate_weight)
-    assert "largest" in fit_sentence(lightest, 100, tiny_codec)
-    heavier = Fitted(bytes(99), best, tiny_codec.rate_weight + 0.01)
-    assert fit_sentence(heavier, 100, tiny_codec) == f"quality {best:g}, 1.0 % below the target"
+    assert "largest" in fit_sentence(Fitted(bytes(99), best), 100, tiny_codec)
+    below = Fitted(bytes(99), best - 0.01)
+    expected = f"quality {best - 0.01:g}, 1.0 % below the target"
+    assert fit_sentence(below, 100, tiny_codec) == expected
+
+
+REPRODUCED = ["jpeg", "jpeg-regions", "webp", "jpeg2000", "compact:jpeg", "vq-s", "hific-s"]
+
+
+@pytest.mark.parametrize("name", REPRODUCED)
+@pytest.mark.parametrize("share", [0.02, 0.4, 0.97])
+def test_what_is_printed_is_the_quality(
+    outcome_of: Any, tmp_path: Path, picture: Any, name: str, share: float
+) -> None:
+    """With --quality it gives the same stream; and no size that a quality reaches is refused."""
+    photo, codec = tmp_path / "photo.png", library.load_codec(name)
+    write_image(photo, picture(96, 128))
+    pixels = read_image(photo).pixels
+    least, most = (len(codec.encode(pixels, quality)) for quality in quality_range(codec))
+    target = round(least + share * (most - least))
+    for words in (("--target-bytes", target), ("--target-bytes", least)):
+        found = outcome_of("encode", photo, "--codec", name, *words, "--force", "--json")
+        assert found.status == 0, found.err
+        facts = json.loads(found.out)
+        small = Path(facts["stream"]).read_bytes()
+        found = outcome_of("encode", photo, "--codec", name, *words, "--force")
+        (said,) = re.findall(r", quality ([0-9.]+), ", found.out)
+        assert float(said) == facts["quality"]
+        assert (
+            outcome_of("encode", photo, "--codec", name, "--quality", said, "--force").status == 0
+        )
+        assert Path(facts["stream"]).read_bytes() == small
+        assert len(small) <= words[1]

@@ -156,7 +156,7 @@ def test_every_public_name_is_there() -> None:
 def test_a_verb_makes_no_other_ready() -> None:
     code = (
         "import sys; from slimcodec.cli.app import app\n"
-        "app(['list'], standalone_mode=False)\n"
+        "app(['list'])\n"
         "assert 'slimcodec.cli.list_' in sys.modules and 'slimcodec.cli.train' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
@@ -169,3 +169,15 @@ def test_every_verb_is_there(run: Any) -> None:
     ] == [*VERBS]
     for verb in VERBS:
         assert f"slimcodec {verb} [OPTIONS]" in run(verb, "--help")
+
+
+def test_shrink_says_which_parts_are_as_they_were(run: Any, tmp_path: Path) -> None:
+    recipe, whole = tmp_path / "recipe.toml", library.load_model("hific-s").parameters()
+    recipe.write_text('[[pass]]\npass = "prune"\ngenerator = 0.3\n')
+    words = ("shrink", "hific-s", "--recipe", recipe, "-o", tmp_path / "small.slim")
+    said = dict(line.split(maxsplit=1) for line in run(*words).splitlines()[:3])
+    assert "weights left (70" in said["generator"]
+    for part in ("encoder", "probability"):
+        assert said[part] == f"{whole[part][0]:,} weights, as they were"
+    facts = json.loads(run(*words, "--force", "--json"))["parts"]
+    assert [part for part, count in facts.items() if count["touched"]] == ["generator"]

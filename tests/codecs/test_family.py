@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from slimcodec import library, registry
+from slimcodec.codecs.around import Around, Enveloping
 from slimcodec.codecs.family import (
-    Around,
     Coded,
     Fitted,
     Identified,
@@ -23,7 +23,7 @@ from slimcodec.model_file import Model, thaw_network
 from slimcodec.runtime import open_codec
 
 KINDS = {
-    "compact": (Identified, Around),
+    "compact": (Identified, Around, Enveloping),
     "compressai": (Identified, Coded, Published),
     "extreme": (Identified, Coded),
     "hific": (Identified, Coded, Published),
@@ -40,7 +40,7 @@ def test_all_are_known() -> None:
 @pytest.mark.parametrize("name", KINDS)
 def test_what_it_is(name: str) -> None:
     family = registry.families.get(name)
-    for kind in (Identified, Coded, Fitted, Around, Published):
+    for kind in (Identified, Coded, Fitted, Around, Enveloping, Published):
         assert isinstance(family, kind) == (kind in KINDS[name]), kind.__name__
     assert isinstance(family, Coded) != isinstance(family, Around)
     assert all(objective in registry.objectives for objective in family.objectives)

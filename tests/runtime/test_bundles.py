@@ -159,7 +159,7 @@ def test_a_bundle_needs_no_torch(
         program = (
             "import sys; sys.modules.update(dict.fromkeys(['torch', 'onnx', 'nncf']));"
             "from slimcodec.cli.app import app; sys.argv[0] = 'slimcodec';"
-            "app(sys.argv[1:], standalone_mode=False)"
+            "app(sys.argv[1:])"
         )
         stream, bundle = tmp_path / f"{runtime}.slc", bundles["hific", runtime]
         for arguments in (

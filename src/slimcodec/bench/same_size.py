@@ -11,13 +11,14 @@ whole numbers only, 2 and 4 %. `size_difference` says it from rows.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from slimcodec.bench.rows import Row
 from slimcodec.errors import UsageError
 from slimcodec.target_size import largest_that_fits
-from slimcodec.types import Clock, Codec, Image, codec_line, no_clock
+from slimcodec.types import Clock, Codec, Image, codec_line, no_clock, quality_range
 
 __all__ = ["SameSize", "SizeDifference", "quality_at", "size_difference"]
 
@@ -46,7 +47,8 @@ def quality_at(peer: Codec, image: Image, target_bytes: int) -> float:
     def away(quality: float) -> tuple[int, float]:
         return abs(lengths[quality] - target_bytes), quality
 
-    low, high = int(peer.qualities[0]), int(peer.qualities[-1])
+    least, most = quality_range(peer)
+    low, high = math.ceil(least), math.floor(most)
     found = largest_that_fits(low, high, fits)
     if found is not None and found < high:
         below, above = float(found), float(found + 1)

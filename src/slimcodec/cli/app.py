@@ -6,6 +6,7 @@ import errno
 import importlib
 import io
 import os
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
@@ -14,7 +15,7 @@ import typer
 
 import slimcodec
 from slimcodec.cli.interrupting import interruptible
-from slimcodec.errors import SlimcodecError
+from slimcodec.errors import SlimcodecError, UnknownNameError, UsageError
 
 __all__ = ["VERBS", "app", "command", "main"]
 
@@ -36,7 +37,7 @@ VERBS = {
     "import": "A published checkpoint to a model file.",
     "transcode": "Another program's stream to one of ours.",
     "inspect": "What a model file, a bundle or a stream says.",
-    "list": "Codecs, passes, metrics, runtimes by name.",
+    "list": "Models, codecs, recipes and more, by name.",
     "doctor": "What this machine has.",
 }
 """Each is a file of its name and a function of its name, with ``_`` after what Python uses
@@ -44,6 +45,10 @@ itself."""
 _TAKEN = ("import", "list")
 _COMPLETING = "_SLIMCODEC_COMPLETE"
 """Set in the environment by a shell that wants words completed (``cli/completion.py``)."""
+_WrongUsage: Any = typer.BadParameter.__base__
+"""Click's error, wherever this typer has its click."""
+_NUMBERS = {"float": "number", "int": "whole number", "integer": "whole number"}
+"""What a value is not, in click's words and in those of people."""
 
 
 def _version(wanted: bool) -> None:
@@ -97,17 +102,41 @@ def _options(
     pass
 
 
-def app(words: Sequence[str], *, standalone_mode: bool = True) -> None:
+def app(words: Sequence[str]) -> int:
     """Run what a command line says.
 
     Args:
         words: after the program's name.
-        standalone_mode: whether to leave by ``SystemExit``.
+
+    Returns:
+        the exit status.
+
+    Raises:
+        SlimcodecError: what a verb raises, or when there is no such verb or option.
     """
+    if words and words[0] not in VERBS and not words[0].startswith("-"):
+        raise UnknownNameError("verb", words[0], VERBS)
     # Options of all verbs take 25 ms to make; where a verb comes first, it is the one that is
     # wanted.
     wanted = words[:1] if words and words[0] in VERBS else VERBS
-    _application(wanted)(list(words), standalone_mode=standalone_mode)
+    try:
+        return int(_application(wanted)(list(words), standalone_mode=False) or 0)
+    except _WrongUsage as error:
+        if not words:
+            error.show()  # the help
+            return int(error.exit_code)
+        raise UsageError(_in_one_line(error)) from error
+
+
+def _in_one_line(error: Any) -> str:
+    """What click has to say in four lines: the command's form, its help, and what is wrong."""
+    if near := getattr(error, "possibilities", None):
+        return f"no such option: {error.option_name}; did you mean {' or '.join(near)}?"
+    said = str(error.format_message()).strip().removesuffix(".")
+    for theirs, ours in _NUMBERS.items():
+        said = re.sub(rf"is not a valid {theirs}\b", f"is no {ours}", said)
+    asked = error.ctx.command_path if error.ctx else "slimcodec"
+    return f"{said[:1].lower()}{said[1:]}; {asked} --help says what there is"
 
 
 def command(verb: str) -> Any:
@@ -151,7 +180,7 @@ def main() -> None:
         answer(sys.argv[1:])
         return
     try:
-        app(sys.argv[1:])
+        status = app(sys.argv[1:])
     except SlimcodecError as error:
         _fail(str(error), error.exit_status)
     except MemoryError:
@@ -177,6 +206,8 @@ def main() -> None:
             raise
         place = f"{error.filename}: " if error.filename else ""
         _fail(f"{place}{(error.strerror or str(error)).lower()}", 1)
+    if status:
+        sys.exit(status)
 
 
 def _fail(message: str, status: int) -> None:

@@ -58,13 +58,14 @@ def check_kept(kept: Kept, suffix: str, background: str | None) -> None:
     Raises:
         UsageError: otherwise.
     """
+    from slimcodec.cli.suffixes import STREAM
     from slimcodec.errors import UsageError
 
     if kept.alpha and background is not None:
         raise UsageError(
             "--alpha keeps transparency, so nothing shows through it; leave --background to decode"
         )
-    if (kept.alpha or kept.metadata) and suffix != ".slc":
+    if (kept.alpha or kept.metadata) and suffix != STREAM:
         option = "--alpha" if kept.alpha else "--metadata"
         raise UsageError(
             f"{option} is for slimcodec streams, and this codec writes {suffix[1:]} files; name a "

@@ -39,12 +39,14 @@ def cut(
     from slimcodec.cli.console import note, print_json
     from slimcodec.cli.options import naming, read_stream
     from slimcodec.cli.outputs import check_new
+    from slimcodec.cli.suffixes import STREAM, check_suffix_fits
     from slimcodec.errors import UsageError
     from slimcodec.metrics import bits_per_pixel
 
     whole, lost = read_stream(stream)
     target = output or stream.with_name(f"{stream.stem}.{iterations}{stream.suffix}")
     check_new(target, force, stream)
+    check_suffix_fits(output, STREAM, "cut")
     try:
         with naming(stream):
             coarser = container.cut(whole, iterations)

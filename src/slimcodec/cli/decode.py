@@ -139,6 +139,7 @@ def decode(
     from slimcodec.cli.options import colour_of, parse_region, parse_size
     from slimcodec.cli.outputs import check_formats, check_jobs, jobs_of
     from slimcodec.cli.readers import opener
+    from slimcodec.cli.suffixes import suffixes_like
 
     # Everything that can be refused is, before a model is opened.
     _check_look(look, codec)
@@ -148,7 +149,7 @@ def decode(
         PIL.Image.MAX_IMAGE_PIXELS = -(-max_pixels // 2)
     limit, part = parse_size(memory, "--memory"), parse_region(region)
     say = silence if quiet else note
-    wanted = Wanted("stream", (_suffix(codec, runtime),), recursive)
+    wanted = Wanted("stream", suffixes_like(_suffix(codec, runtime)), recursive)
     inputs = find_inputs(streams, wanted, say)
     short, long = partial(_short, _ending(look)), partial(_long, _ending(look))
     found = jobs_of(inputs, output, short, long, say)
@@ -311,8 +312,9 @@ def _suffix(codec: str | None, runtime: str | None) -> str:
         SlimcodecError: when there is no such codec or runtime.
     """
     from slimcodec import library
+    from slimcodec.cli.suffixes import STREAM
 
-    return ".slc" if codec is None else library.stream_suffix(codec, runtime)
+    return STREAM if codec is None else library.stream_suffix(codec, runtime)
 
 
 def _ending(look: str | None) -> str:

@@ -148,13 +148,15 @@ def encode(
     """
     from slimcodec import library
     from slimcodec.cli.beside import Kept, check_kept
-    from slimcodec.cli.coding import Memory, Shown, code_all, refuse_terminal, threads_for
+    from slimcodec.cli.coding import Memory, Shown, code_all, refuse_terminal
     from slimcodec.cli.console import note, silence
     from slimcodec.cli.inputs import Wanted, find_inputs
     from slimcodec.cli.masks import find_masks
     from slimcodec.cli.options import colour_of, parse_size
     from slimcodec.cli.outputs import check_jobs, jobs_of
+    from slimcodec.cli.suffixes import check_suffix_fits
     from slimcodec.cli.target import target_of
+    from slimcodec.cli.writers import writer
     from slimcodec.errors import UsageError
     from slimcodec.images.folder import image_suffixes
 
@@ -172,6 +174,8 @@ def encode(
     check_kept(kept, suffix, background)
     found = jobs_of(inputs, output, partial(_short, suffix), partial(_long, suffix), say)
     jobs = check_jobs(found, single=inputs.single, force=force, skip_existing=skip_existing)
+    for job in jobs:
+        check_suffix_fits(job.target, suffix, codec)
     refuse_terminal(jobs)
     if compare and not (inputs.single and found[0].target is not None):
         raise UsageError(
@@ -184,12 +188,8 @@ def encode(
         say(f"{len(found) - len(jobs)} of {len(found)} skipped, as the output exists")
 
     # One is read before a model is opened; of several, the model is common to all.
-    open_codec: Callable[[int], Codec] = partial(
-        _open_ahead, codec, runtime, iterations, limit is None
-    )
-    if jobs and not inputs.single:
-        opened = _open(codec, runtime, iterations, threads_for(len(jobs)))
-        open_codec = partial(_open_already, opened)
+    several = None if inputs.single else len(jobs)
+    open_codec = writer(codec, runtime, iterations, several, limit is None)
     shown = Shown(
         "encoding", "image", "stream",
         json, quiet, inputs.single, any(job.target is None for job in jobs), force,
@@ -346,42 +346,6 @@ def _read(source: Input, background: tuple[int, int, int] | None) -> tuple[ReadI
         return read, source.path.stat().st_size
     data = sys.stdin.buffer.read()
     return read_image_bytes(data, source.name, background=background), len(data)
-
-
-def _open(codec: str, runtime: str | None, iterations: int | None, threads: int | None) -> Codec:
-    """The codec that was named.
-
-    Raises:
-        UsageError: when iterations are asked of one that has none.
-    """
-    from slimcodec import library
-    from slimcodec.errors import UsageError
-    from slimcodec.types import Progressive
-
-    opened = library.load_codec(codec, runtime, threads=threads)
-    if iterations is not None and not isinstance(opened, Progressive):
-        raise UsageError(
-            f"{opened.name} has no iterations; choose its quality with --quality, for example "
-            f"--quality {opened.default_quality:g}"
-        )
-    return opened
-
-
-def _open_ahead(
-    codec: str, runtime: str | None, iterations: int | None, ahead: bool, pixels: int
-) -> Codec:
-    """The same for one picture, while memory for it is had ahead, if so."""
-    from slimcodec import library
-    from slimcodec.machine import touch_ahead
-
-    if ahead and library.runtime_of(codec, runtime):
-        touch_ahead(pixels)
-    return _open(codec, runtime, iterations, None)
-
-
-def _open_already(codec: Codec, pixels: int) -> Codec:
-    """One that is open."""
-    return codec
 
 
 def _short(suffix: str, path: Path) -> str:

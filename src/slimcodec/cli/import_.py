@@ -64,6 +64,7 @@ def import_(
     """
     from slimcodec.cli.console import note, readable_bytes
     from slimcodec.cli.outputs import check_ladder, check_new
+    from slimcodec.cli.suffixes import MODEL, check_suffix_fits
     from slimcodec.errors import UnknownNameError, check_extra
     from slimcodec.model_file import PRECISIONS, save
     from slimcodec.workflows.importing import import_checkpoint, import_ladder, makes_ladder
@@ -92,6 +93,7 @@ def import_(
         print(f"{output}: a ladder of {len(told)} models, qualities 1 to {len(told)}")
         print("\n".join(told))
         return
+    check_suffix_fits(output, MODEL, "import")
     check_new(output, force, *checkpoints)
     check_extra("reading a checkpoint", "torch")
     made = import_checkpoint(family, checkpoints, name=output.stem, **how)

@@ -13,7 +13,6 @@ from slimcodec.cli.options import Json
 if TYPE_CHECKING:
     from slimcodec.model_file import Model, Storage
     from slimcodec.runtime import Operator
-    from slimcodec.stream import Stream
 
 
 def inspect(
@@ -64,7 +63,9 @@ def _print(facts: dict[str, Any]) -> None:
 
 
 def _facts(name: str) -> dict[str, Any]:
-    from slimcodec import library
+    from slimcodec import catalogue, library
+    from slimcodec.cli.stream_facts import stream_facts
+    from slimcodec.errors import UnknownNameError
     from slimcodec.naming import is_ladder
     from slimcodec.runtime import is_bundle
 
@@ -77,11 +78,15 @@ def _facts(name: str) -> dict[str, Any]:
         with path.open("rb") as file:
             start = file.read(3)
         if start == b"SLC":
-            return _stream_facts(path)
+            return stream_facts(path)
     if (toml := _toml_facts(name)) is not None:
         return toml
-    model = library.load_model(name)
-    found = library.model_path(name)
+    try:
+        found = library.model_path(name)
+    except UnknownNameError as error:
+        names = {*library.built_in_models(), *catalogue.recipes.files(), *catalogue.studies.files()}
+        raise UnknownNameError("model, recipe or study", name, names) from error
+    model = library.load_model(found)
     return {
         "model": model.name,
         "family": model.family,
@@ -279,81 +284,6 @@ def _base_facts(path: Path) -> dict[str, Any]:
 
     base = read_manifest(path).get("base")
     return {"builds_on": base["file"], "bytes_whole": file_bytes(path)} if base else {}
-
-
-def _stream_facts(path: Path) -> dict[str, Any]:
-    from slimcodec import library
-    from slimcodec.cli.options import naming, read_stream
-    from slimcodec.model_file import FAITHFUL, read_manifest
-    from slimcodec.stream import salvage, unpack
-
-    data, lost = read_stream(path)
-    with naming(path):
-        if lost is None:
-            # Of a progressive stream the reader has done this; tiles stand alone, too.
-            data, lost = salvage(data)
-        stream = unpack(data, partial=True)
-    stream_id = stream.stream_id.hex()
-    looks = library.looks_of(stream_id)
-    names = {look: str(read_manifest(path)["name"]) for look, path in looks.items()}
-    model = names.get(FAITHFUL) or next(iter(names.values()), "not a built-in one")
-    facts = {
-        "stream": str(path),
-        "bytes": path.stat().st_size,
-        "stream_id": stream_id,
-        "model": model,
-        **({"looks": list(names)} if len(names) > 1 else {}),
-        "width": stream.width,
-        "height": stream.height,
-        "quality_step": stream.quality,
-    }
-    facts |= _beside_facts(stream) | _tile_facts(stream)
-    if stream.progressive:
-        facts |= {"progressive": True, "sections": _section_facts(data), "whole": lost is None}
-    elif stream.tiles == 1:
-        facts |= {"section_bytes": [len(section) for section in stream.sections]}
-    return facts if lost is None else facts | {"damage": lost}
-
-
-def _beside_facts(stream: Stream) -> dict[str, Any]:
-    """What travels with the picture, and what it takes."""
-    beside = {name: len(data) for name, data in stream.beside.items()}
-    return {"beside_bytes": beside} if beside else {}
-
-
-def _tile_facts(stream: Stream) -> dict[str, Any]:
-    """Bytes of each tile, over all steps, and which of them, from 1 on, are not whole."""
-    if stream.tiles == 1:
-        return {}
-    damaged = sorted({number % stream.tiles + 1 for number in stream.missing})
-    return {
-        "tile_positions": stream.tile,
-        "tiles": stream.tiles,
-        "tile_bytes": [
-            sum(len(section) for section in stream.sections[tile :: stream.tiles])
-            for tile in range(stream.tiles)
-        ],
-        **({"damaged_tiles": damaged} if damaged else {}),
-    }
-
-
-def _section_facts(data: bytes) -> list[dict[str, Any]]:
-    """What each step costs, of all tiles, and the stream that ends with it; how long that is cannot
-    be told of one with holes."""
-    from slimcodec.metrics import bits_per_pixel
-    from slimcodec.stream import step_ends, unpack
-
-    stream = unpack(data, partial=True)
-    ends = () if stream.missing else step_ends(data)
-    facts = []
-    for step in range(stream.steps):
-        sections = stream.sections[step * stream.tiles : (step + 1) * stream.tiles]
-        fact: dict[str, Any] = {"section": step + 1, "section_bytes": sum(map(len, sections))}
-        if ends:
-            bpp = bits_per_pixel(ends[step], stream.height, stream.width)
-            fact |= {"bytes_so_far": ends[step], "bpp_so_far": round(bpp, 4)}
-        facts.append(fact)
-    return facts
 
 
 def _line(value: Any) -> str:

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from slimcodec.cli.outputs import Job
     from slimcodec.types import Restoring
 
-_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")
-
 
 def restore(
     jpegs: Annotated[
@@ -91,6 +89,7 @@ def restore(
     from slimcodec.cli.inputs import Wanted, find_inputs
     from slimcodec.cli.options import parse_size
     from slimcodec.cli.outputs import check_formats, check_jobs, jobs_of
+    from slimcodec.cli.suffixes import suffixes_like
     from slimcodec.errors import UsageError
     from slimcodec.images import WHITE
     from slimcodec.types import Restoring
@@ -99,7 +98,7 @@ def restore(
     if not 0 <= strength <= 1:
         raise UsageError(f"--strength takes a number from 0 to 1, got {strength:g}")
     limit, say = parse_size(memory, "--memory"), silence if quiet else note
-    inputs = find_inputs(jpegs, Wanted("JPEG", _SUFFIXES, recursive), say)
+    inputs = find_inputs(jpegs, Wanted("JPEG", suffixes_like(".jpg"), recursive), say)
     found = jobs_of(inputs, output, _short, _long, say)
     check_formats(found)
     jobs = check_jobs(found, single=inputs.single, force=force, skip_existing=skip_existing)

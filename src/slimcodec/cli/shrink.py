@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -45,6 +46,7 @@ def shrink(
     from slimcodec.cli.console import note, note_skipped, print_json, readable_bytes
     from slimcodec.cli.interrupting import kept_if_interrupted
     from slimcodec.cli.outputs import check_ladder, check_new
+    from slimcodec.cli.suffixes import MODEL, check_suffix_fits
     from slimcodec.ladder import read_ladder, written_ladder
     from slimcodec.naming import is_ladder
     from slimcodec.shrink import Recipe
@@ -52,6 +54,8 @@ def shrink(
     found = catalogue.recipes.find(recipe)
     parsed = Recipe.read(found)
     several = is_ladder(codec)
+    if not several:
+        check_suffix_fits(output, MODEL, "shrink")
     (check_ladder if several else check_new)(output, force, Path(codec), found)
     rungs = read_ladder(Path(codec)) if several else ()
     alone = None if several else library.load_model(codec)
@@ -87,15 +91,20 @@ def shrink(
         return
     for each in facts:
         for part, count in each["parts"].items():
-            share = count["nonzero"] / count["parameters_before"]
-            print(
-                f"{part:12} {count['nonzero']:>12,} of {count['parameters_before']:,} weights left "
-                f"({share:.1%})"
-            )
+            print(f"{part:12} {_left(count)}")
         print(each["streams"])
         print(f"{each['model']}: {readable_bytes(each['bytes'])}")
     if several:
         print(f"{output}: a ladder of {len(facts)} models, qualities 1 to {len(facts)}")
+
+
+def _left(count: Mapping[str, Any]) -> str:
+    """What is left of a part's weights, in words."""
+    before, left = count["parameters_before"], count["nonzero"]
+    if (left, count["parameters"]) == (count["nonzero_before"], before):
+        how = "as many as before, with other values" if count["touched"] else "as they were"
+        return f"{before:>12,} weights, {how}"
+    return f"{left:>12,} of {before:,} weights left ({left / before:.1%})"
 
 
 def _shrunk(
@@ -113,13 +122,14 @@ def _shrunk(
     with progress_bar("shrinking") as progress:
         after = library.shrink_model(before, recipe, Context(calibration, progress, state=state))
     save(after, output)
-    whole = before.parameters()
+    whole, touched = before.parameters(), recipe.touches(family)
     counts = {
         part: {
             "parameters": total,
             "parameters_before": whole[part][0],
             "nonzero": kept,
             "nonzero_before": whole[part][1],
+            "touched": part in touched,
         }
         for part, (total, kept) in after.parameters().items()
     }

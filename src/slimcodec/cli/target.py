@@ -64,13 +64,11 @@ def target_of(
 
 def fit_sentence(fitted: Fitted, target_bytes: int, codec: Codec) -> str:
     """Which quality it became and how much of the target is left, for the line about a stream."""
-    from slimcodec.types import Adjustable
+    from slimcodec.types import quality_range
 
     left = 100 * (1 - len(fitted.stream) / target_bytes)
     below = f"{left:.1f} % below the target"
-    # The last of a codec's qualities, and no heavier a weight: there is nothing larger.
-    lightest = codec.rate_weight if isinstance(codec, Adjustable) else None
-    if fitted.quality >= codec.qualities[-1] and fitted.rate_weight == lightest:
+    if fitted.quality >= quality_range(codec)[1]:
         return f"quality {fitted.quality:g}, the codec's largest stream, {below}"
     return f"quality {fitted.quality:g}, {below}"
 

@@ -9,7 +9,7 @@ need not know which one it is.
 and beyond that each is one or both of
 
     Identified   writes streams of its own, which have an identity
-    Around       works around another codec, which codes for it
+    Around       works around another codec, which codes for it (``codecs.around``)
 
 Streams of what is not ``Identified`` are those of the codec inside. Of those that code by
 themselves
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from slimcodec.graphs.ir import Model as GraphModel
 
 __all__ = [
-    "Around",
     "Arrays",
     "Coded",
     "Exportable",
@@ -336,24 +335,6 @@ class Fitted(Coded, Protocol):
             network: as it was built.
             blocks: [n, 3, k, k] of the photographs; k is a multiple of the config's ``stride``.
             on_progress: called with (steps done, steps).
-        """
-
-
-@runtime_checkable
-class Around(Family, Protocol):
-    """A learned codec around another one: what that one writes is its stream, or lies inside. Its
-    codec is ``types.Enclosing`` where whoever opens it may name another inner codec."""
-
-    def inner(self, config: Any, wanted: str = "") -> str:
-        """The codec inside, a name in ``registry.codecs``.
-
-        Args:
-            config: of the model; it may name one.
-            wanted: by whoever opens it; the config's, or the family's own, where empty.
-
-        Raises:
-            UsageError: when it is around another one and no other.
-            UnknownNameError: when there is no such codec.
         """
 
 

@@ -38,7 +38,7 @@ class Model:
         frozen: integer arrays, made by freezing.
         history: what was done to it, oldest first: training, import and pass records.
         stream_id: hex, which streams it writes and reads; empty where they are another codec's
-            (``codecs.family.Around``).
+            (``codecs.around.Around``).
         look: what its pictures aim at. Models of one ``stream_id`` read each other's streams, so a
             look is chosen when a stream is decoded.
         quantization: the grids of quantized weights and activations; of a float model only those of

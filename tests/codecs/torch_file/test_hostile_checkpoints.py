@@ -291,7 +291,8 @@ def archive(*names: str) -> bytes:
 
 FOREIGN: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "is empty"),
-    "text": (b"not a torch file at all", "begins with b'not a to'"),
+    "text": (b"not a torch file at all", 'begins with the text "not a to"'),
+    "bytes": (b"\x00\xfe" * 40, "begins with the bytes 00 fe 00 fe 00 fe 00 fe"),
     "page": (b"\n<!DOCTYPE html><html>Sign in</html>", "a web page"),
     "pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "git lfs pull"),
     "hdf5": (b"\x89HDF\r\n\x1a\n" + bytes(99), "HDF5"),

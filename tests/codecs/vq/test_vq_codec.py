@@ -147,14 +147,16 @@ def test_any_number_of_bytes(tiny: Any, picture: Picture) -> None:
     image = picture(160, 208)
     prepared = tiny.prepare(image)
     assert prepared.encode(2.0) == tiny.encode(image, 2.0)
-    sizes = [len(prepared.encode(2.0, weight)) for weight in (0.02, 0.1, 0.4)]
+    streams = [prepared.encode(quality) for quality in (2.0, 1.7, 1.1)]
+    sizes = [len(stream) for stream in streams]
     assert sizes == sorted(sizes, reverse=True) and len(set(sizes)) == 3
-    fitted = encode_to_size(tiny, image, sizes[1] - 4)
-    assert sizes[2] <= len(fitted.stream) <= sizes[1] - 4
-    with pytest.raises(UsageError, match="the rate weight must be a number from 0 on, got -1"):
-        prepared.encode(1.0, -1)
-    with pytest.raises(UsageError, match=r"whole number from 1 to 2, got 1\.5"):
-        tiny.encode(image, 1.5)
+    assert {unpack(stream).quality for stream in streams} == {1}  # of the second quality, all
+    fitted = encode_to_size(tiny, image, sizes[0] - 4)
+    assert sizes[2] <= len(fitted.stream) <= sizes[0] - 4
+    assert fitted.stream == tiny.encode(image, fitted.quality)
+    for quality in (-0.1, 2.1):
+        with pytest.raises(UsageError, match="quality of tiny-vq must be 0 to 2, got"):
+            tiny.encode(image, quality)
 
 
 def test_models_of_other_tables_read_no_streams(

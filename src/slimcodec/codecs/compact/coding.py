@@ -38,9 +38,18 @@ from slimcodec.codecs.tiles import Box, Sight, check_region
 from slimcodec.codecs.trunk.modulation import Condition
 from slimcodec.errors import StreamError, UnknownNameError
 from slimcodec.stream import Stream, pack, unpack
-from slimcodec.types import Clock, Codec, Image, Region, check_image, codec_line, no_clock
+from slimcodec.types import (
+    Clock,
+    Codec,
+    Image,
+    Region,
+    check_image,
+    codec_line,
+    no_clock,
+    quality_range,
+)
 
-__all__ = ["STREAM_ID", "CompactCodec", "Parcel", "ladder_of", "opened"]
+__all__ = ["STREAM_ID", "CompactCodec", "Parcel", "ladder_of", "opened", "parcel_of"]
 
 Floats = NDArray[np.float32]
 Graph = Callable[..., Any]
@@ -145,6 +154,7 @@ class CompactCodec:
         self.name = f"{name}:{inner}"
         self.qualities = ladder_of(self.inner)
         self.default_quality = self.qualities[len(self.qualities) // 2]
+        self.quality_range = quality_range(self.inner)
         self.stream_id = STREAM_ID
         self._sight = Sight(_STRIDE, -(-config.halo // _STRIDE), config.bytes_per_pixel)
 
@@ -168,7 +178,7 @@ class CompactCodec:
         """See ``types.Enclosing``."""
         header = unpack(stream, partial=True)
         check_header(header, STREAM_ID, self.name)
-        return self._opened(_parcel(header).inner).name
+        return self._opened(parcel_of(header).inner).name
 
     def encode(
         self,
@@ -208,7 +218,7 @@ class CompactCodec:
         height, width = header.height, header.width
         region = region or Region(0, 0, width, height)
         check_region(region, height, width)
-        parcel = _parcel(header)
+        parcel = parcel_of(header)
         need = self._need(_whole(height, width))
         left = check_decodable(height, width, self.name, need, memory)
         with saying_memory(self.name):
@@ -298,8 +308,8 @@ class CompactCodec:
         return self._sight.need(whole, _PICTURE_BYTES * _STRIDE**2)
 
 
-def _parcel(header: Stream) -> Parcel:
-    """What a stream holds.
+def parcel_of(header: Stream) -> Parcel:
+    """What a stream has in its one section.
 
     Raises:
         StreamError: when it holds something else.

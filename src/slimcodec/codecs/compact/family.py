@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slimcodec import registry
-from slimcodec.codecs.compact.coding import STREAM_ID, CompactCodec
+from slimcodec.codecs.around import Contents
+from slimcodec.codecs.compact.coding import STREAM_ID, CompactCodec, parcel_of
 from slimcodec.codecs.compact.config import FACTOR, CompactConfig, com_rec_cnn, compact_s
 from slimcodec.codecs.compact.layers import layers, narrowed
 from slimcodec.codecs.family import PictureLayers, Rescaling, Signature, Wide
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from slimcodec.codecs.compact.network import CompactNetwork
     from slimcodec.graphs.ir import Model as GraphModel
+    from slimcodec.stream import Stream
 
 __all__ = ["CompactFamily"]
 
@@ -38,7 +40,7 @@ everywhere and quick."""
 
 
 class CompactFamily:
-    """See ``codecs.family.Identified`` and ``codecs.family.Around``."""
+    """See ``codecs.family.Identified`` and ``codecs.around.Enveloping``."""
 
     name = "compact"
     parts = ("compactor", "reconstructor", "condition")
@@ -67,6 +69,10 @@ class CompactFamily:
         if name not in registry.codecs:
             raise UnknownNameError("inner codec", name, registry.codecs)
         return name
+
+    def contents(self, stream: Stream) -> Contents:
+        parcel = parcel_of(stream)
+        return Contents(parcel.inner, stream.quality, len(parcel.file))
 
     def stream_id(self, coding: Condition) -> bytes:
         return STREAM_ID

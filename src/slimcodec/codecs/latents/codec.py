@@ -9,7 +9,6 @@ What a tile's coder does is in ``tile``; what tiles and windows are, in ``codecs
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from slimcodec.codecs.between import step_above
 from slimcodec.codecs.checks import (
     check_decodable,
     check_encodable,
@@ -47,7 +47,6 @@ from slimcodec.codecs.tiles import (
     tile_of,
     transformed,
 )
-from slimcodec.errors import UsageError
 from slimcodec.stream import (
     Stream,
     pack,
@@ -56,6 +55,9 @@ from slimcodec.types import Clock, Image, Region, check_image, codec_line, no_cl
 
 __all__ = ["MeanScaleCodec", "PreparedImage"]
 
+_HEAVIER = 0.05
+"""Added to what bits weigh, for a step. Of ``hific-s`` 0.02 to 0.05 bring a stream of one step down
+to the length of the one below: eight photographs, ten steps."""
 _COPIES = 2
 """Of all latents of a picture, in floats: those that it has, and a window's that are moved."""
 
@@ -78,11 +80,9 @@ class PreparedImage:
     side: int
     tiles: tuple[PreparedTile, ...]
 
-    def encode(
-        self, quality: float, rate_weight: float | None = None, *, clock: Clock = no_clock
-    ) -> bytes:
+    def encode(self, quality: float, *, clock: Clock = no_clock) -> bytes:
         """Gains, rounding and entropy coding; see ``types.Prepared``."""
-        return self.codec.encode_prepared(self, quality, rate_weight, clock)
+        return self.codec.encode_prepared(self, quality, clock)
 
 
 class MeanScaleCodec:
@@ -117,7 +117,7 @@ class MeanScaleCodec:
         self.stream_id = coding.stream_id
         self.qualities = config.qualities
         self.default_quality = self.qualities[len(self.qualities) // 2]
-        self.quality_step, self.rate_weight = 1 / QUALITY_STEPS, config.rate_weight
+        self.quality_range, self.quality_step = config.quality_range, 1 / QUALITY_STEPS
         self._tile = tiles(config, graphs, coding)
         per_pixel = config.bytes_per_pixel
         self._encoder = Sight(config.stride, config.encoder_halo, per_pixel)
@@ -136,10 +136,10 @@ class MeanScaleCodec:
     ) -> bytes:
         """One image to one stream; see ``types.Tiled``."""
         left = self._checked(image, memory)
-        step = self._quality_step(quality)
+        step, weight = self._step_and_weight(quality)
         with saying_memory(self.name):
             prepared = self._prepared(image, left, clock)
-            return self._written(prepared, step, self.rate_weight, clock)
+            return self._written(prepared, step, weight, clock)
 
     def prepare(
         self, image: Image, *, memory: int | None = None, clock: Clock = no_clock
@@ -149,14 +149,9 @@ class MeanScaleCodec:
         with saying_memory(self.name):
             return self._prepared(image, left, clock)
 
-    def encode_prepared(
-        self, prepared: PreparedImage, quality: float, rate_weight: float | None, clock: Clock
-    ) -> bytes:
+    def encode_prepared(self, prepared: PreparedImage, quality: float, clock: Clock) -> bytes:
         """What ``encode`` does behind the transforms; ``PreparedImage.encode`` calls it."""
-        step = self._quality_step(quality)
-        weight = self.rate_weight if rate_weight is None else rate_weight
-        if not 0 <= weight < math.inf:
-            raise UsageError(f"the rate weight must be a number from 0 on, got {weight}")
+        step, weight = self._step_and_weight(quality)
         with saying_memory(self.name):
             return self._written(prepared, step, weight, clock)
 
@@ -225,7 +220,8 @@ class MeanScaleCodec:
         """The integers that will be coded of an image, tile by tile."""
         prepared = self._prepared(image, None, clock)
         return tuple(
-            self._tile.quantize(tile, step, self.rate_weight, clock) for tile in prepared.tiles
+            self._tile.quantize(tile, step, self.config.rate_weight, clock)
+            for tile in prepared.tiles
         )
 
     def read(self, stream: bytes, clock: Clock = no_clock) -> tuple[Stream, tuple[Latents, ...]]:
@@ -321,7 +317,9 @@ class MeanScaleCodec:
         stride = self.config.stride
         return Box(0, 0, max(-(-height // stride), 2), max(-(-width // stride), 2))
 
-    def _quality_step(self, quality: float | None) -> int:
+    def _step_and_weight(self, quality: float | None) -> tuple[int, float]:
+        """The step of a quality, from 0 on, and what bits weigh when latents are rounded."""
         quality = self.default_quality if quality is None else quality
         self.config.check_quality(quality, self.name)
-        return round((quality - 1) * QUALITY_STEPS)
+        step, below = step_above((quality - 1) * QUALITY_STEPS)
+        return step, self.config.rate_weight + _HEAVIER * below

@@ -13,6 +13,9 @@ from slimcodec.errors import UsageError
 __all__ = ["LatentsConfig", "check_range", "check_widths"]
 
 _MOST_QUALITIES = 64
+_BELOW = 0.5
+"""So far below the first quality there are others: streams of that one, with fewer bits. Further
+down, a smaller picture is the better one."""
 
 
 @dataclass(frozen=True)
@@ -133,16 +136,21 @@ class LatentsConfig:
         """The trained quality points, 1 to n. Values in between interpolate the gains."""
         return tuple(float(i + 1) for i in range(len(self.lambdas)))
 
+    @property
+    def quality_range(self) -> tuple[float, float]:
+        """See ``types.Ranged``."""
+        return self.qualities[0] - _BELOW, self.qualities[-1]
+
     def check_quality(self, quality: float, name: str) -> None:
         """A quality that there is.
 
         Raises:
             UsageError: with the name of the model, when there is none such.
         """
-        if not self.qualities[0] <= quality <= self.qualities[-1]:
+        least, most = self.quality_range
+        if not least <= quality <= most:
             raise UsageError(
-                f"the quality of {name} must be {self.qualities[0]:g} to "
-                f"{self.qualities[-1]:g}, got {quality:g}"
+                f"the quality of {name} must be {least:g} to {most:g}, got {quality:g}"
             )
 
     @property

@@ -59,6 +59,10 @@ class Inner(Codec, Protocol):
     """What is asked of the codec inside."""
 
     @property
+    def quality_range(self) -> tuple[float, float]:
+        """See ``types.Ranged``."""
+
+    @property
     def longest_side(self) -> int:
         """Of a picture, in pixels."""
 
@@ -78,11 +82,11 @@ class JpegRegions:
     suffix = ".jpeg"
     model_bytes = 0
     quality_step = 0.5
-    rate_weight = _RATE_WEIGHT
 
     def __init__(self, mask: Mask | None = None) -> None:
         self.inner: Inner = registry.codecs.get("jpeg")()
         self.qualities, self.default_quality = self.inner.qualities, self.inner.default_quality
+        self.quality_range = self.inner.quality_range
         self._mask = mask
 
     def __repr__(self) -> str:
@@ -173,15 +177,10 @@ class _PreparedRegions:
     blocks: tuple[NDArray[np.float32], ...]
     weights: NDArray[np.float32]
 
-    def encode(
-        self, quality: float, rate_weight: float | None = None, *, clock: Clock = no_clock
-    ) -> bytes:
+    def encode(self, quality: float, *, clock: Clock = no_clock) -> bytes:
         """See ``types.Prepared``."""
-        rate = self.codec.rate_weight if rate_weight is None else rate_weight
-        if not 0 <= rate < np.inf:
-            raise UsageError(f"the rate weight must be 0 or more, got {rate:g}")
         usual = _tables(self.codec.inner, quality)
-        price = rate * float(usual[0][:_LOW].mean()) ** 2
+        price = _RATE_WEIGHT * float(usual[0][:_LOW].mean()) ** 2
         finer = 1 / np.sqrt(float(self.weights.max()))
         steps = [np.clip(np.rint(finer * own), 1, 255).astype(np.uint8) for own in usual]
         rows, columns = self.weights.shape

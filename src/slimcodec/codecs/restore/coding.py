@@ -33,6 +33,7 @@ from slimcodec.types import (
     check_image,
     codec_line,
     no_clock,
+    quality_range,
 )
 
 __all__ = ["Inner", "RestoreCodec", "phases"]
@@ -92,6 +93,7 @@ class RestoreCodec:
         self.config, self.graphs, self.condition, self.inner = config, graphs, condition, inner
         self.name, self.digest, self.model_bytes = f"{inner.name}+{name}", digest, model_bytes
         self.qualities, self.default_quality = inner.qualities, inner.default_quality
+        self.quality_range = quality_range(inner)
         halo = -(-config.halo // _STRIDE)
         self._sight = Sight(_STRIDE, halo, config.bytes_per_pixel)
 

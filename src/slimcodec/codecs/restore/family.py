@@ -37,7 +37,7 @@ _COST_QUALITIES = (10, 30, 60)
 
 
 class RestoreFamily:
-    """See ``codecs.family.Around``."""
+    """See ``codecs.around.Around``."""
 
     name = "restore"
     parts = ("restorer", "condition")

@@ -99,9 +99,16 @@ def _read(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
         content = _legacy_content(path)
     else:
         kind = file_kind(head, path.name)
-        told = f"it is {kind}" if kind else f"it begins with {head[:8]!r}"
+        told = f"it is {kind}" if kind else f"it begins with {_said(head[:8])}"
         raise CheckpointError(f"no checkpoint of torch or safetensors: {told}")
     return weights_of(content), settings_of(content)
+
+
+def _said(beginning: bytes) -> str:
+    """A file's first bytes, for people."""
+    if beginning.isascii() and (text := beginning.decode("ascii").strip()).isprintable():
+        return f'the text "{text}"'
+    return f"the bytes {beginning.hex(' ')}"
 
 
 # torch's zip

@@ -9,7 +9,6 @@ by vectors that are 1 in one place (``one_hot``).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from slimcodec.codecs.between import step_above
 from slimcodec.codecs.checks import (
     check_decodable,
     check_encodable,
@@ -43,13 +43,15 @@ from slimcodec.codecs.vq.prior import Place
 from slimcodec.codecs.vq.search import search
 from slimcodec.codecs.vq.tables import LEVELS, VqCoding
 from slimcodec.codecs.vq.tile import Blocks, bits_at_least, blank, read, write
-from slimcodec.errors import UsageError
 from slimcodec.images import pad_to_multiple
 from slimcodec.stream import Stream, pack
 from slimcodec.types import Clock, Image, Region, check_image, codec_line, no_clock
 
 __all__ = ["PreparedPlanes", "VqCodec", "choose", "decoder_inputs"]
 
+_HEAVIER = 2.5
+"""Added to what bits weigh, which is 1 at a whole quality, for a quality. Of ``vq-s``, on six
+photographs, it brings 27 of 42 streams down to the length of the quality below, the others near."""
 _HALO = 2
 """Positions around a window: chroma is interpolated from the next block's, whose surface looks at
 the one behind it."""
@@ -148,11 +150,9 @@ class PreparedPlanes:
     width: int
     planes: tuple[Floats, Floats]
 
-    def encode(
-        self, quality: float, rate_weight: float | None = None, *, clock: Clock = no_clock
-    ) -> bytes:
+    def encode(self, quality: float, *, clock: Clock = no_clock) -> bytes:
         """Search and entropy coding; see ``types.Prepared``."""
-        return self.codec.encode_prepared(self, quality, rate_weight, clock)
+        return self.codec.encode_prepared(self, quality, clock)
 
 
 class VqCodec:
@@ -168,9 +168,7 @@ class VqCodec:
         model_bytes: size of the model file.
     """
 
-    quality_step, rate_weight = 1.0, 0.1
-    """``target_size`` adds up to 0.18 to the weight: 2.8 times as much, and more than there is from
-    one quality to the next."""
+    quality_step = 1.0
 
     def __init__(
         self,
@@ -185,7 +183,7 @@ class VqCodec:
         self.config, self.graphs, self.coding = config, graphs, coding
         self.name, self.digest, self.model_bytes = name, digest, model_bytes
         self.stream_id = coding.stream_id
-        self.qualities = config.qualities
+        self.qualities, self.quality_range = config.qualities, config.quality_range
         self.default_quality = self.qualities[len(self.qualities) // 2]
         self._sight = Sight(STRIDE, _HALO, config.bytes_per_pixel)
 
@@ -216,16 +214,11 @@ class VqCodec:
         height, width, _ = image.shape
         return PreparedPlanes(self, height, width, planes)
 
-    def encode_prepared(
-        self, prepared: PreparedPlanes, quality: float, rate_weight: float | None, clock: Clock
-    ) -> bytes:
+    def encode_prepared(self, prepared: PreparedPlanes, quality: float, clock: Clock) -> bytes:
         """What ``encode`` does behind the planes; ``PreparedPlanes.encode`` calls it."""
         self.config.check_quality(quality, self.name)
-        weight = self.rate_weight if rate_weight is None else rate_weight
-        if not 0 <= weight < math.inf:
-            raise UsageError(f"the rate weight must be a number from 0 on, got {weight}")
-        share = weight / self.rate_weight
-        number, height, width = int(quality) - 1, prepared.height, prepared.width
+        number, below = step_above(quality - 1)
+        share, height, width = 1 + _HEAVIER * below, prepared.height, prepared.width
         whole, side = _whole(height, width), tile_of(height, width)
         tiles = grid(whole, side)
 

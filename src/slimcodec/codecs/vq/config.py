@@ -119,16 +119,21 @@ class VqConfig:
         """1, 2, ... as many as there are."""
         return tuple(float(number) for number in range(1, len(self.lambdas) + 1))
 
+    @property
+    def quality_range(self) -> tuple[float, float]:
+        """See ``types.Ranged``."""
+        return self.qualities[0] - 1, self.qualities[-1]
+
     def check_quality(self, quality: float, name: str) -> None:
         """A quality that there is.
 
         Raises:
             UsageError: with the name of the model, when there is none such.
         """
-        if quality not in self.qualities:
+        least, most = self.quality_range
+        if not least <= quality <= most:
             raise UsageError(
-                f"the quality of {name} must be a whole number from 1 to "
-                f"{len(self.lambdas)}, got {quality:g}"
+                f"the quality of {name} must be {least:g} to {most:g}, got {quality:g}"
             )
 
     @property
