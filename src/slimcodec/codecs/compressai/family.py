@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slimcodec.codecs.compressai.checkpoint import HELP, QUESTIONS
-from slimcodec.codecs.compressai.config import ARCHITECTURES, CompressaiConfig, compressai
+from slimcodec.codecs.compressai.config import ARCHITECTURES, CompressaiConfig, compressai, elic
 from slimcodec.codecs.compressai.layers import layers, narrowed
 from slimcodec.codecs.family import PictureLayers, Price, Rescaling, Signature, Wide
 from slimcodec.codecs.latents import Coding, MeanScaleCodec, integer_sums
@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 
 __all__ = ["CompressaiFamily"]
 
-_PRESETS = {name: partial(compressai, name) for name in ARCHITECTURES}
+_PRESETS: dict[str, Callable[[], CompressaiConfig]] = {
+    **{name: partial(compressai, name) for name in ARCHITECTURES},
+    "mbt2018-mean-elic": elic,
+}
 
 
 class CompressaiFamily:
