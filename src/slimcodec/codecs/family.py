@@ -98,10 +98,13 @@ class Rescaling:
     Attributes:
         made_by: tensors that a channel is proportional to, and the axis of the channel in each.
         layer: the only one that reads it.
+        divided: whether it is proportional to their reciprocals instead, as to what a GDN divides
+            by.
     """
 
     made_by: tuple[tuple[str, int], ...]
     layer: str
+    divided: bool = False
 
 
 @dataclass(frozen=True)

@@ -161,7 +161,8 @@ def equalise(network: nn.Module, rescalings: Sequence[Rescaling], notes: Mapping
         reach = reach.clamp(min=float(reach.max()) * _LEAST_REACH)
         units = reach / reach.log().mean().exp()
         for name, axis in rescaling.made_by:
-            tensors[name].div_(_along(units, axis, tensors[name].dim()))
+            own = units.reciprocal() if rescaling.divided else units
+            tensors[name].div_(_along(own, axis, tensors[name].dim()))
         layer = network.get_submodule(rescaling.layer)
         assert isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)
         layer.weight.mul_(_along(units, 1 - output_axis(layer), layer.weight.dim()))

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from slimcodec.codecs.family import Family
     from slimcodec.codecs.layers import Carrier, Group, Layer
 
-__all__ = ["Energy", "Importance", "Scores", "ends_of", "strongest", "units_of"]
+__all__ = ["Alike", "Energy", "Importance", "Scores", "ends_of", "strongest", "units_of"]
 
 Scores = NDArray[np.float64]
 
@@ -42,7 +42,29 @@ class Importance(Protocol):
         """The numbers of so many residual blocks, in order, that stay."""
 
 
-class Energy:
+class Alike:
+    """Nothing: for whoever asks how many stay, which does not depend on who they are.
+
+    Args:
+        blocks: how many residual blocks there are.
+    """
+
+    def __init__(self, blocks: int) -> None:
+        self._blocks = blocks
+
+    def channels(self, group: Group) -> Scores:
+        """See ``Importance``."""
+        scores: Scores = np.zeros(group.units)
+        return scores
+
+    def blocks(self, count: int) -> list[int]:
+        """See ``Importance``: evenly, first and last among them."""
+        if count == 1:
+            return [0]
+        return [round(i * (self._blocks - 1) / (count - 1)) for i in range(count)]
+
+
+class Energy(Alike):
     """Weight energy.
 
     Args:
@@ -51,7 +73,8 @@ class Energy:
     """
 
     def __init__(self, state: Mapping[str, Tensor], blocks: int) -> None:
-        self._state, self._blocks = state, blocks
+        super().__init__(blocks)
+        self._state = state
 
     def channels(self, group: Group) -> Scores:
         """See ``Importance``."""
@@ -67,12 +90,6 @@ class Energy:
                 read += self._energy(carrier, group)
         scores: Scores = made * read
         return scores
-
-    def blocks(self, count: int) -> list[int]:
-        """See ``Importance``."""
-        if count == 1:
-            return [0]
-        return [round(i * (self._blocks - 1) / (count - 1)) for i in range(count)]
 
     def _energy(self, carrier: Carrier, group: Group) -> Scores:
         return units_of(self._state[carrier.tensor].detach().double().square(), carrier, group)

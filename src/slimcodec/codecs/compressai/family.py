@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from slimcodec.codecs.compressai.checkpoint import HELP, QUESTIONS
 from slimcodec.codecs.compressai.config import ARCHITECTURES, CompressaiConfig, compressai, elic
-from slimcodec.codecs.compressai.layers import layers, narrowed
+from slimcodec.codecs.compressai.layers import layers, narrowed, normalized
 from slimcodec.codecs.family import PictureLayers, Price, Rescaling, Signature, Wide
 from slimcodec.codecs.latents import Coding, MeanScaleCodec, integer_sums
 from slimcodec.codecs.latents.factorized_tile import FactorizedCoding, FactorizedTileCoder
@@ -53,7 +53,7 @@ class CompressaiFamily:
     checkpoint_files = ("checkpoint",)
     checkpoint_questions = QUESTIONS
     checkpoint_help = HELP
-    objectives = ("rate-distortion",)
+    objectives = ("rate-distortion", "distillation")
     finetuning: Mapping[str, Any] = MappingProxyType({"name": "rate-distortion"})
 
     def preset(self, name: str) -> CompressaiConfig:
@@ -157,7 +157,7 @@ class CompressaiFamily:
         return narrowed(config, widths)
 
     def rescalings(self, config: CompressaiConfig) -> list[Rescaling]:
-        return rescalings(layers(config))
+        return [*rescalings(layers(config)), *normalized(config)]
 
     def centre(self, network: CompressaiNetwork, part: str) -> None:
         """Its norms have no means to take off."""

@@ -11,11 +11,12 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from slimcodec.codecs.compressai.config import CompressaiConfig
+from slimcodec.codecs.family import Rescaling
 from slimcodec.codecs.latents.layers import layers as probability_layers
 from slimcodec.codecs.latents.layers import narrowed as narrowed_probability
 from slimcodec.codecs.layers import Channels, Layer
 
-__all__ = ["layers", "narrowed"]
+__all__ = ["layers", "narrowed", "normalized"]
 
 _KERNEL = 5
 
@@ -48,6 +49,18 @@ def _transform(
         x, places = made, after
     last = "encoder.head" if part == "encoder" else "generator.out"
     return [*found, Layer(last, kind, (x,), (makes,), _KERNEL, min(places, places * scaling))]
+
+
+def normalized(config: CompressaiConfig) -> list[Rescaling]:
+    """What normalizations make: each channel is times a root over its row, or by one."""
+    found = []
+    for part, last in (("encoder", "head"), ("generator", "out")):
+        names = [f"{part}.stages.{number}" for number in range(len(config.encoder_widths))]
+        readers = [*(f"{name}.conv" for name in names[1:]), f"{part}.{last}"]
+        for name, reader in zip(names, readers, strict=True):
+            roots = ((f"{name}.gdn.beta_root", 0), (f"{name}.gdn.gamma_root", 0))
+            found.append(Rescaling(roots, reader, divided=part == "encoder"))
+    return found
 
 
 def narrowed(config: CompressaiConfig, widths: Mapping[str, int]) -> CompressaiConfig:
