@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,18 @@ from slimcodec.images import write_image
 from slimcodec.library import shrink_model
 from slimcodec.model_file import Model, freeze_network, load, save
 from slimcodec.runtime import open_codec
-from slimcodec.shrink import Context, CorrectTone, Finetune, Prune, PruneChannels, Quantize, Recipe
+from slimcodec.shrink import (
+    Context,
+    CorrectTone,
+    Distil,
+    Finetune,
+    Prune,
+    PruneChannels,
+    Quantize,
+    Recipe,
+)
 from slimcodec.types import Image
+from tests.conftest import draw
 
 FAMILY = registry.families.get("compressai")
 Picture = Callable[..., Image]
@@ -129,3 +140,52 @@ def test_a_learner_never_leaves_what_normalizations_can_be(
     assert (layer.gamma_root < 0).any()
     with torch.no_grad():
         assert layer(torch.randn(1, 8, 4, 4)).isfinite().all()
+
+
+def test_units_of_what_a_normalization_makes_may_be_chosen(
+    make_network_of: Callable[..., Any], picture: Picture
+) -> None:
+    """Behind a GDN by what it divides by, behind its inverse by what it multiplies with."""
+    network = make_network_of("compressai", 0)
+    changed = copy.deepcopy(network)
+    tensors, rng = dict(changed.named_parameters()), torch.Generator().manual_seed(0)
+    found = [own for own in FAMILY.rescalings(network.config) if ".gdn." in own.made_by[0][0]]
+    assert {own.layer for own in found} == {
+        *(f"{part}.stages.{i}.conv" for part in ("encoder", "generator") for i in (1, 2)),
+        "encoder.head",
+        "generator.out",
+    }
+    with torch.no_grad():
+        for own in found:
+            layer = changed.get_submodule(own.layer)
+            transposed = isinstance(layer, torch.nn.ConvTranspose2d)
+            units = torch.rand(8, generator=rng) * 3 + 0.3
+            for name, axis in own.made_by:
+                shape = [1] * tensors[name].dim()
+                shape[axis] = -1
+                along = units.reshape(shape)
+                tensors[name].mul_(along if own.divided else 1 / along)
+            weight: Any = layer.weight
+            weight.mul_(units.reshape((-1, 1, 1, 1) if transposed else (1, -1, 1, 1)))
+        x = torch.from_numpy(picture(128, 128)).permute(2, 0, 1)[None].float() / 255
+        y, other = network.encoder(x), changed.encoder(x)
+        torch.testing.assert_close(other, y, rtol=1e-4, atol=1e-3)
+        torch.testing.assert_close(changed.generator(y), network.generator(y), rtol=1e-4, atol=1e-4)
+
+
+def test_a_generator_is_taught_by_the_network_it_was_cut_out_of(
+    tiny_models: dict[str, Model], photographs: Path
+) -> None:
+    before = tiny_models["compressai"]
+    recipe = Recipe(
+        [PruneChannels(macs={"decoder": 0.25}, multiple=2), Distil(steps=2, batch=1, cached=4)],
+        "taught",
+    )
+    wide = photographs.parent / "wide"
+    wide.mkdir(exist_ok=True)
+    for number in range(2):
+        write_image(wide / f"{number}.png", draw(224, 224, number))
+    made = shrink_model(before, recipe, Context(wide))
+    assert made.stream_id == before.stream_id
+    name = "encoder.head.weight"
+    np.testing.assert_array_equal(made.weights[name], before.weights[name])
