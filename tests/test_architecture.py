@@ -41,15 +41,26 @@ MAY_IMPORT: dict[str, set[str]] = {
     "runtime": BOTTOM | {"codecs", "stream", "model_file", "quantization", "graphs"},
     "naming": BOTTOM,
     "ladder": BOTTOM | {"model_file", "naming", "runtime", "stream"},
+    "fitting": BOTTOM | {"catalogue", "model_file", "shrink"},
     "library": BOTTOM
-    | {"codecs", "images", "ladder", "model_file", "naming", "runtime", "shrink", "stream"},
+    | {
+        "codecs",
+        "fitting",
+        "images",
+        "ladder",
+        "model_file",
+        "naming",
+        "runtime",
+        "shrink",
+        "stream",
+    },
     "target_size": BOTTOM,
     "pictures": BOTTOM | {"images", "library", "metrics", "stream", "target_size"},
     "pillow": BOTTOM | {"images", "pictures", "stream"},
     # It knows codecs by their contract (types) and opens them by name (library).
     "bench": BOTTOM
     | {"images", "metrics", "runtime", "library", "model_file", "shrink", "target_size", ""}
-    | {"integers", "catalogue"},
+    | {"integers", "catalogue", "fitting"},
     "explore": BOTTOM
     | {"images", "metrics", "codecs", "quantization", "training", "shrink", "model_file"}
     | {"runtime", "library", "bench"},

@@ -37,7 +37,9 @@ def test_recipes_that_ship_fit_the_model_in_their_example(name: str) -> None:
     _, example = path.read_text(encoding="utf-8").split("slimcodec shrink ", 1)
     model, option, named, *_ = example.split()
     assert (option, named) == ("--recipe", name)
-    recipe.check(registry.families.get(read_manifest(model_path(model))["family"]))
+    manifest = read_manifest(model_path(model))
+    family = registry.families.get(manifest["family"])
+    recipe.check(family, family.config(manifest["config"]))
 
 
 def test_a_path_is_a_path_and_a_name_has_near_ones(

@@ -183,8 +183,8 @@ def test_nothing_pruned_nothing_changed(tiny_model: Model) -> None:
 
 
 def test_unknown_parts_are_refused_before_anything_is_loaded(tiny_model: Model) -> None:
-    with pytest.raises(UnknownNameError, match="part of hific 'decoder'"):
-        pruned(tiny_model, decoder=0.5)
+    with pytest.raises(UsageError, match="unknown part of hific 'binarizer'"):
+        pruned(tiny_model, binarizer=0.5)
 
 
 def test_a_stream_finds_its_built_in_model(tiny_codec: Codec, picture: Picture) -> None:

@@ -478,7 +478,7 @@ class Recipes(Settings):
         refusal = None
         for network, family in self.networks:
             try:
-                recipe.check(family)
+                recipe.check(family, network.config)
                 recipe.plan(network, family)
             except SlimcodecError as error:
                 refusal = error

@@ -192,14 +192,14 @@ def shrink_model(model: Model, recipe: Recipe, context: Context | None = None) -
     recipe without passes it is the model itself.
 
     Raises:
-        UsageError: when the model is quantized already: passes work on floats.
+        UsageError: see ``fitting.check_recipe``.
     """
-    family = registry.families.get(model.family)
-    recipe.check(family)
+    from slimcodec.fitting import check_recipe
+
+    check_recipe(recipe, model)
     if not recipe.passes:
         return model  # thawed and frozen, integers would come back as floats
-    if model.quantized:
-        raise UsageError(f"{model.name} is quantized already; shrink the float model it came from")
+    family = registry.families.get(model.family)
     if context is None:
         from slimcodec.shrink import Context
 

@@ -129,6 +129,27 @@ def test_malformed_study(run: Any, tmp_path: Path, photo: Path, text: str) -> No
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("model", "recipe", "reason"),
+    [
+        ("vq-s", "paper-encoder", "pass 1, prune: vq has no encoder"),
+        ("restore-s", "fast-decode", "pass 2, distil: restore cannot be distilled; the pass fin"),
+        ("extreme-s", "small-download", "pass 1, quantize: unknown layer of extreme 'probability"),
+    ],
+)
+def test_a_recipe_that_does_not_fit(
+    run: Any, tmp_path: Path, model: str, recipe: str, reason: str
+) -> None:
+    """Before photographs are asked for or anything is written."""
+    out = tmp_path / "x.slim"
+    result = run("shrink", model, "--recipe", recipe, "-o", out)
+    assert result.status == 2 and result.out == ""
+    (line,) = result.err.splitlines()
+    assert line.startswith(f"slimcodec: the recipe {recipe} does not fit {model}: {reason}")
+    assert "built-in recipes that do: " in line and "int8" in line.split("that do: ")[1]
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_truncated_foreign_and_flipped_streams(run: Any, stream: Path, tmp_path: Path) -> None:
     data = stream.read_bytes()
     target = tmp_path / "out.png"

@@ -109,13 +109,16 @@ FILES: dict[str, tuple[str, Callable[[Path], Any], str]] = {
     ),
     "elic.pth": (
         "compressai", elic,
-        "cc_transforms.0.0.weight is among its tensors: ELIC and its kin code groups of channels, "
-        f"one after another; {ONLY}",
+        "cc_transforms.0.0.weight is among its tensors: ELIC codes groups of channels by networks "
+        "that are not read; train a context in ELIC's layout beside mbt2018-mean: preset "
+        "mbt2018-mean-elic",
     ),
     "tcm.pth": (
-        "compressai", lambda path: saved(path, plus(cc_mean_transforms__0__0__weight=(1,))),
-        "cc_mean_transforms.0.0.weight is among its tensors: TCM and its kin code slices of "
-        f"channels, one after another; {ONLY}",
+        "compressai",
+        lambda path: saved(path, plus(
+            cc_mean_transforms__0__0__weight=(1,), atten_mean__0__0__in_conv__weight=(1,))),
+        "atten_mean.0.0.in_conv.weight is among its tensors: TCM codes slices of channels, one "
+        f"after another; {ONLY}",
     ),
     "cut.pth": ("compressai", cut, "it is cut short: a zip without its end, "),
     "halved.pth": (

@@ -50,6 +50,9 @@ SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
     "compact-s": ("compact", {}),
     "com-rec-cnn": ("compact", PUBLISHED),
     "mbt2018-mean": ("compressai", {}),
+    "mbt2018-mean-elic": (
+        "compressai", {"context_slices": (1, 1, 2, 4, 4), "context_channels": 8}
+    ),
     "bmshj2018-hyperprior": ("compressai", {"architecture": "bmshj2018-hyperprior"}),
     "bmshj2018-factorized": ("compressai", {"architecture": "bmshj2018-factorized"}),
     "restore-s": ("restore", {}),

@@ -221,7 +221,7 @@ def test_settings_that_are_wrong(settings: dict[str, Any], words: str) -> None:
 def test_only_what_learns_fades(tiny_network: Any) -> None:
     family = registry.families.get("hific")
     with pytest.raises(UsageError, match="encoder cannot fade, for distil does not let it learn"):
-        Distil(fade={"encoder": 0.5}).check(family)
+        Distil(fade={"encoder": 0.5}).check(family, tiny_network.config)
     lines = Distil(steps=6, batch=1, fade=HALF, cached=0).plan(tiny_network, family)
     assert lines[1] == "distil: what goes fades over the first 2:"
     assert lines[2] == "prune-channels generator.trunk: 12 → 6 channels"

@@ -203,7 +203,7 @@ def test_every_family_is_fine_tuned(make_network_of: Callable[..., Any], photogr
     assert "probability" not in moved(network, made)
     assert records[0]["parts"] == [p for p in family.parts if p != "probability"]
     with pytest.raises(UsageError, match="toderici cannot be distilled; the pass finetune"):
-        Recipe([Distil()]).check(family)
+        Recipe([Distil()]).check(family, network.config)
 
 
 def test_the_plan_says_steps_and_about_how_long(tiny_network: Any) -> None:
@@ -278,16 +278,16 @@ def test_settings_that_are_wrong(kind: str, settings: dict[str, Any], words: str
     assert "\n" not in str(error.value)
 
 
-def test_settings_that_fit_no_family() -> None:
-    hific = family_of()
-    with pytest.raises(UnknownNameError, match="part of hific 'decoder'"):
-        Finetune(parts=("decoder",)).check(hific)
+def test_settings_that_fit_no_family(tiny_config: Any) -> None:
+    hific = family_of(), tiny_config
+    with pytest.raises(UnknownNameError, match="part of hific 'binarizer'"):
+        Finetune(parts=("binarizer",)).check(*hific)
     with pytest.raises(UnknownNameError, match="objective of hific 'progressive'"):
-        Finetune(loss={"name": "progressive"}).check(hific)
+        Finetune(loss={"name": "progressive"}).check(*hific)
     with pytest.raises(UsageError, match="distillation learns from a teacher; that is the pass"):
-        Finetune(loss={"name": "distillation"}).check(hific)
+        Finetune(loss={"name": "distillation"}).check(*hific)
     with pytest.raises(UsageError, match="a distillation looks at no bits"):
-        Distil(parts=("encoder",)).check(hific)
+        Distil(parts=("encoder",)).check(*hific)
 
 
 @pytest.mark.parametrize(
@@ -316,13 +316,15 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("name", ["hific", "toderici"])
-def test_the_loss_that_a_family_is_fine_tuned_for_is_one_of_its_own(name: str) -> None:
-    family = registry.families.get(name)
+def test_the_loss_that_a_family_is_fine_tuned_for_is_one_of_its_own(
+    name: str, make_config: Callable[..., Any]
+) -> None:
+    family, config = registry.families.get(name), make_config(name)
     assert family.finetuning["name"] in family.objectives
-    Finetune().check(family)
+    Finetune().check(family, config)
     with pytest.raises(UsageError, match="ms_ssim_weight needs a crop of 192 or more, got 128"):
-        Finetune(crop=128).check(family)
-    Finetune(crop=128, loss={"name": family.finetuning["name"]}).check(family)
+        Finetune(crop=128).check(family, config)
+    Finetune(crop=128, loss={"name": family.finetuning["name"]}).check(family, config)
 
 
 @pytest.mark.slow

@@ -202,4 +202,4 @@ def test_what_a_plan_says(tiny_network: Any) -> None:
     assert lines[0].startswith(f"prune encoder: 25% of {count:,} weights in ")
     assert prune.touches(FAMILY) == {"encoder"}
     with pytest.raises(UnknownNameError):
-        Prune({"decoder": 0.5}).plan(tiny_network, FAMILY)
+        Prune({"binarizer": 0.5}).plan(tiny_network, FAMILY)

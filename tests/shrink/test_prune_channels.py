@@ -240,7 +240,7 @@ def test_narrow_models_code_alike_on_every_runtime(
     parts = [part for part in family.parts if part not in ("binarizer", "probability")]
     recipe = Recipe([PruneChannels(dict.fromkeys(parts, 0.4), multiple=4)], "narrow")
     if isinstance(family, Fitted):  # codes of blocks are no channels
-        with pytest.raises(UnknownNameError, match="unknown group of channels of vq"):
+        with pytest.raises(UsageError, match="unknown group of channels of vq"):
             shrink_model(model, recipe)
         return
     made = shrink_model(model, recipe)
@@ -338,7 +338,7 @@ def test_names_that_are_not_there(tiny_network: Any) -> None:
         with pytest.raises(UnknownNameError, match=words):
             PruneChannels(ratios).apply(tiny_network, FAMILY)
     with pytest.raises(UnknownNameError, match="part of hific 'generatr'"):
-        PruneChannels(macs={"generatr": 0.5}).check(FAMILY)
+        PruneChannels(macs={"generatr": 0.5}).check(FAMILY, tiny_network.config)
     with pytest.raises(UnknownNameError, match="norms of prune-channels 'ful'; did you mean full"):
         PruneChannels(norms="ful")  # type: ignore[arg-type]
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from slimcodec import registry
-from slimcodec.errors import ConfigError, SlimcodecError, UnknownNameError
-from slimcodec.shrink import Prune, Recipe
+from slimcodec.errors import ConfigError, SlimcodecError, UsageError
+from slimcodec.shrink import Prune, PruneChannels, Quantize, Recipe
 
 FAMILY = registry.families.get("hific")
 
@@ -130,11 +130,24 @@ def test_everything_is_checked_before_anything_is_done(tiny_network: Any) -> Non
     class Untouchable:
         """Stands for a network in a place where nothing may look at it."""
 
-    recipe = Recipe([Prune({"encoder": 0.5}), Prune({"decoder": 0.5})])
-    with pytest.raises(UnknownNameError, match="'decoder'"):
-        recipe.check(FAMILY)
-    with pytest.raises(UnknownNameError, match="'decoder'"):
+    recipe = Recipe([Prune({"encoder": 0.5}), Prune({"binarizer": 0.5})])
+    with pytest.raises(UsageError, match="pass 2, prune: unknown part of hific 'binarizer'"):
+        recipe.check(FAMILY, tiny_network.config)
+    with pytest.raises(UsageError, match="pass 2, prune: unknown part of hific 'binarizer'"):
         recipe.apply(Untouchable(), FAMILY)  # type: ignore[arg-type]
+
+
+def test_a_pass_is_checked_against_what_those_before_it_leave(make_config: Any) -> None:
+    config = make_config("hific", residual_blocks=3)
+    last = Quantize(8, layers={"generator.trunk.2": {"weights": 4}})
+    Recipe([last]).check(FAMILY, config)
+    cut = PruneChannels({"encoder": 0.5}, blocks={"decoder": 2}, multiple=2)
+    left = Recipe([cut]).check(FAMILY, config)
+    assert left.residual_blocks == 2 and left.encoder_widths == (4, 4, 4, 6)
+    with pytest.raises(UsageError, match=r"pass 2, quantize: unknown layer .*trunk\.2"):
+        Recipe([cut, last]).check(FAMILY, config)
+    with pytest.raises(UsageError, match="pass 2, prune-channels: 3 residual blocks"):
+        Recipe([cut, PruneChannels(blocks={"generator": 3})]).check(FAMILY, config)
 
 
 def test_plans_and_touches(tiny_network: Any) -> None:

@@ -52,12 +52,12 @@ def test_objectives(kind: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", [Finetune, Distil], ids=lambda kind: kind.name)
-def test_passes_that_learn(kind: Any) -> None:
+def test_passes_that_learn(kind: Any, tiny_config: Any) -> None:
     family = registry.families.get("hific")
     for field, junk in places(kind):
 
         def checked(field: str = field, junk: Any = junk) -> None:
-            kind.from_settings({field: junk}).check(family)
+            kind.from_settings({field: junk}).check(family, tiny_config)
 
         lists = ("parts", "holdout")
         sound = (field in lists and isinstance(junk, list)) or (

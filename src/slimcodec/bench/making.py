@@ -17,12 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from slimcodec import library, registry
+from slimcodec import library
 from slimcodec.atomic import write_atomically
 from slimcodec.bench import opening
 from slimcodec.bench.jobs import Candidate, CodecReference
 from slimcodec.bench.study import Study, Variant
 from slimcodec.errors import SlimcodecError, UsageError, check_extra
+from slimcodec.fitting import check_recipe
 from slimcodec.images import find_images
 from slimcodec.model_file import Model, save
 from slimcodec.shrink import Context, Recipe
@@ -173,7 +174,7 @@ def _outcomes(study: Study, models: Path, context: Context) -> dict[str, _Outcom
         with _naming(study, variant):
             if name not in bases:
                 bases[name] = library.load_model(name)
-            variant.recipe.check(registry.families.get(bases[name].family))
+            check_recipe(variant.recipe, bases[name])
             variant.recipe.check_photographs(context.photographs)
     found = {}
     photographs = _photographs(shrunk, context)

@@ -42,11 +42,12 @@ def shrink(
 
     Example: slimcodec shrink hific-s --recipe int8 --calibration photos -o int8.slim
     """
-    from slimcodec import catalogue, library, registry
+    from slimcodec import catalogue, library
     from slimcodec.cli.console import note, note_skipped, print_json, readable_bytes
     from slimcodec.cli.interrupting import kept_if_interrupted
     from slimcodec.cli.outputs import check_ladder, check_new
     from slimcodec.cli.suffixes import MODEL, check_suffix_fits
+    from slimcodec.fitting import check_recipe
     from slimcodec.ladder import read_ladder, written_ladder
     from slimcodec.naming import is_ladder
     from slimcodec.shrink import Recipe
@@ -59,10 +60,8 @@ def shrink(
     (check_ladder if several else check_new)(output, force, Path(codec), found)
     rungs = read_ladder(Path(codec)) if several else ()
     alone = None if several else library.load_model(codec)
-    for family in (
-        {str(rung.facts["family"]) for rung in rungs} if alone is None else {alone.family}
-    ):
-        parsed.check(registry.families.get(family))
+    for model in [library.load_model(rung.path) for rung in rungs] if alone is None else [alone]:
+        check_recipe(parsed, model, recipe)
     parsed.check_photographs(calibration)
     if calibration is not None:
         note_skipped(calibration)

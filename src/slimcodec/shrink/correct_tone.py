@@ -98,8 +98,9 @@ class CorrectTone:
         usual = CorrectTone()
         return {k: getattr(self, k) for k in _KEYS if getattr(self, k) != getattr(usual, k)}
 
-    def check(self, family: Family) -> None:
-        """Every family has biases; whether it has a matrix depends on the config, see ``plan``."""
+    def check(self, family: Family, config: Any) -> Any:
+        """Every family has biases; where it has no matrix, ``plan`` says so."""
+        return config
 
     def plan(self, network: nn.Module, family: Family) -> list[str]:
         """One line for each repair."""

@@ -89,18 +89,18 @@ class Distil(Learning):
         weights = {"teacher_weight": self.teacher_weight, "ms_ssim_weight": self.ms_ssim_weight}
         return {"name": _OBJECTIVE, **weights}
 
-    def check(self, family: Family) -> None:
+    def check(self, family: Family, config: Any) -> Any:
         """The family must have the objective, and the part."""
         if _OBJECTIVE not in family.objectives:
             raise UsageError(
                 f"{family.name} cannot be distilled; the pass finetune trains it by its own loss"
             )
-        super().check(family)
-        if self.parts != ("generator",):
+        if self.learns(family) != ("generator",):
             raise UsageError(
                 'a distillation looks at no bits; it goes with parts = ["generator"], got '
                 f"{list(self.parts)}"
             )
+        return super().check(family, config)
 
     def objective(self, network: Any, family: Family, reference: nn.Module) -> Objective:
         """See ``Learning``."""

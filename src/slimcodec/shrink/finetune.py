@@ -45,9 +45,9 @@ class Finetune(Learning):
                 f'loss is a table with a name, such as "rate-distortion", got {self.loss!r}'
             )
 
-    def check(self, family: Family) -> None:
+    def check(self, family: Family, config: Any) -> Any:
         """Parts and objective must be the family's, and no teacher is needed."""
-        super().check(family)
+        left = super().check(family, config)
         name = self.loss.get("name")
         if name is not None and name not in family.objectives:
             raise UnknownNameError(f"objective of {family.name}", str(name), family.objectives)
@@ -56,6 +56,7 @@ class Finetune(Learning):
         smallest = objective_settings(self._loss(family)).smallest_crop
         if self.crop < smallest:
             raise UsageError(f"ms_ssim_weight needs a crop of {smallest} or more, got {self.crop}")
+        return left
 
     def objective(self, network: Any, family: Family, reference: nn.Module) -> Objective:
         """See ``Learning``."""

@@ -3,7 +3,9 @@
     score(channel) = Σ made · Σ read
 
 made is the squared weights that make it, or, behind a norm, which undoes their size, the squared
-gains of the norm; read is the squared weights that read it. Where several layers make or read a
+gains of the norm; read is the squared weights that read it. Behind a GDN, which has no gains, read
+counts alone: half of the multiplications of an ``mbt2018-mean`` generator left 7.1 dB by both,
+un-trained, and 26.0 by this (27.4 by gradients). Where several layers make or read a
 channel, as on a residual stream, each counts for what it has. The product is what the channel's
 energy comes to behind the next layer, if what is given to layers were white (weight energy as in
 ``l2`` filter pruning, Li et al. 2017, on both sides of a channel).
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from slimcodec.codecs.family import Family
     from slimcodec.codecs.layers import Carrier, Group, Layer
 
-__all__ = ["Energy", "Importance", "Scores", "ends_of", "strongest", "units_of"]
+__all__ = ["Alike", "Energy", "Importance", "Scores", "ends_of", "strongest", "units_of"]
 
 Scores = NDArray[np.float64]
 
@@ -42,7 +44,29 @@ class Importance(Protocol):
         """The numbers of so many residual blocks, in order, that stay."""
 
 
-class Energy:
+class Alike:
+    """Nothing: for whoever asks how many stay, which does not depend on who they are.
+
+    Args:
+        blocks: how many residual blocks there are.
+    """
+
+    def __init__(self, blocks: int) -> None:
+        self._blocks = blocks
+
+    def channels(self, group: Group) -> Scores:
+        """See ``Importance``."""
+        scores: Scores = np.zeros(group.units)
+        return scores
+
+    def blocks(self, count: int) -> list[int]:
+        """See ``Importance``: evenly, first and last among them."""
+        if count == 1:
+            return [0]
+        return [round(i * (self._blocks - 1) / (count - 1)) for i in range(count)]
+
+
+class Energy(Alike):
     """Weight energy.
 
     Args:
@@ -51,28 +75,28 @@ class Energy:
     """
 
     def __init__(self, state: Mapping[str, Tensor], blocks: int) -> None:
-        self._state, self._blocks = state, blocks
+        super().__init__(blocks)
+        self._state = state
 
     def channels(self, group: Group) -> Scores:
         """See ``Importance``."""
+        if any(layer.kind == "gdn" for layer in group.made_by):
+            return self._read(group)
         made: Scores = np.zeros(group.units)
-        read: Scores = np.zeros(group.units)
         for layer in group.made_by:
             # Not biases: a constant goes on into the next layer's.
             for carrier in layer.makers():
                 if not carrier.tensor.endswith((".bias", ".beta")):
                     made += self._energy(carrier, group)
-        for layer in group.read_by:
-            for carrier in layer.readers():
-                read += self._energy(carrier, group)
-        scores: Scores = made * read
+        scores: Scores = made * self._read(group)
         return scores
 
-    def blocks(self, count: int) -> list[int]:
-        """See ``Importance``."""
-        if count == 1:
-            return [0]
-        return [round(i * (self._blocks - 1) / (count - 1)) for i in range(count)]
+    def _read(self, group: Group) -> Scores:
+        read: Scores = np.zeros(group.units)
+        for layer in group.read_by:
+            for carrier in layer.readers() if layer.kind != "gdn" else ():
+                read += self._energy(carrier, group)
+        return read
 
     def _energy(self, carrier: Carrier, group: Group) -> Scores:
         return units_of(self._state[carrier.tensor].detach().double().square(), carrier, group)

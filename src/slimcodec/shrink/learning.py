@@ -27,6 +27,7 @@ from slimcodec.settings import is_of
 from slimcodec.shrink.judges import refuse_judges
 from slimcodec.shrink.prune_channels import PruneChannels
 from slimcodec.shrink.recipe import Context
+from slimcodec.shrink.roles import absent, parts_of
 from slimcodec.shrink.widths import check_share
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class Learning:
     """Settings of a pass that learns; a pass adds its name and what is minimised.
 
     Attributes:
-        parts: that learn; when empty, all that streams do not depend on.
+        parts: parts or roles (``roles``) that learn; when empty, all that streams do not depend on.
         steps: updates of the optimizer.
         batch: crops of a step.
         crop: pixels a side.
@@ -153,25 +154,23 @@ class Learning:
                 given[own.name] = list(value) if isinstance(value, tuple) else value
         return given
 
-    def check(self, family: Family) -> None:
+    def check(self, family: Family, config: Any) -> Any:
         """Every named part must be one of the family's, the numbers those of a run, and whatever
         fades must learn."""
-        for part in self.parts:
-            if part not in family.parts:
-                raise UnknownNameError(f"part of {family.name}", part, family.parts)
+        learns = self.learns(family)
         self._schedule()
         pruning = PruneChannels.from_settings(self.fade)
-        pruning.check(family)
-        if still := pruning.touches(family) - set(self.learns(family)):
+        if still := pruning.touches(family) - set(learns):
             raise UsageError(
                 f"{min(still)} cannot fade, for {self.name} does not let it learn; cut it with the "
                 "pass prune-channels"
             )
+        return pruning.check(family, config) if self.fade else config
 
     def learns(self, family: Family) -> tuple[str, ...]:
         """The parts that change."""
         kept = [part for part in family.parts if part not in family.changes_streams]
-        return self.parts or tuple(kept)
+        return parts_of(family, self.parts) or tuple(kept)
 
     def touches(self, family: Family) -> frozenset[str]:
         """Parts that learn."""
@@ -191,7 +190,8 @@ class Learning:
         objective = self.objective(tried, family, network)
         batch = self.noise(objective)
         minutes = seconds_a_step(tried, objective, batch) * self.steps / 60
-        lines = [
+        lines = [f"{self.name}: {line}" for line in absent(family, self.parts)]
+        lines += [
             f"{self.name} {' and '.join(self.learns(family))}: {self.steps:,} steps of "
             f"{self.batch} crops of {self.crop}, {about(minutes)} here at the width it has now"
         ]
@@ -240,7 +240,7 @@ class Learning:
         """A copy that has learned, and what the run came to; then what was cut, if anything."""
         from slimcodec.quantization.simulation import hold_grids, let_go_of_zeros
 
-        self.check(family)
+        self.check(family, network.config)
         context = context or Context()
         paths = self.photographs(context)
         reference = network if context.reference is None else context.reference

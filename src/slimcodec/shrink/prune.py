@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from slimcodec.errors import UnknownNameError, UsageError
 from slimcodec.shrink.recipe import Context
+from slimcodec.shrink.roles import absent, by_part, parts_of
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -37,7 +38,8 @@ class Prune:
     """Set the smallest weights of chosen parts to zero.
 
     Attributes:
-        ratios: part to the share of its convolution weights set to zero, in [0, 1).
+        ratios: part or role (``roles``) to the share of its convolution weights set to zero, in
+            [0, 1).
         method: ``layer``, ``global`` or ``random``.
         seed: of the random control.
     """
@@ -72,19 +74,17 @@ class Prune:
             more["seed"] = self.seed
         return {**self.ratios, **more}
 
-    def check(self, family: Family) -> None:
+    def check(self, family: Family, config: Any) -> Any:
         """Every named part must be one of the family's."""
-        for part in self.ratios:
-            if part not in family.parts:
-                raise UnknownNameError(f"part of {family.name}", part, family.parts)
+        parts_of(family, self.ratios)
+        return config
 
     def plan(self, network: nn.Module, family: Family) -> list[str]:
         """One line per part."""
         from slimcodec.quantization.simulation import convolutions
 
-        self.check(family)
-        lines = []
-        for part, ratio in self.ratios.items():
+        lines = [f"{self.name}: {line}" for line in absent(family, self.ratios)]
+        for part, ratio in by_part(family, self.ratios).items():
             layers = convolutions(network.get_submodule(part))
             weights = sum(layer.weight.numel() for layer in layers.values())
             lines.append(
@@ -95,7 +95,8 @@ class Prune:
 
     def touches(self, family: Family) -> frozenset[str]:
         """Parts with a ratio above 0."""
-        return frozenset(part for part, ratio in self.ratios.items() if ratio > 0)
+        ratios = by_part(family, self.ratios)
+        return frozenset(part for part, ratio in ratios.items() if ratio > 0)
 
     def needs_photographs(self) -> bool:
         """No: it looks at weights alone."""
@@ -109,13 +110,13 @@ class Prune:
 
         from slimcodec.quantization.simulation import convolutions, is_quantized, masked
 
-        self.check(family)
+        self.check(family, network.config)
         if is_quantized(network):
             raise UsageError("the network is quantized already; prune first, then quantize")
         pruned = copy.deepcopy(network)
         generator = torch.Generator().manual_seed(self.seed)
         records = []
-        for part, ratio in self.ratios.items():
+        for part, ratio in by_part(family, self.ratios).items():
             layers = convolutions(pruned.get_submodule(part))
             scores = {
                 name: torch.rand(layer.weight.shape, generator=generator)

@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from slimcodec.codecs.layers import groups
 from slimcodec.errors import UnknownNameError, UsageError
-from slimcodec.shrink.importance import Energy, Importance
+from slimcodec.shrink.importance import Alike, Energy, Importance
 from slimcodec.shrink.recipe import Context
+from slimcodec.shrink.roles import absent, by_part, parts_of
 from slimcodec.shrink.widths import Plan, check_share, planned
 
 if TYPE_CHECKING:
@@ -44,10 +45,10 @@ class PruneChannels:
     """Cut the weakest channels out of chosen parts or groups.
 
     Attributes:
-        ratios: part, group, or the beginning of several groups' names, to the share of their
-            channels that goes, in [0, 1); the longest that fits a group counts.
-        macs: part to the share of its multiplications that goes, in [0, 1).
-        blocks: part to how many of its residual blocks stay; all when not said.
+        ratios: part or role (``roles``), group, or the beginning of several groups' names, to the
+            share of their channels that goes, in [0, 1); the longest that fits a group counts.
+        macs: part or role to the share of its multiplications that goes, in [0, 1).
+        blocks: part or role to how many of its residual blocks stay; all when not said.
         multiple: channels that a width is rounded to multiples of, where it has as many.
         importance: what says which are weak: ``energy`` of the weights, or ``taylor``, the gradient
             of the rate-distortion cost on photographs.
@@ -102,22 +103,29 @@ class PruneChannels:
         tables = {key: dict(value) for key, value in more.items() if isinstance(value, Mapping)}
         return {**self.ratios, **more, **tables}
 
-    def check(self, family: Family) -> None:
-        """Every name must begin with one of the family's parts."""
-        for part in (*(name.split(".")[0] for name in self.ratios), *self.macs, *self.blocks):
-            if part not in family.parts:
-                raise UnknownNameError(f"part of {family.name}", part, family.parts)
+    def check(self, family: Family, config: Any) -> Any:
+        """Names must be those of parts and groups that there are, and so much must be there to
+        go."""
+        plan = self._planned(config, family, Alike(len(family.residual_blocks(config))))
+        widths = {name: len(kept) for name, kept in plan.keep.items()}
+        return family.narrowed(config, widths, plan.blocks, self.norms == "full")
 
     def plan(self, network: nn.Module, family: Family) -> list[str]:
         """Widths before and after, a line per group, and what each part costs."""
-        plan = self._planned(network, family, _energy(network, family))
-        return plan.lines(self.name, which=self.importance == "energy")
+        _check_float(network)
+        plan = self._planned(network.config, family, _energy(network, family))
+        lines = plan.lines(self.name, which=self.importance == "energy")
+        return [f"{self.name}: {line}" for line in absent(family, self._names())] + lines
+
+    def _names(self) -> list[str]:
+        return [*self.ratios, *self.macs, *self.blocks]
 
     def touches(self, family: Family) -> frozenset[str]:
         """Parts that get narrower."""
-        asked = {name.split(".")[0] for name, ratio in self.ratios.items() if ratio > 0}
-        asked |= {part for part, share in self.macs.items() if share > 0}
-        return frozenset(asked | set(self.blocks))
+        ratios, macs, blocks = self._asked(family)
+        asked = {name.split(".")[0] for name, ratio in ratios.items() if ratio > 0}
+        asked |= {part for part, share in macs.items() if share > 0}
+        return frozenset(asked | set(blocks))
 
     def needs_photographs(self) -> bool:
         """Whether photographs say which channels are weak."""
@@ -141,10 +149,11 @@ class PruneChannels:
             UsageError: when nothing would be left of one, or the network is quantized.
         """
         # What cannot be is said before anything is measured.
-        plan = self._planned(network, family, _energy(network, family))
+        _check_float(network)
+        plan = self._planned(network.config, family, _energy(network, family))
         if self.importance == "taylor":
             seen = self._measured(network, family, plan, context)
-            plan = self._planned(network, family, seen)
+            plan = self._planned(network.config, family, seen)
         return plan
 
     def _measured(
@@ -158,14 +167,25 @@ class PruneChannels:
         asked = {name: known[name] for name in plan.widths}
         return Taylor(network, family, asked, crops, context.stage("looking at gradients"))
 
-    def _planned(self, network: nn.Module, family: Family, importance: Importance) -> Plan:
-        from slimcodec.quantization.simulation import is_quantized
+    def _planned(self, config: Any, family: Family, importance: Importance) -> Plan:
+        parts_of(family, self._names())
+        ratios, macs, blocks = self._asked(family)
+        return planned(config, family, ratios, macs, blocks, self.multiple, importance)
 
-        self.check(family)
-        if is_quantized(network):
-            raise UsageError("the network is quantized already; prune first, then quantize")
-        asked = self.ratios, self.macs, self.blocks
-        return planned(network, family, *asked, self.multiple, importance)
+    def _asked(self, family: Family) -> tuple[dict[str, float], dict[str, float], dict[str, int]]:
+        """Ratios, shares and blocks, by the family's own parts."""
+        return (
+            by_part(family, self.ratios),
+            by_part(family, self.macs),
+            by_part(family, self.blocks),
+        )
+
+
+def _check_float(network: nn.Module) -> None:
+    from slimcodec.quantization.simulation import is_quantized
+
+    if is_quantized(network):
+        raise UsageError("the network is quantized already; prune first, then quantize")
 
 
 def _energy(network: nn.Module, family: Family) -> Energy:

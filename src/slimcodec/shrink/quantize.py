@@ -33,6 +33,7 @@ from slimcodec.codecs.family import Coded, sums_of
 from slimcodec.errors import UnknownNameError, UsageError
 from slimcodec.quantization import ACTIVATION_BITS, TABLE_BITS, WEIGHT_BITS
 from slimcodec.shrink.recipe import Context
+from slimcodec.shrink.roles import absent, by_part, parts_of
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -159,11 +160,12 @@ class Quantize:
                 given[key] = list(value) if isinstance(value, tuple) else value
         return given
 
-    def check(self, family: Family) -> None:
-        """Every named part must be one of the family's."""
-        for part in (*self.only, *self.parts):
-            if part not in family.parts:
-                raise UnknownNameError(f"part of {family.name}", part, family.parts)
+    def check(self, family: Family, config: Any) -> Any:
+        """Every named part and layer must be one of the network's, and placed levels possible."""
+        kinds = ("conv", "transposed")
+        names = [layer.module for layer in family.layers(config) if layer.kind in kinds]
+        self._bits(names, family, config)
+        return config
 
     def needs_photographs(self) -> bool:
         """Whether anything is measured on photographs."""
@@ -173,13 +175,16 @@ class Quantize:
 
     def touches(self, family: Family) -> frozenset[str]:
         """Parts that change."""
-        return frozenset(self.only or family.parts)
+        return frozenset(self._parts(family))
+
+    def _parts(self, family: Family) -> tuple[str, ...]:
+        return parts_of(family, self.only) or family.parts
 
     def plan(self, network: nn.Module, family: Family) -> list[str]:
         """One line per part and choice of bits."""
         bits = self.bits(network, family)
-        lines = []
-        for part in self.only or family.parts:
+        lines = [f"{self.name}: {line}" for line in absent(family, (*self.only, *self.parts))]
+        for part in self._parts(family):
             groups: dict[Bits, list[str]] = {}
             for name, own in bits.items():
                 if name.split(".")[0] == part:
@@ -205,14 +210,17 @@ class Quantize:
         """
         from slimcodec.quantization.simulation import convolutions
 
-        parts = self.only or family.parts
-        coded = {name for one in sums_of(family, network.config) for name in one.layers}
-        names = [n for n in convolutions(network) if n.split(".")[0] in parts]
+        return self._bits(list(convolutions(network)), family, network.config)
+
+    def _bits(self, layers: Sequence[str], family: Family, config: Any) -> dict[str, Bits]:
+        parts = self._parts(family)
+        coded = {name for one in sums_of(family, config) for name in one.layers}
+        names = [name for name in layers if name.split(".")[0] in parts]
         for given in (*self.layers, *self.skip):
             if not any(_begins(name, given) for name in names):
                 raise UnknownNameError(f"layer of {family.name}", given, _beginnings(names))
-        wide = family.wide_layers(network.config)
-        bits = {name: self._bits_of(name, wide.get(name)) for name in names}
+        wide, own_parts = family.wide_layers(config), by_part(family, self.parts)
+        bits = {name: self._bits_of(name, wide.get(name), own_parts) for name in names}
         bits = {
             name: _in_coding(own) if name in coded else self._placing(name, own)
             for name, own in bits.items()
@@ -233,11 +241,13 @@ class Quantize:
             )
         return replace(bits, placed=True)
 
-    def _bits_of(self, name: str, wide: Wide | None) -> Bits:
+    def _bits_of(
+        self, name: str, wide: Wide | None, parts: Mapping[str, Mapping[str, Any]]
+    ) -> Bits:
         if any(_begins(name, given) for given in self.skip):
             return Bits()
         merged: dict[str, Any] = {"weights": self.weights, "activations": self.activations}
-        merged |= self.parts.get(name.split(".")[0], {})
+        merged |= parts.get(name.split(".")[0], {})
         if wide is not None:
             merged = _wider(merged, wide)
         # The longest beginning says most about a layer.
@@ -265,7 +275,7 @@ class Quantize:
         from slimcodec.shrink import calibration
         from slimcodec.shrink.rounding import round_weights
 
-        self.check(family)
+        self.check(family, network.config)
         context = context or Context()
         if is_quantized(network):
             raise UsageError("the network is quantized already; quantize a float one")

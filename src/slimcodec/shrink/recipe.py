@@ -109,8 +109,13 @@ class Pass(Protocol):
     def settings(self) -> dict[str, Any]:
         """The inverse of ``from_settings``."""
 
-    def check(self, family: Family) -> None:
-        """Raise ``UsageError`` when this pass cannot be applied to that family."""
+    def check(self, family: Family, config: Any) -> Any:
+        """The config that ``apply`` leaves of a network of that one; nothing but shapes is looked
+        at.
+
+        Raises:
+            UsageError, ConfigError: when it cannot be applied to such a network.
+        """
 
     def plan(self, network: nn.Module, family: Family) -> list[str]:
         """What ``apply`` would do, a line each."""
@@ -182,10 +187,19 @@ class Recipe:
             "pass": [{"pass": p.name, **p.settings()} for p in self.passes],
         }
 
-    def check(self, family: Family) -> None:
-        """Raise before anything is loaded when a pass cannot be applied to that family."""
-        for step in self.passes:
-            step.check(family)
+    def check(self, family: Family, config: Any) -> Any:
+        """Whether every pass can be applied to a network of that config, by shapes alone; the
+        config that they leave.
+
+        Raises:
+            UsageError: naming the pass that cannot, and why.
+        """
+        for number, step in enumerate(self.passes, 1):
+            try:
+                config = step.check(family, config)
+            except (UsageError, ConfigError) as error:
+                raise UsageError(f"pass {number}, {step.name}: {error}") from error
+        return config
 
     def plan(self, network: nn.Module, family: Family) -> list[str]:
         """What ``apply`` would do, a line each."""
@@ -220,7 +234,7 @@ class Recipe:
         self, network: nn.Module, family: Family, context: Context | None = None
     ) -> tuple[nn.Module, list[Record]]:
         """Apply every pass to a copy; the given network stays as it is."""
-        self.check(family)
+        self.check(family, getattr(network, "config", None))
         context = context or Context()
         if context.reference is None:
             context = replace(context, reference=network)

@@ -13,8 +13,6 @@ from slimcodec.errors import UnknownNameError, UsageError
 from slimcodec.shrink.importance import Importance, strongest
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from slimcodec.codecs.family import Family
 
 __all__ = ["Plan", "check_share", "planned"]
@@ -96,7 +94,7 @@ class _Wanted:
 
 
 def planned(
-    network: nn.Module,
+    config: Any,
     family: Family,
     ratios: Mapping[str, float],
     macs: Mapping[str, float],
@@ -111,7 +109,6 @@ def planned(
         UsageError: when a group would have no channel left, there are not so many blocks, or a
             part cannot be made so cheap.
     """
-    config = network.config
     table = family.layers(config)
     wanted = _Wanted(family, config, table, groups(table), multiple)
     for name in ratios:
@@ -187,7 +184,7 @@ def _ratio_for(
     if cost(high) > most:
         raise UsageError(
             f"{part} has {_kmac(before)} kMAC per pixel and cannot have {share:.0%} less; "
-            f"at most {1 - cost(high) / before:.0%} by channels"
+            f"at most {math.floor(100 * (1 - cost(high) / before))}% by channels"
         )
     for _ in range(_HALVINGS):
         middle = (low + high) / 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from slimcodec.codecs.settled import coded_layers, settle_as
 from slimcodec.errors import UsageError
 from slimcodec.images import read_image
 from slimcodec.model_file import Model, freeze_network, save, thaw_network
-from slimcodec.quantization.simulation import plain_state
+from slimcodec.quantization.simulation import is_settled, plain_state
 from slimcodec.report import CardFacts, head_section, network_section, training_section
 from slimcodec.training import Progress, Trained, TrainingConfig, train
 from slimcodec.training.state import STATE_FILE
@@ -133,16 +133,17 @@ def frozen_model(
         trained: its outcome.
         photos: those that were trained on.
         start: what it started from. Where the layers that coding runs in integers did not move,
-            they stay as they were settled, and so do the streams.
+            they stay as they were settled, and so do the streams; a context that it had not is
+            settled beside them.
     """
     family, network = registry.families.get(run.family), trained.network
     few: list[Any] = []
     state = plain_state(network)
-    names = [f"{layer}.weight" for layer in coded_layers(family, network.config)]
-    if start is not None and all((state[n].cpu().numpy() == start.weights[n]).all() for n in names):
+    coded = coded_layers(family, network.config)
+    if start is not None and _unmoved(state, start, coded):
         network = copy.deepcopy(network)
         settle_as(network, family, start.quantization)
-    else:
+    if not is_settled(network, coded):
         step = max(1, len(photos) // _SETTLED_ON)
         few = [read_image(path).pixels for path in photos[::step][:_SETTLED_ON]]
     return freeze_network(
@@ -153,6 +154,13 @@ def frozen_model(
         look=_look(run, family, start),
         photographs=few,
     )
+
+
+def _unmoved(state: Mapping[str, Tensor], start: Model, coded: Iterable[str]) -> bool:
+    """Whether layers that coding runs in integers are what they were in a model, all that it
+    has."""
+    names = [name for name in (f"{layer}.weight" for layer in coded) if name in start.weights]
+    return all((state[name].cpu().numpy() == start.weights[name]).all() for name in names)
 
 
 def _look(run: TrainingConfig, family: Any, start: Model | None) -> str:

@@ -15,8 +15,18 @@ from slimcodec.images import write_image
 from slimcodec.library import shrink_model
 from slimcodec.model_file import Model, freeze_network, load, save
 from slimcodec.runtime import open_codec
-from slimcodec.shrink import Context, CorrectTone, Finetune, Prune, PruneChannels, Quantize, Recipe
+from slimcodec.shrink import (
+    Context,
+    CorrectTone,
+    Distil,
+    Finetune,
+    Prune,
+    PruneChannels,
+    Quantize,
+    Recipe,
+)
 from slimcodec.types import Image
+from tests.conftest import draw
 
 FAMILY = registry.families.get("compressai")
 Picture = Callable[..., Image]
@@ -131,3 +141,21 @@ def test_a_learner_never_leaves_what_normalizations_can_be(
     assert (layer.norm.weight < 0).any()
     with torch.no_grad():
         assert layer(torch.randn(1, 8, 4, 4)).isfinite().all()
+
+
+def test_a_generator_is_taught_by_the_network_it_was_cut_out_of(
+    tiny_models: dict[str, Model], photographs: Path
+) -> None:
+    before = tiny_models["compressai"]
+    recipe = Recipe(
+        [PruneChannels(macs={"decoder": 0.25}, multiple=2), Distil(steps=2, batch=1, cached=4)],
+        "taught",
+    )
+    wide = photographs.parent / "wide"
+    wide.mkdir(exist_ok=True)
+    for number in range(2):
+        write_image(wide / f"{number}.png", draw(224, 224, number))
+    made = shrink_model(before, recipe, Context(wide))
+    assert made.stream_id == before.stream_id
+    name = "encoder.head.weight"
+    np.testing.assert_array_equal(made.weights[name], before.weights[name])

@@ -76,10 +76,18 @@ _NOT_NEEDED = re.compile(
 _BOUNDS = ("gaussian_conditional.scale_bound", "gaussian_conditional.lower_bound_scale.bound")
 _PEDESTAL, _BETA_MINIMUM = 2.0**-36, 1e-6
 _ONLY = "only bmshj2018-factorized, bmshj2018-hyperprior and mbt2018-mean are read"
+_LAYOUT = "train a context in ELIC's layout beside mbt2018-mean: preset mbt2018-mean-elic"
 _FOREIGN = {
-    "cc_mean_transforms.": f"TCM and its kin code slices of channels, one after another; {_ONLY}",
-    "cc_transforms.": f"ELIC and its kin code groups of channels, one after another; {_ONLY}",
-    "latent_codec.": f"ELIC and the checkerboards of CompressAI are not read; {_ONLY}",
+    "tca.": f"FTIC codes slices of channels under a transformer; {_ONLY}",
+    "atten_mean.": f"TCM codes slices of channels, one after another; {_ONLY}",
+    "cc_mean_transforms.": "networks after Minnen and Singh 2020, such as STF, code slices of "
+    f"channels, one after another; {_ONLY}",
+    "y_spatial_prior_s": f"HPCM codes latents from coarse to fine; {_ONLY}",
+    "g_a.1.att.": f"LALIC has linear attention (RWKV) in place of GDN; {_ONLY}",
+    "cc_transforms.": f"ELIC codes groups of channels by networks that are not read; {_LAYOUT}",
+    "latent_codec.y.channel_context.": "ELIC of CompressAI codes groups of channels by networks "
+    f"that are not read; {_LAYOUT}",
+    "latent_codec.": f"the checkerboards of CompressAI are not read; {_ONLY}",
     "context_prediction": "mbt2018 and cheng2020 decode one latent after another; bring "
     "mbt2018-mean, which decodes all at once",
     "entropy_parameters.": _ONLY,

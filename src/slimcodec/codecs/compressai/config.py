@@ -8,12 +8,17 @@
 
 N is the width of everything, M that of the latents: 128 and 192 for the lower published qualities,
 192 and 320 for the upper. Padding is zeros everywhere.
+
+``mbt2018-mean-elic`` is the last of them with the layout of ELIC's context (He et al. 2022): a few
+channels first, in slices of 16, 16, 32, 64 and the rest, each in the two colours of a checkerboard,
+all in parallel. What the slices say is said by the context that all codecs with latents share
+(``codecs.latents.context``), not by ELIC's networks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from slimcodec.codecs.fields import from_plain, to_plain
@@ -21,7 +26,7 @@ from slimcodec.codecs.latents.config import LatentsConfig, check_range
 from slimcodec.codecs.latents.nets import Net, NetLayer, Structure
 from slimcodec.errors import UnknownNameError, UsageError
 
-__all__ = ["ARCHITECTURES", "Architecture", "CompressaiConfig", "compressai"]
+__all__ = ["ARCHITECTURES", "Architecture", "CompressaiConfig", "compressai", "elic"]
 
 Architecture = Literal["bmshj2018-factorized", "bmshj2018-hyperprior", "mbt2018-mean"]
 ARCHITECTURES: tuple[Architecture, ...] = get_args(Architecture)
@@ -34,7 +39,8 @@ _WIDE = 192
 """N of the upper published qualities."""
 _LAMBDA, _WIDE_LAMBDA = 0.013, 0.0932
 """Published ones of quality 4, and of quality 7, which is wide in all three."""
-
+_ELIC_SLICES = (16, 16, 32, 64)
+"""Latent channels in each slice but the last, which has all others."""
 
 _DOWN, _UP, _FLAT = NetLayer("conv", 5, 2), NetLayer("transposed", 5, 2), NetLayer("conv", 3)
 
@@ -161,3 +167,14 @@ def compressai(architecture: Architecture, n: int = 128, m: int = 192) -> Compre
         generator_widths=(n,) * _STAGES,
         lambdas=(_WIDE_LAMBDA if n >= _WIDE else _LAMBDA,),
     )
+
+
+def elic(n: int = 128, m: int = 192) -> CompressaiConfig:
+    """``mbt2018-mean`` with a context in ELIC's slices.
+
+    Args:
+        n: width of everything.
+        m: width of the latents, more than 128. ELIC's own 320 leaves 192 for the last slice.
+    """
+    slices = (*_ELIC_SLICES, m - sum(_ELIC_SLICES))
+    return replace(compressai("mbt2018-mean", n, m), context_slices=slices)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slimcodec.codecs.compressai.checkpoint import HELP, QUESTIONS
-from slimcodec.codecs.compressai.config import ARCHITECTURES, CompressaiConfig, compressai
+from slimcodec.codecs.compressai.config import ARCHITECTURES, CompressaiConfig, compressai, elic
 from slimcodec.codecs.compressai.layers import layers, narrowed
 from slimcodec.codecs.compressai.theirs.container import HELP as FOREIGN_HELP
 from slimcodec.codecs.compressai.theirs.container import TheirStream, parse
@@ -34,7 +34,10 @@ if TYPE_CHECKING:
 
 __all__ = ["CompressaiFamily"]
 
-_PRESETS = {name: partial(compressai, name) for name in ARCHITECTURES}
+_PRESETS: dict[str, Callable[[], CompressaiConfig]] = {
+    **{name: partial(compressai, name) for name in ARCHITECTURES},
+    "mbt2018-mean-elic": elic,
+}
 
 
 class CompressaiFamily:
@@ -54,7 +57,7 @@ class CompressaiFamily:
     checkpoint_questions = QUESTIONS
     checkpoint_help = HELP
     foreign_help = FOREIGN_HELP
-    objectives = ("rate-distortion",)
+    objectives = ("rate-distortion", "distillation")
     finetuning: Mapping[str, Any] = MappingProxyType({"name": "rate-distortion"})
 
     def preset(self, name: str) -> CompressaiConfig:

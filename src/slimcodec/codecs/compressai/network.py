@@ -79,10 +79,12 @@ def _up(inputs: int, outputs: int) -> nn.ConvTranspose2d:
 
 
 class Decoded(NamedTuple):
-    """What training sees of a batch: ``image`` [b, 3, h, w]."""
+    """What training sees of a batch: ``image`` [b, 3, h, w]; ``features`` [b, m, h/16, w/16], the
+    decoded latents that it is made of."""
 
     image: Tensor
     likelihoods: Likelihoods | FactorizedLikelihoods
+    features: Tensor
 
 
 class CompressaiNetwork(nn.Module):
@@ -120,12 +122,17 @@ class CompressaiNetwork(nn.Module):
         y = self.encoder(image)
         if isinstance(self.probability, Factorized):
             y_hat, likelihoods = self.probability(y)
-            return Decoded(self.generator(y_hat), likelihoods)
+            return Decoded(self.generator(y_hat), likelihoods, y_hat)
         if quality is None:
             quality = torch.zeros(image.shape[0], device=image.device)
         y_hat, likelihoods = self.probability(y, gain_of(self.log_gain, quality))
         y_hat = y_hat * gain_of(self.log_degain, quality)
-        return Decoded(self.generator(y_hat), likelihoods)
+        return Decoded(self.generator(y_hat), likelihoods, y_hat)
+
+    def picture(self, features: Float[Tensor, "b m h16 w16"]) -> Float[Tensor, "b 3 h w"]:
+        """Picture of decoded latents alone, for who learns from a teacher's."""
+        out: Tensor = self.generator(features.float())
+        return out
 
     def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
         """Optimizer groups. The factorized density learns five times as fast, or the networks train

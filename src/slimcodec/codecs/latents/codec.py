@@ -47,6 +47,7 @@ from slimcodec.codecs.tiles import (
     tile_of,
     transformed,
 )
+from slimcodec.errors import UsageError
 from slimcodec.stream import (
     Stream,
     pack,
