@@ -50,3 +50,14 @@ def test_a_few_more_bits_are_sums_of_eight(bits: int, parts: int) -> None:
     found = grid_of(seen(torch.from_numpy(x).reshape(1, 1, 200, 200)), bits, "mse")
     # Where it costs nothing, one padding does for all the integers that are summed.
     assert bits > 9 or found.lowest % parts == 0
+
+
+@pytest.mark.parametrize(("below", "even"), [(1.0, True), (0.85, True), (0.4, False)])
+def test_a_transposed_convolution_gets_as_many_levels_on_either_side_where_that_costs_little(
+    below: float, even: bool
+) -> None:
+    x = np.random.default_rng(0).standard_normal((1, 4, 100, 100)).astype(np.float32)
+    given = seen(torch.from_numpy(np.where(x < 0, below * x, x)))
+    grid = grid_of(given, 8, "mse", signed=True)
+    assert (grid.lowest == -128) is even
+    assert even or grid == grid_of(given, 8, "mse")

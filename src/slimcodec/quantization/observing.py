@@ -36,7 +36,7 @@ _SAMPLE = 1 << 20
 _OUTLIERS = 1e-4
 _KEEP_EVERY, _KEPT = 3, 24
 """Of a layer's inputs every third is kept whole, so that all qualities are among them."""
-_NO_WORSE = 1.05
+_NO_WORSE, _LITTLE_WORSE = 1.05, 1.3
 _WIDE_MARGIN = 4.0
 """A grid of two bytes has levels to spare: it reaches so much farther than what was
 seen, since clipping what another photograph brings would cost more than they are worth."""
@@ -118,7 +118,9 @@ def observed(
             layer.input_grid = before[name]
 
 
-def grid_of(seen: Seen, bits: int, method: str, between: bool = False) -> ActivationGrid:
+def grid_of(
+    seen: Seen, bits: int, method: str, between: bool = False, signed: bool = False
+) -> ActivationGrid:
     """A grid for what a layer was given.
 
     Args:
@@ -128,6 +130,8 @@ def grid_of(seen: Seen, bits: int, method: str, between: bool = False) -> Activa
         between: whether zero may lie between two levels, as it does among pixels less a half: of
             eight bits for a picture, this grid is the picture. ``hific-s``'s encoder gave as many
             bytes and as good a picture as with sixteen bits on a grid with a zero.
+        signed: whether as many levels on either side of zero are worth a little error, as they are
+            to a transposed convolution: OpenVINO has a kernel for those alone.
     """
     low, high = seen.lowest, seen.highest
     if low == high == 0:
@@ -141,7 +145,7 @@ def grid_of(seen: Seen, bits: int, method: str, between: bool = False) -> Activa
         if low == high:
             low, high = seen.lowest, seen.highest
     elif method == "mse":
-        return _least_error(seen.values(), low, high, bits, between)
+        return _least_error(seen.values(), low, high, bits, between, signed)
     return _grid(low, high, bits)
 
 
@@ -154,7 +158,7 @@ def _grid(low: float, high: float, bits: int) -> ActivationGrid:
 
 
 def _least_error(
-    values: NDArray[np.float32], low: float, high: float, bits: int, between: bool
+    values: NDArray[np.float32], low: float, high: float, bits: int, between: bool, signed: bool
 ) -> ActivationGrid:
     """The grid with the least squared error: both ends move in together, then each alone."""
 
@@ -174,6 +178,11 @@ def _least_error(
     ):
         ends = min([ends, *moved], key=error)
     grid = _grid(*ends, bits)
+    if signed and low < 0 < high:
+        reaches = max(-ends[0], ends[1]) * 1.05 ** np.arange(-6, 3)
+        level = min((_grid(-reach, reach, bits) for reach in reaches), key=of_grid)
+        if of_grid(level) <= _LITTLE_WORSE * of_grid(grid):
+            return level
     # Zero is the same level of all integers that are summed, so that one padding pads them all.
     parts = 2 ** max(0, bits - INTEGER_BITS)
     even = replace(grid, lowest=grid.lowest // parts * parts)

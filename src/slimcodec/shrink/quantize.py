@@ -263,6 +263,8 @@ class Quantize:
         self, network: nn.Module, family: Family, context: Context | None = None
     ) -> tuple[nn.Module, list[dict[str, Any]]]:
         """A quantized copy, and per layer its bits and how far its weights moved."""
+        from torch import nn
+
         from slimcodec.codecs.settled import coded_layers, settled, show
         from slimcodec.quantization import observing
         from slimcodec.quantization.settling import CODED_WEIGHT_BITS, settle
@@ -304,7 +306,11 @@ class Quantize:
         convolved = convolutions(quantized)
         grids = {
             name: observing.grid_of(
-                notes[name], own.activations, self.calibration, not pads_zeros(convolved[name])
+                notes[name],
+                own.activations,
+                self.calibration,
+                not pads_zeros(convolved[name]),
+                isinstance(convolved[name], nn.ConvTranspose2d),
             )
             for name, own in bits.items()
             if name not in coded and own.activations is not None and notes[name].calls
