@@ -78,7 +78,7 @@ def test_unknown_metric_shows_near_names(run: Any, photo: Path, tmp_path: Path) 
 
 
 def test_quality_out_of_range(run: Any, photo: Path) -> None:
-    assert_one_line(run("encode", photo, "--quality", 9), 2, "1 to 5")
+    assert_one_line(run("encode", photo, "--quality", 9), 2, "0.5 to 5")
     assert not photo.with_suffix(".slc").exists()
 
 

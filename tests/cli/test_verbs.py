@@ -84,7 +84,7 @@ def test_recipes_and_studies_are_named_like_models(run: Any, tmp_path: Path) -> 
     printed = run("list")
     assert all(name in printed and line in printed for name, line in listed["recipes"].items())
     facts = json.loads(run("inspect", "prune-generator", "--json"))
-    assert facts["passes"] == [{"pass": "prune", "generator": 0.3}]
+    assert facts["passes"] == [{"pass": "prune", "decoder": 0.3}]
     assert json.loads(run("inspect", facts["file"], "--json")) == facts
     assert json.loads(run("inspect", "paper_table2", "--json"))["codec"] == "hific-s"
     out = tmp_path / "small.slim"

@@ -31,7 +31,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from slimcodec.codecs.family import Coded, sums_of
 from slimcodec.errors import UnknownNameError, UsageError
-from slimcodec.quantization import ACTIVATION_BITS, TABLE_BITS, WEIGHT_BITS
+from slimcodec.quantization import TABLE_BITS
+from slimcodec.shrink.bits import FLOAT, Bits, check_bits, in_coding, in_words, wider
 from slimcodec.shrink.recipe import Context
 from slimcodec.shrink.roles import absent, by_part, parts_of
 
@@ -41,9 +42,8 @@ if TYPE_CHECKING:
     from slimcodec.codecs.family import Family, Wide
     from slimcodec.quantization.observing import Seen
 
-__all__ = ["Bits", "Quantize"]
+__all__ = ["Quantize"]
 
-FLOAT = "float"
 _KEYS = (
     "weights", "activations", "only", "parts", "layers", "skip", "calibration", "images",
     "equalise", "bias_correction", "rounding", "levels",
@@ -51,21 +51,6 @@ _KEYS = (
 _CALIBRATIONS = ("minmax", "percentile", "mse")
 _ROUNDINGS = ("compensated", "learned", "nearest")
 _LEVELS = ("even", "placed")
-
-
-@dataclass(frozen=True)
-class Bits:
-    """Of one layer; None leaves it in floats.
-
-    Attributes:
-        weights: 2 to 16.
-        activations: of its input, 4 to 16.
-        placed: whether levels of weights are, instead of even.
-    """
-
-    weights: int | None = None
-    activations: int | None = None
-    placed: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,12 +91,12 @@ class Quantize:
     levels: Literal["even", "placed"] = "even"
 
     def __post_init__(self) -> None:
-        _check_bits(self.weights, self.activations, "")
+        check_bits(self.weights, self.activations, "")
         for kind in ("parts", "layers"):
             for name, own in getattr(self, kind).items():
                 if not isinstance(own, Mapping) or set(own) - {"weights", "activations"}:
                     raise UsageError(f"{kind}.{name} takes weights and activations, got {own!r}")
-                _check_bits(own.get("weights"), own.get("activations"), f"{kind}.{name}.")
+                check_bits(own.get("weights"), own.get("activations"), f"{kind}.{name}.")
         for key in ("only", "skip"):
             if not all(isinstance(name, str) for name in getattr(self, key)):
                 raise UsageError(f"{key} takes a list of names, got {list(getattr(self, key))!r}")
@@ -191,7 +176,7 @@ class Quantize:
                     groups.setdefault(own, []).append(name)
             for own, names in groups.items():
                 layers = f"{len(names)} layers" if len(names) > 2 else " and ".join(names)
-                lines.append(f"quantize {part}: {layers}, {_in_words(own)}{self._how(own)}")
+                lines.append(f"quantize {part}: {layers}, {in_words(own)}{self._how(own)}")
         return lines
 
     def _how(self, bits: Bits) -> str:
@@ -222,7 +207,7 @@ class Quantize:
         wide, own_parts = family.wide_layers(config), by_part(family, self.parts)
         bits = {name: self._bits_of(name, wide.get(name), own_parts) for name in names}
         bits = {
-            name: _in_coding(own) if name in coded else self._placing(name, own)
+            name: in_coding(own) if name in coded else self._placing(name, own)
             for name, own in bits.items()
         }
         if self.levels == "placed" and not any(own.placed for own in bits.values()):
@@ -249,7 +234,7 @@ class Quantize:
         merged: dict[str, Any] = {"weights": self.weights, "activations": self.activations}
         merged |= parts.get(name.split(".")[0], {})
         if wide is not None:
-            merged = _wider(merged, wide)
+            merged = wider(merged, wide)
         # The longest beginning says most about a layer.
         for given in sorted(self.layers, key=len):
             if _begins(name, given):
@@ -365,42 +350,9 @@ def _ratio_db(before: Tensor, after: Tensor) -> float:
     return round(10 * math.log10(signal / error), 2)
 
 
-def _check_bits(weights: Any, activations: Any, where: str) -> None:
-    for key, bits, known in (
-        ("weights", weights, WEIGHT_BITS),
-        ("activations", activations, ACTIVATION_BITS),
-    ):
-        if bits not in (None, FLOAT) and (type(bits) is not int or bits not in known):
-            raise UsageError(
-                f"{where}{key} takes {known.start} to {known.stop - 1} bits or {FLOAT!r}, "
-                f"got {bits!r}"
-            )
-
-
-def _wider(merged: Mapping[str, Any], wide: Wide) -> dict[str, Any]:
-    """Bits of a layer that its family declares wide."""
-    more = {"weights": wide.weights, "activations": wide.inputs}
-    most = {"weights": WEIGHT_BITS.stop - 1, "activations": ACTIVATION_BITS.stop - 1}
-    return {
-        key: bits if bits in (None, FLOAT) else min(most[key], bits + more[key])
-        for key, bits in merged.items()
-    }
-
-
-def _in_coding(bits: Bits) -> Bits:
-    """Of a layer that coding runs in integers of its own: 8 bits of input, 7 or fewer of weight."""
-    return Bits(None if bits.weights is None else min(bits.weights, 7), 8)
-
-
 def _begins(name: str, given: str) -> bool:
     return name == given or name.startswith(given + ".")
 
 
 def _beginnings(names: Sequence[str]) -> list[str]:
     return sorted({".".join(n.split(".")[:k]) for n in names for k in range(1, n.count(".") + 2)})
-
-
-def _in_words(bits: Bits) -> str:
-    weights = "weights as they are" if bits.weights is None else f"weights {bits.weights} bits"
-    inputs = "" if bits.activations is None else f", inputs {bits.activations} bits"
-    return "as they are" if bits == Bits() else weights + inputs
