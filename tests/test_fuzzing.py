@@ -85,9 +85,12 @@ def test_what_a_finding_is(monkeypatch: pytest.MonkeyPatch) -> None:
     assert raising(GeneratorExit()).is_finding  # as panics of Rust are: no Exception
     assert raising(MemoryError("x")).kind == "more than its memory"
     assert raising(LackOfMemoryError("x")).kind == "refused"
-    resident = iter((10, judging.MOST_BYTES + 1))
-    monkeypatch.setattr(judging, "_most_resident", lambda: next(resident))
-    assert raising(LackOfMemoryError("x")).kind == "more than its memory"
+    # What a process had before is no fault of an input's.
+    for had, kind in ((0, "more than its memory"), (2, "refused")):
+        resident = iter((10, judging.MOST_BYTES + 1))
+        monkeypatch.setattr(judging, "_resident", lambda had=had: had)
+        monkeypatch.setattr(judging, "_most_resident", lambda own=resident: next(own))
+        assert raising(LackOfMemoryError("x")).kind == kind
 
 
 def test_streams_put_together_again_are_those_that_were_packed(
