@@ -20,6 +20,7 @@ import pytest
 
 __all__ = [
     "ARCHITECTURES",
+    "imported",
     "load_models",
     "moved_scales",
     "of_file",
@@ -124,6 +125,17 @@ def save(network: Any, path: Path) -> Path:
 
     torch.save({"epoch": 1, "state_dict": network.state_dict(), "loss": 1.0}, path)
     return path
+
+
+def imported(architecture: str, folder: Path, seed: int) -> tuple[Any, Path, Any]:
+    """A model of its own class that was trained for a moment and saved by its own code; the file;
+    and the network that is read from it."""
+    from slimcodec import registry
+
+    theirs = trained(architecture, 8, 12, seed=seed)
+    path = save(theirs, folder / f"{architecture}.pth.tar")
+    family: Any = registry.families.get("compressai")
+    return theirs, path, family.read_checkpoint([path]).network
 
 
 def perturbed_decodes(network: Any, image: Any, count: int, places: int = 1) -> tuple[int, float]:

@@ -14,12 +14,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from slimcodec.codecs.compressai.checkpoint import named_today
+from slimcodec.codecs.compressai.checkpoint import read_state
 from slimcodec.codecs.compressai.theirs.container import parse
 from slimcodec.codecs.compressai.theirs.rans import PRECISION, Tables
 from slimcodec.codecs.compressai.theirs.synthesis import Synthesis, picked
 from slimcodec.codecs.compressai.theirs.tables import density_tables, scale_steps, scale_tables
-from slimcodec.codecs.torch_file import read_checkpoint_file
 from slimcodec.types import Image
 
 __all__ = ["MODELS", "coded", "drawn", "encoded", "packed", "padding", "written"]
@@ -114,8 +113,7 @@ def drawn(checkpoint: Path, height: int, width: int, seed: int = 0) -> bytes:
     """A stream of drawn symbols, by the tables that a checkpoint of mbt2018-mean without any would
     get; sides are those of the picture."""
     rng = np.random.default_rng(seed)
-    weights = read_checkpoint_file(checkpoint).weights
-    state = named_today({name: np.asarray(own, np.float32) for name, own in weights.items()})
+    state = read_state(checkpoint)
     shape = (-(-height // 64), -(-width // 64))
     median = state["entropy_bottleneck.quantiles"][:, :, 1:2]
     z = rng.integers(-2, 3, (len(median), *shape))

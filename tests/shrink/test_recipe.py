@@ -128,7 +128,9 @@ def test_an_empty_recipe_changes_nothing(tiny_network: Any) -> None:
 
 def test_everything_is_checked_before_anything_is_done(tiny_network: Any) -> None:
     class Untouchable:
-        """Stands for a network in a place where nothing may look at it."""
+        """Stands for a network of which nothing but the shape may be looked at."""
+
+        config = tiny_network.config
 
     recipe = Recipe([Prune({"encoder": 0.5}), Prune({"binarizer": 0.5})])
     with pytest.raises(UsageError, match="pass 2, prune: unknown part of hific 'binarizer'"):

@@ -12,7 +12,7 @@ from slimcodec.cli.options import Force, Json, MemoryLimit
 
 if TYPE_CHECKING:
     from slimcodec.codecs.foreign import ForeignPicture
-    from slimcodec.workflows.transcoding import ForeignStream, Transcoded
+    from slimcodec.workflows.transcoding import ForeignStream
 
 __all__ = ["COMMAND", "transcode"]
 
@@ -66,7 +66,7 @@ def transcode(
     from slimcodec.cli.outputs import check_new
     from slimcodec.errors import UsageError, check_extra
     from slimcodec.images import check_suffix
-    from slimcodec.workflows.transcoding import check_alignment, open_foreign
+    from slimcodec.workflows.transcoding import open_foreign
 
     target = output or stream.with_suffix(_SUFFIX)
     limit, to_stream = parse_size(memory, "--memory"), target.suffix.lower() == _SUFFIX
@@ -79,7 +79,7 @@ def transcode(
     with naming(stream):
         foreign = open_foreign(data)
     if to_stream:
-        check_alignment(foreign.header, padded)
+        foreign.header.check_beginning(padded)
     check_extra("reading a checkpoint", "torch", "torch")
     with naming(stream), progress_bar("reading") as update:
         picture = foreign.read(
@@ -162,12 +162,9 @@ def _write_stream(told: _Told, checkpoint: Path, codec: str | None, padded: bool
         bytes=len(made.stream),
         codec=made.codec,
         region=list(made.region),
-        **_apart(made),
+        levels_apart_most=made.farthest,
+        levels_apart_mean=made.mean,
     )
-
-
-def _apart(made: Transcoded) -> dict[str, float]:
-    return {"levels_apart_most": made.farthest, "levels_apart_mean": made.mean}
 
 
 class _TranscodeCommand(TyperCommand):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from slimcodec.codecs.published import Published, published_families
+from slimcodec.errors import UsageError
 from slimcodec.types import Image, Region
 
 __all__ = ["ForeignHeader", "ForeignPicture", "ReadsForeign", "foreign_families"]
@@ -34,10 +35,21 @@ class ForeignHeader:
     region: Region
     content: Any
 
-    @property
-    def begins_there(self) -> bool:
-        """Whether the picture begins where what was coded does, as in streams of ours."""
-        return self.region.left == self.region.top == 0
+    def check_beginning(self, padded: bool) -> None:
+        """The picture begins where what was coded does, as in streams of ours, or its padding is
+        kept.
+
+        Raises:
+            UsageError: otherwise.
+        """
+        left, top, width, height = self.region
+        if (left or top) and not padded:
+            raise UsageError(
+                f"the picture of {width}x{height} begins at {left},{top} of the {self.width}x"
+                f"{self.height} that were coded, and streams of ours begin where pictures do; keep "
+                "the padding (--padded; decode --region then takes it off), or name a picture "
+                "with -o"
+            )
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ class Energy(Alike):
     def _read(self, group: Group) -> Scores:
         read: Scores = np.zeros(group.units)
         for layer in group.read_by:
-            for carrier in layer.readers() if layer.kind != "gdn" else ():
+            for carrier in layer.readers():
                 read += self._energy(carrier, group)
         return read
 

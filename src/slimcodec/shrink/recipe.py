@@ -234,7 +234,7 @@ class Recipe:
         self, network: nn.Module, family: Family, context: Context | None = None
     ) -> tuple[nn.Module, list[Record]]:
         """Apply every pass to a copy; the given network stays as it is."""
-        self.check(family, getattr(network, "config", None))
+        self.check(family, network.config)
         context = context or Context()
         if context.reference is None:
             context = replace(context, reference=network)

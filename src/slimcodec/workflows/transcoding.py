@@ -20,7 +20,7 @@ from slimcodec.runtime import open_codec
 from slimcodec.types import Codec, Region, Tiled
 from slimcodec.workflows.importing import import_checkpoint
 
-__all__ = ["ForeignStream", "Transcoded", "check_alignment", "open_foreign", "to_stream"]
+__all__ = ["ForeignStream", "Transcoded", "open_foreign", "to_stream"]
 
 _RUNTIME = "torch"
 """What a model that is only made for this runs on: it is here, as a network is."""
@@ -95,22 +95,6 @@ def open_foreign(data: bytes) -> ForeignStream:
     raise StreamError("; ".join(why))
 
 
-def check_alignment(header: ForeignHeader, padded: bool) -> None:
-    """A picture that a stream of ours can begin with.
-
-    Raises:
-        UsageError: when there is padding before it that shall not be kept.
-    """
-    left, top, width, height = header.region
-    if padded or header.begins_there:
-        return
-    raise UsageError(
-        f"the picture of {width}x{height} begins at {left},{top} of the {header.width}x"
-        f"{header.height} that were coded, and streams of ours begin where pictures do; keep the "
-        "padding (--padded; decode --region then takes it off), or name a picture with -o"
-    )
-
-
 def to_stream(
     foreign: ForeignStream,
     picture: ForeignPicture,
@@ -133,7 +117,7 @@ def to_stream(
     Raises:
         UsageError: when the codec is of another checkpoint, or the picture needs its padding.
     """
-    check_alignment(foreign.header, padded)
+    foreign.header.check_beginning(padded)
     if codec is None:
         made = import_checkpoint(
             foreign.family, [checkpoint], name=checkpoint.stem, on_step=on_step

@@ -16,7 +16,7 @@ from slimcodec.integers import engines
 from slimcodec.model_file import Model, freeze_network, thaw_network
 from slimcodec.runtime import open_codec
 from slimcodec.types import Image
-from tests.compressai_oracle import ARCHITECTURES, save, trained
+from tests.compressai_oracle import ARCHITECTURES, imported
 
 FAMILY = registry.families.get("compressai")
 HYPERPRIORS = [name for name in ARCHITECTURES if "factorized" not in name]
@@ -35,9 +35,7 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pair]:
     """Trained for a moment by their classes, saved by their code, and imported."""
     folder, made = tmp_path_factory.mktemp("compressai"), {}
     for number, architecture in enumerate(ARCHITECTURES):
-        theirs = trained(architecture, 8, 12, seed=number)
-        path = save(theirs, folder / f"{architecture}.pth.tar")
-        ours = FAMILY.read_checkpoint([path]).network
+        theirs, _, ours = imported(architecture, folder, number)
         made[architecture] = Pair(
             theirs, ours, freeze_network(ours, name=architecture, family="compressai")
         )

@@ -32,14 +32,6 @@ FAMILY = registry.families.get("compressai")
 Picture = Callable[..., Image]
 
 
-@pytest.fixture(scope="module")
-def photographs(tmp_path_factory: pytest.TempPathFactory, picture: Picture) -> Path:
-    folder = tmp_path_factory.mktemp("photographs")
-    for number in range(3):
-        write_image(folder / f"{number}.png", picture(160, 160, 50 + number))
-    return folder
-
-
 def normalizations(model: Model) -> dict[str, np.ndarray]:
     return {name: array for name, array in model.weights.items() if ".gdn." in name}
 

@@ -29,7 +29,7 @@ from slimcodec.errors import CheckpointError, StreamError, UsageError
 from slimcodec.model_file import freeze_network
 from slimcodec.runtime import open_codec
 from slimcodec.types import Image, Region
-from tests.compressai_oracle import ARCHITECTURES, save, trained
+from tests.compressai_oracle import ARCHITECTURES, imported, save, trained
 from tests.compressai_streams import MODELS, coded, encoded, packed, padding
 
 FAMILY: Any = registry.families.get("compressai")
@@ -50,9 +50,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Theirs]:
     """Trained for a moment by their classes, saved by their code, and imported as they are."""
     folder, made = tmp_path_factory.mktemp("theirs"), {}
     for number, architecture in enumerate(ARCHITECTURES):
-        network = trained(architecture, 8, 12, seed=number)
-        path = save(network, folder / f"{architecture}.pth.tar")
-        ours = FAMILY.read_checkpoint([path]).network
+        network, path, ours = imported(architecture, folder, number)
         model = freeze_network(ours, name="own", family="compressai", precision="single")
         made[architecture] = Theirs(network, path, open_codec(model, "torch"))
     return made

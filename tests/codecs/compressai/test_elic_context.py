@@ -15,7 +15,7 @@ from slimcodec import registry
 from slimcodec.codecs.compressai.config import compressai, elic
 from slimcodec.codecs.latents.scales import SHIFT_STEPS, SHIFT_TABLES, TABLE_COUNT, TABLE_SCALES
 from slimcodec.errors import UnknownNameError, UsageError
-from slimcodec.images import find_images, write_image
+from slimcodec.images import find_images
 from slimcodec.library import export_model, load_codec, shrink_model
 from slimcodec.model_file import Model, freeze_network, load, save, thaw_network
 from slimcodec.runtime import open_codec
@@ -25,6 +25,7 @@ from slimcodec.types import Image
 from slimcodec.workflows.training import train_model
 from tests.compressai_oracle import save as save_checkpoint
 from tests.compressai_oracle import trained
+from tests.conftest import let_talk
 
 FAMILY = registry.families.get("compressai")
 SLICES = (1, 1, 2, 4, 4)
@@ -32,24 +33,10 @@ Picture = Callable[..., Image]
 
 
 @pytest.fixture(scope="module")
-def photographs(tmp_path_factory: pytest.TempPathFactory, picture: Picture) -> Path:
-    folder = tmp_path_factory.mktemp("photographs")
-    for number in range(3):
-        write_image(folder / f"{number}.png", picture(160, 192, 50 + number))
-    return folder
-
-
-@pytest.fixture(scope="module")
 def talking(make_network_of: Callable[..., Any]) -> Model:
     """A tiny network in that layout, whose context has something to say."""
     network = make_network_of("compressai", 0, context_slices=SLICES, context_channels=8)
-    rng = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for name, parameter in network.probability.context.named_parameters():
-            if name.endswith("out.weight"):
-                parameter.normal_(0, 0.03, generator=rng)
-            elif name.endswith("bias"):
-                parameter.normal_(0, 0.05, generator=rng)
+    let_talk(network.probability.context)
     return freeze_network(network, name="talking", family="compressai")
 
 

@@ -16,6 +16,7 @@ from slimcodec.errors import WrongModelError
 from slimcodec.model_file import Model, freeze_network, thaw_network
 from slimcodec.runtime import open_codec
 from slimcodec.types import Codec, Image
+from tests.conftest import let_talk
 
 Picture = Callable[..., Image]
 
@@ -26,13 +27,7 @@ QUALITIES = [1.0, 3.0, 4.5]
 def talking_model(make_network_of: Callable[..., Any]) -> Model:
     """The tiny model with a context that has something to say, rounding to the nearest."""
     network = make_network_of("hific", 0, rate_weight=0.0)
-    rng = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for name, parameter in network.probability.context.named_parameters():
-            if name.endswith("out.weight"):
-                parameter.normal_(0, 0.03, generator=rng)
-            elif name.endswith("bias"):
-                parameter.normal_(0, 0.05, generator=rng)
+    let_talk(network.probability.context)
     return freeze_network(network, name="talking", family="hific")
 
 

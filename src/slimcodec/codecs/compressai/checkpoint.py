@@ -42,7 +42,7 @@ from slimcodec.codecs.torch_file import (
 )
 from slimcodec.errors import CheckpointError, UsageError
 
-__all__ = ["HELP", "QUESTIONS", "from_published", "named_today", "read_published"]
+__all__ = ["HELP", "QUESTIONS", "from_published", "imported", "read_published", "read_state"]
 
 QUESTIONS = (
     Question(
@@ -110,13 +110,27 @@ def read_published(path: Path, answers: Mapping[str, str] = MappingProxyType({})
         CheckpointError: when it is none of these networks, or the file cannot be read safely.
         UsageError: when an answer says that it is another.
     """
+    return imported(read_state(path), path, answers)
+
+
+def read_state(path: Path) -> dict[str, NDArray[np.float32]]:
+    """A checkpoint file's tensors, under their names as they are spelled today.
+
+    Raises:
+        CheckpointError: when it cannot be read safely.
+    """
+    weights = read_checkpoint_file(path).weights
+    return {_present(name): np.asarray(array, np.float32) for name, array in weights.items()}
+
+
+def imported(
+    state: Arrays, path: Path, answers: Mapping[str, str] = MappingProxyType({})
+) -> Imported:
+    """The network of a checkpoint's tensors; see ``read_published``."""
     from slimcodec.codecs.compressai.network import CompressaiNetwork
 
-    weights = read_checkpoint_file(path).weights
     try:
-        config, ours = from_published(
-            {name: np.asarray(array, np.float32) for name, array in weights.items()}
-        )
+        config, ours = from_published(state)
         shapes: dict[str, tuple[int, ...]] = {name: array.shape for name, array in ours.items()}
         check_shapes(lambda: CompressaiNetwork(config), shapes)
         check_finite(ours)
@@ -142,7 +156,8 @@ def from_published(state: Arrays) -> tuple[CompressaiConfig, dict[str, NDArray[n
     Raises:
         CheckpointError: when they are of none of these networks, or tensors are missing or unknown.
     """
-    theirs = {n: own for n, own in named_today(state).items() if not _NOT_NEEDED.fullmatch(n)}
+    theirs = {_present(name): own for name, own in state.items()}
+    theirs = {name: own for name, own in theirs.items() if not _NOT_NEEDED.fullmatch(name)}
     taken = _Taken(theirs)
     architecture = _architecture(theirs)
     ours: dict[str, NDArray[np.float32]] = {}
@@ -169,11 +184,6 @@ def from_published(state: Arrays) -> tuple[CompressaiConfig, dict[str, NDArray[n
         _split(ours)
     taken.check()
     return _config(architecture, ours), ours
-
-
-def named_today(state: Arrays) -> dict[str, NDArray[np.float32]]:
-    """Tensors under their names as they are spelled today."""
-    return {_present(name): tensor for name, tensor in state.items()}
 
 
 def _present(name: str) -> str:

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from slimcodec.codecs.checks import check_decodable, check_made, check_payload, saying_memory
-from slimcodec.codecs.compressai.checkpoint import named_today, read_published
+from slimcodec.codecs.compressai.checkpoint import imported, read_state
 from slimcodec.codecs.compressai.config import CompressaiConfig
 from slimcodec.codecs.compressai.theirs.container import TheirStream
 from slimcodec.codecs.compressai.theirs.ending import read_doubtful, read_sure
@@ -26,7 +26,6 @@ from slimcodec.codecs.compressai.theirs.tables import (
 )
 from slimcodec.codecs.latents.scales import SCALE_MIN
 from slimcodec.codecs.tiles import Box, Canvas, Sight
-from slimcodec.codecs.torch_file import read_checkpoint_file
 from slimcodec.errors import CheckpointError, StreamError
 from slimcodec.stream import SYMBOL_LIMIT, Stream
 from slimcodec.types import Image
@@ -75,15 +74,14 @@ def read(
         CheckpointError: when the file is no such checkpoint, or its tables are damaged.
         StreamError: when the stream is damaged, or another checkpoint or other floats wrote it.
     """
-    network: Any = read_published(path).network
+    state = read_state(path)
+    network: Any = imported(state, path).network
     config = network.config
     stream.check_architecture(config.architecture)
     if config.structure.hyperprior != stream.hyperprior:
         raise StreamError(
             f"it has {len(stream.strings)} strings, which a stream of {config.architecture} has not"
         )
-    weights = read_checkpoint_file(path).weights
-    state = named_today({name: np.asarray(own, np.float32) for name, own in weights.items()})
     reader = _Reader(stream, state, config, on_progress)
     reader.check_memory(memory)
     with saying_memory(path.name):

@@ -15,7 +15,6 @@ __all__ = ["rewritten"]
 def rewritten(codec: Any, picture: ForeignPicture, padded: bool) -> bytes:
     """See ``codecs.foreign.ReadsForeign.foreign_stream``. All of it is one tile, as it was."""
     header, latents = picture.header, picture.latents
-    region = header.region
     wanted = latents.config
     own = codec.config if isinstance(codec, MeanScaleCodec) else None
     if not isinstance(own, CompressaiConfig) or _shape(own) != _shape(wanted):
@@ -24,12 +23,8 @@ def rewritten(codec: Any, picture: ForeignPicture, padded: bool) -> bytes:
             f"{wanted.hyper_channels} hyper-latents; give what `slimcodec import` makes of the "
             "checkpoint"
         )
-    if not (padded or header.begins_there):
-        raise UsageError(
-            f"the picture begins at {region.left},{region.top} of what was coded, and streams of "
-            "ours begin where pictures do; keep the padding"
-        )
-    height, width = region.height, region.width
+    header.check_beginning(padded)
+    height, width = header.region.height, header.region.width
     if padded:
         height, width = header.height, header.width
     stream: bytes = codec.encode_symbols(latents.symbols, latents.hyper_latents, height, width)
