@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterator
 from typing import Any
 
-__all__ = ["edited_bytes", "edited_text", "edited_values", "edited_wire", "varint"]
+__all__ = ["edited_bytes", "edited_json", "edited_text", "edited_values", "edited_wire", "varint"]
 
 JUNK: tuple[Any, ...] = (
     None, True, False, 0, 1, -1, 2, 255, 256, 65535, 65536, 2**31 - 1, 2**31, 2**32, 2**63, 10**30,
@@ -188,3 +189,11 @@ def _field(tag: int, value: Any) -> bytes:
         return varint(tag) + varint(value)
     content = bytes(value)
     return varint(tag) + (varint(len(content)) if tag & 7 == 2 else b"") + content
+
+
+def edited_json(data: bytes, rng: random.Random) -> bytes:
+    """One of its values changed; its bytes, where it is no JSON."""
+    try:
+        return json.dumps(edited_values(json.loads(data), rng)).encode()
+    except (ValueError, RecursionError):
+        return edited_bytes(data, rng)
