@@ -42,6 +42,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "naming": BOTTOM,
     "ladder": BOTTOM | {"model_file", "naming", "runtime", "stream"},
     "fitting": BOTTOM | {"catalogue", "model_file", "shrink"},
+    "readers": BOTTOM | {"model_file", "naming", "runtime", "stream"},
+    "refine": BOTTOM | {"codecs", "images", "model_file", "naming", "training"},
     "library": BOTTOM
     | {
         "codecs",
@@ -50,12 +52,12 @@ MAY_IMPORT: dict[str, set[str]] = {
         "ladder",
         "model_file",
         "naming",
+        "refine",
         "runtime",
         "shrink",
-        "stream",
     },
     "target_size": BOTTOM,
-    "pictures": BOTTOM | {"images", "library", "metrics", "stream", "target_size"},
+    "pictures": BOTTOM | {"images", "library", "metrics", "readers", "stream", "target_size"},
     "pillow": BOTTOM | {"images", "pictures", "stream"},
     # It knows codecs by their contract (types) and opens them by name (library).
     "bench": BOTTOM

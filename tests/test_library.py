@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from slimcodec import library, registry
+from slimcodec import library, readers, registry
 from slimcodec.errors import (
     MissingExtraError,
     ModelFileError,
@@ -92,7 +92,7 @@ def test_what_streams_are_called(path: Path, tmp_path: Path) -> None:
     for words in (("hific-z", None), ("hific-s", "onx")):
         with pytest.raises(UnknownNameError):
             library.stream_suffix(*words)
-    assert library.built_in_looks() == {"faithful", "natural", "fast"}
+    assert readers.built_in_looks() == {"faithful", "natural", "fast"}
 
 
 def test_streams_do_not_depend_on_threads(path: Path, picture: Picture) -> None:
@@ -194,11 +194,11 @@ def test_a_stream_finds_its_built_in_model(tiny_codec: Codec, picture: Picture) 
             continue  # its streams are an image format's
         codec = library.load_codec(name)
         stream = codec.encode(image)
-        found = library.codec_of_stream(stream, look=library.load_model(name).look)
+        found = readers.codec_of_stream(stream, look=library.load_model(name).look)
         assert found.name == codec.name
         assert found.decode(stream).shape == image.shape
     with pytest.raises(WrongModelError, match="no built-in model has the stream id"):
-        library.codec_of_stream(tiny_codec.encode(image))
+        readers.codec_of_stream(tiny_codec.encode(image))
 
 
 def test_a_stream_of_one_look_is_decoded_without_naming_it(
@@ -208,9 +208,9 @@ def test_a_stream_of_one_look_is_decoded_without_naming_it(
     path = library.model_path("extreme-s")
     manifest = read_manifest(path)
     assert manifest["look"] == "natural"
-    assert library.codec_of_id(manifest["stream_id"]) == path  # type: ignore[comparison-overlap]
+    assert readers.codec_of_id(manifest["stream_id"]) == path  # type: ignore[comparison-overlap]
     with pytest.raises(UnknownNameError, match="look of this stream 'faithful'"):
-        library.codec_of_id(manifest["stream_id"], look="faithful")
+        readers.codec_of_id(manifest["stream_id"], look="faithful")
 
 
 def test_a_model_that_ran_before_is_found_without_opening_any(
@@ -223,7 +223,7 @@ def test_a_model_that_ran_before_is_found_without_opening_any(
         raise AssertionError(f"{path} was opened")
 
     monkeypatch.setattr(library, "read_manifest", opened)
-    assert library.codec_of_stream(stream).name == "hific-s"
+    assert readers.codec_of_stream(stream).name == "hific-s"
 
 
 def test_a_recipe_without_passes_changes_nothing(tiny_model: Model, tmp_path: Path) -> None:

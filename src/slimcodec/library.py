@@ -14,10 +14,9 @@ from slimcodec import registry
 from slimcodec.atomic import write_atomically
 from slimcodec.codecs.around import Around
 from slimcodec.codecs.family import Identified
-from slimcodec.errors import UnknownNameError, UsageError, WrongModelError
+from slimcodec.errors import UsageError
 from slimcodec.ladder import Ladder, check_rung, read_ladder
 from slimcodec.model_file import (
-    FAITHFUL,
     Model,
     freeze_network,
     load,
@@ -27,6 +26,7 @@ from slimcodec.model_file import (
 from slimcodec.naming import (
     built_in_models,
     codec_names,
+    effort_of,
     is_ladder,
     is_peer,
     model_path,
@@ -37,12 +37,10 @@ from slimcodec.runtime import (
     Bundle,
     bundle_manifest,
     is_bundle,
-    known_file,
     open_bundle,
     open_codec,
     open_file,
 )
-from slimcodec.stream import unpack
 from slimcodec.types import Codec, Enclosing
 
 if TYPE_CHECKING:
@@ -50,16 +48,12 @@ if TYPE_CHECKING:
     from slimcodec.shrink import Context, Recipe
 
 __all__ = [
-    "built_in_looks",
     "built_in_models",
     "check_quality",
     "codec_names",
-    "codec_of_id",
-    "codec_of_stream",
     "export_model",
     "load_codec",
     "load_model",
-    "looks_of",
     "model_path",
     "parted",
     "runtime_of",
@@ -81,11 +75,14 @@ def load_codec(
 
     Args:
         name_or_path: for example ``"hific-s"``, ``"jpeg"``, ``"compact:jpeg"``, ``"small.slim"``
-            or ``"bundle/"``.
+            or ``"bundle/"``; ``"hific-s+effort=6"`` encodes longer (``refine``).
         runtime: what executes a learned codec's graphs: a bundle's own, or the default, when not
             given; peers bring their own.
         threads: of each graph; all cores when not given.
     """
+    name_or_path, effort = effort_of(name_or_path)
+    if effort:
+        return _refining(name_or_path, effort, runtime, threads)
     if is_peer(name_or_path):
         peer: Codec = registry.codecs.get(str(name_or_path))()
         return peer
@@ -100,6 +97,25 @@ def load_codec(
     return codec.around(inner) if isinstance(codec, Enclosing) and inner else codec
 
 
+def _refining(name: str, effort: int, runtime: str | None, threads: int | None) -> Codec:
+    """A codec that encodes with an effort.
+
+    Raises:
+        UsageError: when it takes none.
+    """
+    from slimcodec.refine import refining
+
+    if is_ladder(name):
+        return Ladder(Path(name), lambda rung: _refining(str(rung), effort, runtime, threads))
+    if is_bundle(name):
+        raise UsageError(
+            f"{name} is a bundle, and effort takes the weights of a model; encode with the model "
+            "file that it was made of, the bundle reads its streams"
+        )
+    codec = load_codec(name, runtime, threads=threads)
+    return refining(codec, partial(load_model, name), effort)
+
+
 def stream_suffix(name_or_path: str | Path, runtime: str | None = None) -> str:
     """What names of a codec's streams end in: ``.slc``, or the codec's own for an image format. A
     model is not opened for that.
@@ -109,6 +125,7 @@ def stream_suffix(name_or_path: str | Path, runtime: str | None = None) -> str:
     """
     if runtime is not None:
         registry.runtimes.target(runtime)
+    name_or_path, _ = effort_of(name_or_path)
     if is_peer(name_or_path):
         peer = load_codec(name_or_path)
         return ".slc" if peer.model_bytes else str(getattr(peer, "suffix", f".{peer.name}"))
@@ -156,6 +173,7 @@ def check_quality(name_or_path: str | Path, quality: float) -> None:
     Raises:
         UsageError: when it does not have it.
     """
+    name_or_path, _ = effort_of(name_or_path)
     if is_peer(name_or_path):
         # Which qualities there are, a codec says by what it refuses; these open at once.
         load_codec(name_or_path).encode(np.zeros((_PROBE, _PROBE, 3), np.uint8), quality)
@@ -274,6 +292,7 @@ def export_model(
 
 def runtime_of(name_or_path: str | Path, runtime: str | None) -> str:
     """What ``load_codec`` runs a codec on; empty for a peer, which brings its own."""
+    name_or_path, _ = effort_of(name_or_path)
     if is_peer(name_or_path):
         return ""
     if is_ladder(name_or_path):
@@ -313,87 +332,3 @@ def stream_change(before: Model, after: Model, recipe: Recipe) -> str:
             "pictures are best from its own streams"
         )
     return words
-
-
-def built_in_looks() -> set[str]:
-    """Every look that a built-in model has."""
-    return {str(read_manifest(p).get("look", FAITHFUL)) for p in built_in_models().values()}
-
-
-def looks_of(stream_id: str) -> dict[str, Path]:
-    """The built-in models that read a stream, by the look of their pictures.
-
-    Args:
-        stream_id: hex, as a stream or a model says it.
-    """
-    found = {}
-    for path in built_in_models().values():
-        manifest = read_manifest(path)
-        if manifest["stream_id"] == stream_id:
-            found[str(manifest.get("look", FAITHFUL))] = path
-    return found
-
-
-_FORMER = {
-    "f0942ec3b8294fb7": "hific-s of slimcodec 0.1.0",
-    "bd9d2d80075cbade": "toderici-s of slimcodec 0.1.0",
-}
-"""Stream ids of built-in models of other versions."""
-
-
-def _known_reader(stream_id: str, look: str) -> Path | None:
-    """The built-in model that reads a stream, where it was run before; opens no model file."""
-    for path in built_in_models().values():
-        if (known := known_file(path)) and (known.stream_id, known.look) == (stream_id, look):
-            return path
-    return None
-
-
-def codec_of_stream(
-    stream: bytes,
-    runtime: str | None = None,
-    look: str | None = None,
-    *,
-    threads: int | None = None,
-) -> Codec:
-    """The built-in model that a stream names by its id.
-
-    Args:
-        stream: as a codec wrote it.
-        runtime: what executes the model's graphs.
-        look: what the picture shall aim at; when not given, to be faithful, or else the one thing
-            that there is of this stream.
-        threads: of each graph; all cores when not given.
-
-    Raises:
-        StreamError: when the bytes are no stream of ours.
-        WrongModelError: when no built-in model wrote it.
-        UnknownNameError: when it was written, but there is no such look of it.
-    """
-    return codec_of_id(unpack(stream, partial=True).stream_id.hex(), runtime, look, threads=threads)
-
-
-def codec_of_id(
-    stream_id: str,
-    runtime: str | None = None,
-    look: str | None = None,
-    *,
-    threads: int | None = None,
-) -> Codec:
-    """The built-in model whose streams have an id, in hex; see ``codec_of_stream``."""
-    if (path := _known_reader(stream_id, look or FAITHFUL)) is not None:
-        return open_file(path, runtime, threads)
-    looks = looks_of(stream_id)
-    if not looks:
-        if (former := _FORMER.get(stream_id)) is not None:
-            words = f"the stream was written by {former}; decode it with that version of slimcodec"
-            raise WrongModelError(words)
-        raise WrongModelError(
-            f"no built-in model has the stream id {stream_id}; name the model that wrote the "
-            "stream with --codec FILE.slim"
-        )
-    if look is None:
-        look = FAITHFUL if FAITHFUL in looks else next(iter(looks))
-    if look not in looks:
-        raise UnknownNameError("look of this stream", look, looks)
-    return open_file(looks[look], runtime, threads)

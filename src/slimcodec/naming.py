@@ -11,12 +11,15 @@ from slimcodec.errors import ModelFileError, UnknownNameError, UsageError
 
 __all__ = [
     "LADDER",
+    "MOST_EFFORT",
     "built_in_models",
     "codec_names",
+    "effort_of",
     "is_ladder",
     "is_peer",
     "model_path",
     "parted",
+    "with_effort",
 ]
 
 SUFFIX = ".slim"
@@ -26,6 +29,9 @@ _AROUND = {"jpeg+restore": "restore-s", "compact": "compact-s"}
 """Built-in models that are around other codecs, by what they do: another name of each."""
 _INSIDE = ":"
 """Between a model and the codec that it shall be around: ``compact:jpeg``, ``small.slim:webp``."""
+_EFFORT = "+effort="
+"""Between a codec and how long its encoder shall look: ``hific-s+effort=6``."""
+MOST_EFFORT = 9
 _MODELS = Path(__file__).parent / "models"
 
 
@@ -65,7 +71,7 @@ def model_path(name_or_path: str | Path) -> Path:
 def parted(name_or_path: str | Path) -> tuple[str, str]:
     """The model that a codec's name or path means, and the codec that it shall be around; that is
     empty where nothing is said."""
-    text, named = str(name_or_path), (*built_in_models(), *_AROUND)
+    (text, _), named = effort_of(name_or_path), (*built_in_models(), *_AROUND)
     if not os.path.exists(text):
         model, _, inner = text.partition(_INSIDE)
         if inner and model in named:
@@ -74,6 +80,26 @@ def parted(name_or_path: str | Path) -> tuple[str, str]:
         if model and inner and os.path.exists(model):
             return model, inner
     return _AROUND.get(text, text), ""
+
+
+def effort_of(name_or_path: str | Path) -> tuple[str, int]:
+    """A codec's name or path, and how long its encoder shall look; 0 where nothing is said.
+
+    Raises:
+        UsageError: when it is no whole number that there is.
+    """
+    text = str(name_or_path)
+    name, mark, effort = text.rpartition(_EFFORT)
+    if not mark or os.path.exists(text):
+        return text, 0
+    if not (effort.isascii() and effort.isdigit() and int(effort) <= MOST_EFFORT):
+        raise UsageError(f"effort must be 0 to {MOST_EFFORT}, got {effort!r:.20}")
+    return name, int(effort)
+
+
+def with_effort(name_or_path: str | Path, effort: int) -> str:
+    """The name of the codec that encodes with an effort; the inverse of ``effort_of``."""
+    return f"{name_or_path}{_EFFORT}{effort}" if effort else str(name_or_path)
 
 
 def codec_names() -> list[str]:

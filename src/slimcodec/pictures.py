@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 
-from slimcodec import library, registry
+from slimcodec import library, readers, registry
 from slimcodec.errors import ImageError, StreamError, UsageError
 from slimcodec.images import WHITE, Given, ReadImage, as_image, of_pixels
 from slimcodec.metrics import bytes_at
@@ -261,5 +261,5 @@ def _kept(name: str) -> Codec:
 
 @functools.lru_cache(maxsize=4)
 def built_in_reader(stream_id: bytes, look: str | None = None) -> Codec:
-    """The built-in model of a stream id and a look, kept open; see ``library.codec_of_id``."""
-    return library.codec_of_id(stream_id.hex(), look=look)
+    """The built-in model of a stream id and a look, kept open; see ``readers.codec_of_id``."""
+    return readers.codec_of_id(stream_id.hex(), look=look)

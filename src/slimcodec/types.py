@@ -25,6 +25,7 @@ __all__ = [
     "Prepared",
     "Progressive",
     "Ranged",
+    "Refining",
     "Region",
     "Restored",
     "Restoring",
@@ -251,6 +252,17 @@ class Enclosing(Codec, Protocol):
         Raises:
             StreamError: when the bytes are damaged or foreign.
         """
+
+
+@runtime_checkable
+class Refining(Codec, Protocol):
+    """A codec that may refine what it encodes in rounds (``refine``). Its clock is told the stage
+    ``refine`` and the number of each round, from 1 to one more than there are: the last one looks
+    at what has become."""
+
+    @property
+    def rounds(self) -> int:
+        """How many there are; 0 where nothing is refined."""
 
 
 class Restored(NamedTuple):

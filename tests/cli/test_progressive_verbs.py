@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from slimcodec import library
+from slimcodec import library, readers
 from slimcodec.errors import UsageError
 from slimcodec.images import read_image, write_image
 from slimcodec.metrics import bits_per_pixel
@@ -221,7 +221,7 @@ def test_the_model_of_a_progressive_stream_is_found() -> None:
     """By the id, as for any stream; what the sections hold is the codec's business."""
     codec: Any = library.load_codec("hific-s")
     data = pack(Stream(codec.stream_id, 8, 8, 0, (b"a", b"b"), progressive=True))
-    assert library.codec_of_stream(data).name == "hific-s"
+    assert readers.codec_of_stream(data).name == "hific-s"
 
 
 # cut

@@ -12,7 +12,7 @@ import pytest
 from PIL import ImageFile
 
 import slimcodec.pillow
-from slimcodec import library
+from slimcodec import library, readers
 from slimcodec.codecs import tiles
 from slimcodec.images import read_image, write_image
 from slimcodec.stream import unpack
@@ -103,7 +103,7 @@ def test_a_damaged_tile(outcome_of: Any, stream: Path, tmp_path: Path) -> None:
 
 def test_a_part_of_what_is_damaged(stream: Path) -> None:
     """Only whoever is content with holes gets any of it."""
-    codec: Any = library.codec_of_stream(stream.read_bytes())
+    codec: Any = readers.codec_of_stream(stream.read_bytes())
     with pytest.raises(slimcodec.errors.StreamError):
         codec.decode(stream.read_bytes()[:-1], region=Region(0, 0, 8, 8))
 

@@ -294,14 +294,14 @@ def _check_look(look: str | None, codec: str | None) -> None:
     Raises:
         UsageError: when there is none such, or a model is named beside it.
     """
-    from slimcodec import library
+    from slimcodec import readers
     from slimcodec.errors import UnknownNameError, UsageError
 
     if look is None:
         return
     if codec is not None:
         raise UsageError("--look picks one of the built-in models; --codec names a model already")
-    if look not in (known := library.built_in_looks()):
+    if look not in (known := readers.built_in_looks()):
         raise UnknownNameError("look", look, known)
 
 

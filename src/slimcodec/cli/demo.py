@@ -76,13 +76,13 @@ def there_and_back(codec: Codec, photo: Path, out: Path) -> str:
 
 def other_looks(codec: Codec, photo: Path, out: Path) -> list[str]:
     """Decode the stream that ``there_and_back`` wrote with every other model that reads it."""
-    from slimcodec import library
+    from slimcodec import library, readers
     from slimcodec.images import write_image
     from slimcodec.stream import unpack
 
     stream = out / f"{photo.stem}.{codec.name}.slc"
     lines = []
-    for look, path in library.looks_of(unpack(stream.read_bytes()).stream_id.hex()).items():
+    for look, path in readers.looks_of(unpack(stream.read_bytes()).stream_id.hex()).items():
         other = library.load_codec(path)
         if other.name != codec.name:
             picture = stream.with_suffix(f".{look}.png")

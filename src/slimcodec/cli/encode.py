@@ -79,6 +79,18 @@ def encode(
         float | None,
         typer.Option("--target-bpp", metavar="X", help="The same in bits per pixel."),
     ] = None,
+    effort: Annotated[
+        int,
+        typer.Option(
+            "--effort",
+            min=0,
+            max=9,
+            metavar="0..9",
+            help="Look longer for a smaller stream of the same quality; each step takes a second "
+            "or more for 768x512 pixels. Every decoder reads it. For hific-s and models like it; "
+            "takes torch.",
+        ),
+    ] = 0,
     metadata: Annotated[
         bool,
         typer.Option(
@@ -144,6 +156,8 @@ def encode(
 
     Example: slimcodec encode photo.jpg --target-bytes 20000 --metadata
 
+    Example: slimcodec encode photo.png --effort 6
+
     Example: slimcodec encode photo.png --codec jpeg-regions --mask mask.png
     """
     from slimcodec import library
@@ -156,7 +170,7 @@ def encode(
     from slimcodec.cli.outputs import check_jobs, jobs_of
     from slimcodec.cli.suffixes import check_suffix_fits
     from slimcodec.cli.target import target_of
-    from slimcodec.cli.writers import writer
+    from slimcodec.cli.writers import codec_with, writer
     from slimcodec.errors import UsageError
     from slimcodec.images.folder import image_suffixes
 
@@ -164,6 +178,7 @@ def encode(
     if iterations is not None and quality is not None:
         raise UsageError("--iterations and --quality both choose the quality; give one of them")
     limit = parse_size(memory, "--memory")
+    codec = codec_with(codec, effort)
     colour, wanted = colour_of(background), quality if iterations is None else iterations
     target = target_of(target_bytes, target_bpp, quality, iterations)
     say = silence if quiet else note
@@ -309,6 +324,7 @@ def _made(
     codec: Codec, pixels: Image, beside: Mapping[str, bytes], how: _How, memory: int | None
 ) -> _Made:
     """The stream of a picture, of the quality or the size that was asked for."""
+    from slimcodec.cli.rounds import rounds_shown
     from slimcodec.cli.target import fit_sentence, trials_shown
     from slimcodec.target_size import encode_to_size
     from slimcodec.types import Tiled
@@ -317,7 +333,8 @@ def _made(
     if how.target is None:
         quality = codec.default_quality if how.quality is None else how.quality
         if isinstance(codec, Tiled):
-            stream = codec.encode(pixels, how.quality, memory=memory)
+            with rounds_shown(codec, how.bar) as clock:
+                stream = codec.encode(pixels, how.quality, memory=memory, clock=clock)
         else:
             stream = codec.encode(pixels, how.quality)
         return _Made(finish(stream), quality)

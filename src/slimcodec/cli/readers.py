@@ -50,13 +50,13 @@ def _as_written(open_codec: Callable[[bytes], Codec], data: bytes) -> Codec:
 
 def _open_ahead(look: str | None, runtime: str | None, ahead: bool, data: bytes) -> Codec:
     """The built-in model that a stream names, while memory for its picture is had ahead, if so."""
-    from slimcodec import library
+    from slimcodec import readers
     from slimcodec.machine import touch_ahead
 
     if ahead:
         width, height = picture_size(data)
         touch_ahead(width * height)
-    return library.codec_of_stream(data, runtime, look)
+    return readers.codec_of_stream(data, runtime, look)
 
 
 def _open_named(codec: str, runtime: str | None, data: bytes) -> Codec:
@@ -87,13 +87,13 @@ class _Readers:
 
     def of(self, data: bytes) -> Codec:
         """What reads a stream."""
-        from slimcodec import library
+        from slimcodec import readers
         from slimcodec.stream import unpack
 
         stream_id = unpack(data, partial=True).stream_id
         with self._opening:
             if stream_id not in self._opened:
-                self._opened[stream_id] = library.codec_of_stream(
+                self._opened[stream_id] = readers.codec_of_stream(
                     data, self._runtime, self._look, threads=self._threads
                 )
             return self._opened[stream_id]

@@ -13,7 +13,7 @@ __all__ = ["stream_facts"]
 
 
 def stream_facts(path: Path) -> dict[str, Any]:
-    from slimcodec import library
+    from slimcodec import readers
     from slimcodec.cli.options import naming, read_stream
     from slimcodec.model_file import FAITHFUL, read_manifest
     from slimcodec.stream import salvage, unpack
@@ -25,7 +25,7 @@ def stream_facts(path: Path) -> dict[str, Any]:
             data, lost = salvage(data)
         stream = unpack(data, partial=True)
     stream_id = stream.stream_id.hex()
-    looks = library.looks_of(stream_id)
+    looks = readers.looks_of(stream_id)
     manifests = {look: read_manifest(own) for look, own in looks.items()}
     names = {look: str(manifest["name"]) for look, manifest in manifests.items()}
     model = names.get(FAITHFUL) or next(iter(names.values()), "not a built-in one")

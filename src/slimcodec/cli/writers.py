@@ -9,7 +9,24 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from slimcodec.types import Codec
 
-__all__ = ["writer"]
+__all__ = ["codec_with", "writer"]
+
+
+def codec_with(codec: str, effort: int) -> str:
+    """The codec's name or path with an effort.
+
+    Raises:
+        UsageError: when it says one already, or takes none.
+    """
+    from slimcodec.errors import UsageError
+    from slimcodec.naming import effort_of, is_peer, with_effort
+
+    name, said = effort_of(codec)
+    if effort and said:
+        raise UsageError(f"--effort and --codec {codec} both say an effort; give one of them")
+    if effort and is_peer(name):
+        raise UsageError(f"{name} takes no effort; a codec that does is hific-s")
+    return with_effort(name, effort or said)
 
 
 def writer(

@@ -9,9 +9,10 @@ What a tile's coder does is in ``tile``; what tiles and windows are, in ``codecs
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import copy
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +55,7 @@ from slimcodec.stream import (
 )
 from slimcodec.types import Clock, Image, Region, check_image, codec_line, no_clock
 
-__all__ = ["MeanScaleCodec", "PreparedImage"]
+__all__ = ["MeanScaleCodec", "Picture", "PreparedImage", "Refiner"]
 
 _HEAVIER = 0.05
 """Added to what bits weigh, for a step. Of ``hific-s`` 0.02 to 0.05 bring a stream of one step down
@@ -73,6 +74,7 @@ class PreparedImage:
         width: columns of the image.
         side: of its tiles, 0 where it is one.
         tiles: each by itself.
+        image: itself, where its symbols are refined.
     """
 
     codec: MeanScaleCodec
@@ -80,10 +82,58 @@ class PreparedImage:
     width: int
     side: int
     tiles: tuple[PreparedTile, ...]
+    image: Image | None = None
 
     def encode(self, quality: float, *, clock: Clock = no_clock) -> bytes:
         """Gains, rounding and entropy coding; see ``types.Prepared``."""
         return self.codec.encode_prepared(self, quality, clock)
+
+
+@runtime_checkable
+class Refiner(Protocol):
+    """What finds better symbols than rounding does; decoders do not know of it (``refine``).
+
+    Attributes:
+        count: of its rounds.
+    """
+
+    count: int
+
+    def __call__(
+        self,
+        coder: Tiles,
+        picture: Picture,
+        latents: Sequence[Latents],
+        step: int,
+        weight: float,
+        clock: Clock,
+    ) -> list[Latents]:
+        """What shall be coded in the place of latents.
+
+        Args:
+            coder: of tiles.
+            picture: that they are of.
+            latents: of each tile.
+            step: of quality.
+            weight: of bits, in that which is usual at this quality.
+            clock: is told of each round.
+        """
+
+
+class Picture(NamedTuple):
+    """An image, and the tiles that it is coded in.
+
+    Attributes:
+        image: uint8 [h, w, 3].
+        whole: positions of all of it.
+        tiles: of these, row by row.
+        halo: positions around a window that its pixels depend on, too.
+    """
+
+    image: Image
+    whole: Box
+    tiles: Sequence[Box]
+    halo: int
 
 
 class MeanScaleCodec:
@@ -123,6 +173,18 @@ class MeanScaleCodec:
         per_pixel = config.bytes_per_pixel
         self._encoder = Sight(config.stride, config.encoder_halo, per_pixel)
         self._decoder = Sight(config.stride, config.decoder_halo, per_pixel)
+        self._refiner: Refiner | None = None
+
+    def refining(self, refiner: Refiner, name: str, digest: str) -> MeanScaleCodec:
+        """The same codec under another name, whose encoder refines symbols."""
+        made = copy.copy(self)
+        made.name, made.digest, made._refiner = name, digest, refiner
+        return made
+
+    @property
+    def rounds(self) -> int:
+        """See ``types.Refining``."""
+        return 0 if self._refiner is None else self._refiner.count
 
     def __repr__(self) -> str:
         return codec_line(self)
@@ -255,16 +317,27 @@ class MeanScaleCodec:
             return self._tile.prepare(y[:, *tile.slices], clock)
 
         tiles = side_by_side(prepared, grid(self._whole(height, width), side), clock)
-        return PreparedImage(self, height, width, side, tuple(tiles))
+        kept = None if self._refiner is None else image
+        return PreparedImage(self, height, width, side, tuple(tiles), kept)
 
     def _written(
         self, prepared: PreparedImage, step: int, rate_weight: float, clock: Clock
     ) -> bytes:
-        def section(tile: PreparedTile) -> bytes:
-            return self._tile.write(self._tile.quantize(tile, step, rate_weight, clock), clock)
-
-        sections = tuple(side_by_side(section, prepared.tiles, clock))
         height, width, side = prepared.height, prepared.width, prepared.side
+
+        def quantized(tile: PreparedTile) -> Latents:
+            return self._tile.quantize(tile, step, rate_weight, clock)
+
+        def section(latents: Latents) -> bytes:
+            return self._tile.write(latents, clock)
+
+        latents = side_by_side(quantized, prepared.tiles, clock)
+        if self._refiner is not None and prepared.image is not None:
+            whole = self._whole(height, width)
+            picture = Picture(prepared.image, whole, grid(whole, side), self._decoder.halo)
+            weight = rate_weight / self.config.rate_weight if self.config.rate_weight else 1.0
+            latents = self._refiner(self._tile, picture, latents, step, weight, clock)
+        sections = tuple(side_by_side(section, latents, clock))
         written = Stream(
             self.stream_id, height, width, step, sections, tile=side, tiles=len(sections)
         )

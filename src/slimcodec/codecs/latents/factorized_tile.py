@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from slimcodec.codecs.family import Floats
 from slimcodec.codecs.latents.config import LatentsConfig
 from slimcodec.codecs.latents.rounding import Rounding, rounded
-from slimcodec.codecs.latents.tile import Graph, Latents, PreparedTile, channel_tables
+from slimcodec.codecs.latents.tile import BitsAround, Graph, Latents, PreparedTile, channel_tables
 from slimcodec.codecs.tiles import Box
 from slimcodec.errors import ModelFileError
 from slimcodec.stream import SymbolDecoder, SymbolEncoder, Tables, least_bits
@@ -98,6 +98,11 @@ class FactorizedTileCoder:
     ) -> Latents:
         """See ``tile.Tiles``."""
         return Latents(symbols, hyper_latents, ((symbols, channel_tables(symbols.shape)),))
+
+    def bits_around(self, latents: Latents, step: int) -> BitsAround:
+        """See ``tile.Tiles``."""
+        symbols, tables = latents.symbols, channel_tables(latents.symbols.shape)
+        return BitsAround(*(self._rounding.bits(symbols + other, tables) for other in (0, -1, 1)))
 
     def hyper_shape(self, size: tuple[int, int]) -> tuple[int, int, int]:
         """See ``tile.Tiles``."""

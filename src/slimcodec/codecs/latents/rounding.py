@@ -33,12 +33,22 @@ class Rounding:
 
     def __init__(self, tables: Tables) -> None:
         bits = _bits_of_symbols(tables)
+        self._bits = bits
         self._saved = np.zeros_like(bits)
         self._saved[:, _FARTHEST + 1 :] = bits[:, _FARTHEST + 1 :] - bits[:, _FARTHEST:-1]
         self._saved[:, :_FARTHEST] = bits[:, :_FARTHEST] - bits[:, 1 : _FARTHEST + 1]
         # A symbol beyond those that are told apart is dealt with as the last of them, whose
         # neighbour costs as much.
         self._saved[:, [0, -1]] = 0
+
+    def bits(self, symbols: NDArray[np.int32], tables: NDArray[np.int16]) -> Floats:
+        """What symbols take, each coded by its table, float32 of the same shape; those that are
+        beyond what is told apart take as much as the last that is."""
+        own = tables.astype(np.int32)
+        own *= self._bits.shape[1]
+        own += symbols.clip(-_FARTHEST, _FARTHEST) + _FARTHEST
+        taken: Floats = self._bits.ravel().take(own)
+        return taken
 
     def least(self, rate_weight: float) -> Floats | None:
         """How far beyond a symbol a value must lie to be coded as it, [tables, 129]; None where

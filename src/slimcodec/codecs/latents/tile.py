@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ from slimcodec.types import Clock, no_clock
 
 __all__ = [
     "QUALITY_STEPS",
+    "BitsAround",
     "Graph",
     "Latents",
     "PreparedTile",
@@ -42,6 +43,7 @@ __all__ = [
 ]
 
 Graph = Callable[[Floats], Floats]
+Planes = TypeVar("Planes", NDArray[np.int32], Floats)
 
 QUALITY_STEPS = 8
 """Qualities between two trained ones; a stream carries its quality as an integer of these."""
@@ -77,6 +79,22 @@ class PreparedTile:
     hyper_latents: NDArray[np.int32]
 
 
+class BitsAround(NamedTuple):
+    """What each symbol of a tile takes, and would take if it were another and all others as they
+    are; float32 [m, h, w] each.
+
+    Attributes:
+        own: in bits.
+        less: if it were one less.
+        more: if it were one more.
+    """
+
+    own: Floats
+    less: Floats
+    more: Floats
+
+
+@runtime_checkable
 class Tiles(Protocol):
     """What codes a tile."""
 
@@ -98,6 +116,9 @@ class Tiles(Protocol):
             hyper_latents: of ``hyper_shape``.
             step: of quality.
         """
+
+    def bits_around(self, latents: Latents, step: int) -> BitsAround:
+        """Of a tile's symbols, at a quality step."""
 
     def hyper_shape(self, size: tuple[int, int]) -> tuple[int, int, int]:
         """Of the hyper-latents of so many latents down and across; no size where there are none."""
@@ -219,6 +240,24 @@ class TileCoder:
         )
         return count * float(least_bits(self.coding.hyper_tables).sum())
 
+    def bits_around(self, latents: Latents, step: int) -> BitsAround:
+        """See ``Tiles``."""
+        rows = _in_rows(latents.symbols.astype(np.float32))
+        around = [np.empty(rows.shape, np.float32) for _ in range(3)]
+
+        def look(guess: Guess) -> NDArray[np.int32]:
+            coded = guess.coded(rows).astype(np.int32)
+            up = 1 if guess.signs is None else guess.signs.astype(np.int32)
+            for made, other in zip(around, (0, -up, up), strict=True):
+                made[guess.positions, guess.channels] = self._rounding.bits(
+                    coded + other, guess.tables
+                )
+            return coded
+
+        size = latents.symbols.shape[1:]
+        _walked(self.coding.prior.walk(latents.hyper_latents, size, step, QUALITY_STEPS), look)
+        return BitsAround(*(_in_planes(made, size) for made in around))
+
     def hyper_shape(self, size: tuple[int, int]) -> tuple[int, int, int]:
         """See ``Tiles``."""
         down, across = (
@@ -293,7 +332,7 @@ def _in_rows(planes: Floats) -> Floats:
     return np.ascontiguousarray(planes.reshape(len(planes), -1).T)
 
 
-def _in_planes(rows: NDArray[np.int32], size: tuple[int, int]) -> NDArray[np.int32]:
+def _in_planes(rows: Planes, size: tuple[int, int]) -> Planes:
     """[h · w, m] to [m, h, w]."""
     return np.ascontiguousarray(rows.T).reshape(-1, *size)
 
