@@ -3,6 +3,9 @@
     y ─► analysis ─► z ─► round ─► synthesis (mean, scale) ─► p(y | z) = N or logistic, unit bins
                        └► factorized density (Ballé et al. 2018, appendix 6.1) ─► p(z)
 
+Where the context sees features (``LatentsConfig.context_features``), a layer beside the scale net's
+last makes them of the same activations.
+
 The analysis and the mean net are float parts. The scale net decides table indexes, so what codes
 with it is its integer twin in ``prior.py``; the torch one below is for training and for the ideal
 code length.
@@ -114,17 +117,25 @@ class HyperNet(nn.Module):
     def forward(
         self, x: Float[Tensor, "b c h w"], offset: Float[Tensor, "1 c 1 1"] | None = None
     ) -> Float[Tensor, "b d h2 w2"]:
-        """
+        """See ``inner`` for what it is given."""
+        out: Tensor = self.layers[-1](self.inner(x, offset))
+        return out
+
+    def inner(
+        self, x: Float[Tensor, "b c h w"], offset: Float[Tensor, "1 c 1 1"] | None = None
+    ) -> Float[Tensor, "b d h2 w2"]:
+        """What the last layer is given.
+
         Args:
             x: what comes in, less an offset where there is one.
             offset: added to it, in the first layer's sums: around x are zeros nevertheless.
         """
-        for number, layer in enumerate(self.layers):
+        for number, layer in enumerate(self.layers[:-1]):
             assert isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)
             made = layer(x)
             if number == 0 and offset is not None:
                 made = made + convolved(layer, offset.expand_as(x[:1]), layer.weight)
-            x = self._rectified(made) if number + 1 < len(self.layers) else made
+            x = self._rectified(made)
         return x
 
     def _rectified(self, x: Tensor) -> Tensor:
@@ -172,6 +183,8 @@ class Hyperprior(nn.Module):
             else None
         )
         self.scale = HyperNet(structure.scale, (hyper, *config.inner_scale, latents))
+        last, made = structure.scale.layers[-1], config.context_features
+        self.features = _layer(last, config.inner_scale[-1], made) if made else None
         self.density = FactorizedDensity(hyper, structure.density_filters)
         self.context = Context(config) if config.context_slices else None
 
@@ -196,12 +209,13 @@ class Hyperprior(nn.Module):
         z = self.hyper_latents(y)
         z_hat = round_through(z)
         mean = self.latent_means(z_hat) * gain
-        scale = self.latent_scales(z_hat) * gain
+        scale, features = self.scales_and_features(z_hat)
+        scale = scale * gain
         centred = y * gain - mean
         symbols = self.symbols(centred.detach(), scale.detach())
         shift: Tensor | float = 0.0
         if self.context is not None:
-            shift, scale = self.context(symbols, scale)
+            shift, scale = self.context(symbols, scale, features)
         likelihoods = self.likelihoods(symbols - shift, scale, noisy(z) if self.training else z_hat)
         if self.training:
             known = shift.detach() if isinstance(shift, Tensor) else shift
@@ -243,9 +257,17 @@ class Hyperprior(nn.Module):
 
     def latent_scales(self, z_hat: Float[Tensor, "b n h w"]) -> Float[Tensor, "b m h4 w4"]:
         """Predicted scales, in the units of ungained latents, not yet floored."""
-        out: Tensor = self.scale(z_hat, self.median)
+        return self.scales_and_features(z_hat)[0]
+
+    def scales_and_features(
+        self, z_hat: Float[Tensor, "b n h w"]
+    ) -> tuple[Float[Tensor, "b m h4 w4"], Float[Tensor, "b f h4 w4"] | None]:
+        """``latent_scales``, and what the context sees beside them, where it does."""
+        inner = self.scale.inner(z_hat, self.median)
+        out: Tensor = self.scale.layers[-1](inner)
         out = F.softplus(out.float()) if self.softplus_scale else out
-        return out if self.latent_scale is None else out * self.latent_scale
+        scales = out if self.latent_scale is None else out * self.latent_scale
+        return scales, None if self.features is None else F.relu(self.features(inner))
 
     def likelihoods(
         self,
