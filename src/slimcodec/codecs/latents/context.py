@@ -28,6 +28,15 @@ from slimcodec.codecs.latents.scales import NORMAL_LIMIT, SCALE_MAX, SCALE_MIN, 
 __all__ = ["Context"]
 
 
+class _Features(nn.Conv2d):
+    """The 1x1 for features."""
+
+    @torch.no_grad()
+    def reset(self) -> None:
+        """For a context that did without: it says what it said."""
+        nn.init.zeros_(self.weight)
+
+
 class Context(nn.Module):
     """Shifts and scales of all latents, each from what its group sees."""
 
@@ -36,7 +45,7 @@ class Context(nn.Module):
         self.slices, width = config.context_slices, config.context_channels
         self.hyper = nn.Conv2d(config.latent_channels, width, 1)
         made = config.context_features
-        self.features = nn.Conv2d(made, width, 1, bias=False) if made else None
+        self.features = _Features(made, width, 1, bias=False) if made else None
         starts = [sum(self.slices[:i]) for i in range(len(self.slices))]
         sizes = [
             (start + (size if second else 0), size)

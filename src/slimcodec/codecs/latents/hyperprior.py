@@ -142,14 +142,38 @@ class HyperNet(nn.Module):
         return F.leaky_relu(x, self.slope) if self.slope else F.relu(x)
 
 
-def _layer(own: NetLayer, inputs: int, outputs: int) -> nn.Conv2d | nn.ConvTranspose2d:
+class _Added(nn.Module):
+    """A layer that a network may get after it has learned, with a rectifier behind it."""
+
+    @torch.no_grad()
+    def reset(self) -> None:
+        """Weights that keep the variance of what they are given."""
+        assert isinstance(self, nn.Conv2d | nn.ConvTranspose2d)
+        strides = self.stride[0] * self.stride[1] if self.transposed else 1
+        taps = self.weight[0, 0].numel() / strides
+        nn.init.normal_(self.weight, std=math.sqrt(2 / (self.in_channels * taps)))
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+
+
+class _AddedConv(_Added, nn.Conv2d):
+    pass
+
+
+class _AddedTransposed(_Added, nn.ConvTranspose2d):
+    pass
+
+
+def _layer(
+    own: NetLayer, inputs: int, outputs: int, added: bool = False
+) -> nn.Conv2d | nn.ConvTranspose2d:
     kernel, stride, padding = own.kernel, own.stride, own.kernel // 2
     if own.kind == "transposed":
-        return nn.ConvTranspose2d(
-            inputs, outputs, kernel, stride, padding, output_padding=stride - 1
-        )
+        transposed = _AddedTransposed if added else nn.ConvTranspose2d
+        return transposed(inputs, outputs, kernel, stride, padding, output_padding=stride - 1)
     mode: Literal["reflect", "zeros"] = "reflect" if own.reflected else "zeros"
-    return nn.Conv2d(inputs, outputs, kernel, stride, padding, padding_mode=mode)
+    conv = _AddedConv if added else nn.Conv2d
+    return conv(inputs, outputs, kernel, stride, padding, padding_mode=mode)
 
 
 class Hyperprior(nn.Module):
@@ -184,7 +208,7 @@ class Hyperprior(nn.Module):
         )
         self.scale = HyperNet(structure.scale, (hyper, *config.inner_scale, latents))
         last, made = structure.scale.layers[-1], config.context_features
-        self.features = _layer(last, config.inner_scale[-1], made) if made else None
+        self.features = _layer(last, config.inner_scale[-1], made, added=True) if made else None
         self.density = FactorizedDensity(hyper, structure.density_filters)
         self.context = Context(config) if config.context_slices else None
 
