@@ -53,11 +53,13 @@ def _ideal_bytes(codec: MeanScaleCodec, probability: Any, latents: Any, step: in
     z_hat = torch.from_numpy(latents.hyper_latents[None]).float()
     _, height, width = latents.symbols.shape
     gain = torch.from_numpy(gain_at(codec.coding.log_gain, step))
-    scale = probability.latent_scales(z_hat)[:, :, :height, :width] * gain
+    scale, features = probability.scales_and_features(z_hat)
+    scale = scale[:, :, :height, :width] * gain
     symbols = torch.from_numpy(latents.symbols[None]).float()
     shift = 0.0
     if probability.context is not None:
-        shift, scale = probability.context(symbols, scale)
+        seen = None if features is None else features[:, :, :height, :width]
+        shift, scale = probability.context(symbols, scale, seen)
     return float(probability.likelihoods(symbols - shift, scale, z_hat).bits()) / 8
 
 

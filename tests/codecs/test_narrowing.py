@@ -53,6 +53,11 @@ SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
     "mbt2018-mean-elic": (
         "compressai", {"context_slices": (1, 1, 2, 4, 4), "context_channels": 8}
     ),
+    "hific-s, features": ("hific", {"context_slices": (4, 8), "context_features": 6}),
+    "mbt2018-mean-elic, features": (
+        "compressai",
+        {"context_slices": (1, 1, 2, 4, 4), "context_channels": 8, "context_features": 5},
+    ),
     "bmshj2018-hyperprior": ("compressai", {"architecture": "bmshj2018-hyperprior"}),
     "bmshj2018-factorized": ("compressai", {"architecture": "bmshj2018-factorized"}),
     "restore-s": ("restore", {}),
@@ -78,7 +83,8 @@ def made(shape: str, make_config: Callable[..., Any]) -> tuple[Any, Any]:
             if key.endswith(("latent_scale", "spread")) or ".gdn." in key:
                 tensor.uniform_(0.5, 1.5)
             elif tensor.is_floating_point() and "log_" not in key:
-                tensor.normal_(0, 0.2)
+                # Of features a context makes logarithms.
+                tensor.normal_(0, 0.02 if key.startswith("probability.features") else 0.2)
     return family, network
 
 

@@ -18,6 +18,7 @@ from tests.onnx_protos import to_proto
 
 SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
     "hific-s": ("hific", {}),
+    "hific-s, features": ("hific", {"context_slices": (4, 8), "context_features": 6}),
     "hific, as published": (
         "hific",
         {
@@ -122,7 +123,8 @@ def test_written_graphs_equal_the_modules(shape: str, make_config: Any) -> None:
                     assert one.shape == other.shape
                     np.testing.assert_allclose(one, other, atol=2e-5 * np.abs(other).max())
     # Every layer of the network that any of its graphs runs is found again by its name.
-    silent = ("probability.scale", "probability.context", "probability.hidden", "condition.")
+    parts = ("scale", "features", "context", "hidden")
+    silent = (*(f"probability.{part}" for part in parts), "condition.")
     found = {key for key in convolutions(network) if not key.startswith(silent)}
     assert layers <= found
     assert {key for key in found if not key.startswith("probability.")} <= layers

@@ -101,6 +101,36 @@ def test_steps_of_a_sum_are_the_same(network: Small) -> None:
     np.testing.assert_allclose(one, other, rtol=1e-6)
 
 
+class Beside(Small):
+    """A layer that is given what the first is given, later."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.twin = nn.Conv2d(3, 2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.twin(x)
+        return super().forward(x)
+
+
+@pytest.mark.parametrize("settled_before", [False, True])
+def test_layers_that_are_given_the_same_bytes_have_one_grid(settled_before: bool) -> None:
+    """Also when one of them comes to a network that is settled, and sees another picture."""
+    network = Beside().eval()
+    if settled_before:
+        settled(network)
+    before = quantization_of(network).activations
+    settle(
+        network,
+        [*SUMS, IntegerSum(("twin",), ("alone",))],
+        lambda: network((3 if settled_before else 1) * picture()),
+    )
+    grids = quantization_of(network).activations
+    assert grids["twin"] == grids["alone"]
+    assert {name: grids[name] for name in before} == before
+    assert is_settled(network, [*CODED, "twin"])
+
+
 def test_what_is_settled_stays(network: Small) -> None:
     settled(network)
     before = {name: tensor.clone() for name, tensor in plain_state(network).items()}

@@ -222,8 +222,8 @@ class IntegerSum:
     Attributes:
         layers: by name.
         inputs: what each sees: a grid; ``"seen"``, one that is found on photographs and begins at
-            zero; ``"leaky"``, one that may begin below it; or ``"units"``, likewise, and 1 and -1
-            are on it.
+            zero; ``"leaky"``, one that may begin below it; ``"units"``, likewise, and 1 and -1
+            are on it; or the name of a layer of an earlier sum, whose bytes these are.
     """
 
     layers: tuple[str, ...]

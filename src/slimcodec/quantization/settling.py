@@ -65,13 +65,13 @@ def settle(
         names = [name for one, _ in open_sums for name in one.layers]
         with observed(network, keep=True, names=names) as notes:
             run()
+    known = dict(settled.activations)
     for one, most in open_sums:
-        grids = {
-            name: settled.activations[name]
-            if name in settled.activations
-            else _grid(given, notes.get(name))
-            for name, given in zip(one.layers, one.inputs, strict=True)
-        }
+        for name, given in zip(one.layers, one.inputs, strict=True):
+            if name not in known:
+                same = known.get(given) if isinstance(given, str) else None
+                known[name] = same or _grid(given, notes.get(name))
+        grids = {name: known[name] for name in one.layers}
         attach_activations(network, grids, coded=True)
         _round([(layers[name], grids[name], notes.get(name)) for name in one.layers], most)
 

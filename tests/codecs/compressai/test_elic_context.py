@@ -32,10 +32,18 @@ SLICES = (1, 1, 2, 4, 4)
 Picture = Callable[..., Image]
 
 
+WIDTHS = [{"context_channels": 8}, {"context_channels": 8, "context_features": 6}]
+
+
+@pytest.fixture(scope="module", params=WIDTHS, ids=["scales alone", "features"])
+def widths(request: pytest.FixtureRequest) -> dict[str, int]:
+    return dict(request.param)
+
+
 @pytest.fixture(scope="module")
-def talking(make_network_of: Callable[..., Any]) -> Model:
+def talking(make_network_of: Callable[..., Any], widths: dict[str, int]) -> Model:
     """A tiny network in that layout, whose context has something to say."""
-    network = make_network_of("compressai", 0, context_slices=SLICES, context_channels=8)
+    network = make_network_of("compressai", 0, context_slices=SLICES, **widths)
     let_talk(network.probability.context)
     return freeze_network(network, name="talking", family="compressai")
 
@@ -70,13 +78,13 @@ def coded(model: Model, image: Image) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_added_to_an_imported_network_it_says_what_the_hyperprior_says(
-    photographs: Path, picture: Picture, tmp_path: Path
+    photographs: Path, picture: Picture, tmp_path: Path, widths: dict[str, int]
 ) -> None:
     """By ``slimcodec train --init``: the same symbols under the same tables, until it learns."""
     path = save_checkpoint(trained("mbt2018-mean", 8, 12), tmp_path / "theirs.pth")
     imported = FAMILY.read_checkpoint([path]).network
     start = freeze_network(imported, name="imported", family="compressai")
-    shape = {**imported.config.to_dict(), "context_slices": SLICES, "context_channels": 8}
+    shape = {**imported.config.to_dict(), "context_slices": SLICES, **widths}
     run = TrainingConfig(
         name="elic", family="compressai", preset="mbt2018-mean-elic", shape=shape, steps=3,
         batch=1, crop=128, parts=("probability",), precision="32-true",
@@ -107,11 +115,13 @@ def test_integers_guess_as_floats_do(talking: Model, picture: Picture) -> None:
     (latents,) = codec.analyse(picture(128, 192), 0)  # type: ignore[attr-defined]
     with torch.no_grad():
         z_hat = torch.from_numpy(latents.hyper_latents[None]).float()
-        before = network.probability.latent_scales(z_hat)
+        before, features = network.probability.scales_and_features(z_hat)
         symbols = torch.from_numpy(latents.symbols[None]).float()
-        before = before[..., : symbols.shape[2], : symbols.shape[3]]
-        shift, scale = (own[0].numpy() for own in network.probability.context(symbols, before))
-    assert np.abs(shift).max() > 1
+        # Sides are multiples of what a hyper-latent stands for.
+        assert before.shape == symbols.shape
+        said = network.probability.context(symbols, before, features)
+        shift, scale = (own[0].numpy() for own in said)
+    assert np.abs(shift).max() > 0.5
     _, tables = coded(talking, picture(128, 192))
     unit = before[0].clamp(0.3, 256).numpy()
     scales = np.log(np.array(TABLE_SCALES))
@@ -140,6 +150,7 @@ def test_every_pass_and_every_runtime(
     made = shrink_model(talking, recipe, Context(photographs))
     config = FAMILY.config(made.config)
     assert config.context_slices == SLICES and config.context_channels == 6
+    assert config.context_features == (4 if talking.config.get("context_features") else 0)
     assert config.inner_context == (6,) * 10 and made.stream_id != talking.stream_id
     path = tmp_path / "small.slim"
     save(made, path)

@@ -131,6 +131,10 @@ def test_configurations_go_through_plain_values() -> None:
         replace(hific_s(), latent_channels=769, context_slices=())
     with pytest.raises(UsageError, match=r"must add up to the 192 latent channels, got \(16, 32\)"):
         replace(hific_s(), context_slices=(16, 32))
+    with pytest.raises(UsageError, match="context_features needs context_slices, got 4 and none"):
+        replace(hific_s(), context_slices=(), context_features=4)
+    with pytest.raises(UsageError, match="context_features must be 0 to"):
+        replace(hific_s(), context_features=-1)
 
 
 def test_gains_are_interpolated_in_the_logarithm() -> None:

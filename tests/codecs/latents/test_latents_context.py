@@ -23,10 +23,16 @@ Picture = Callable[..., Image]
 QUALITIES = [1.0, 3.0, 4.5]
 
 
-@pytest.fixture(scope="module")
-def talking_model(make_network_of: Callable[..., Any]) -> Model:
+SHAPES: dict[str, dict[str, Any]] = {
+    "scales alone": {},
+    "features": {"context_slices": (4, 8), "context_channels": 12, "context_features": 6},
+}
+
+
+@pytest.fixture(scope="module", params=SHAPES)
+def talking_model(make_network_of: Callable[..., Any], request: pytest.FixtureRequest) -> Model:
     """The tiny model with a context that has something to say, rounding to the nearest."""
-    network = make_network_of("hific", 0, rate_weight=0.0)
+    network = make_network_of("hific", 0, rate_weight=0.0, **SHAPES[request.param])
     let_talk(network.probability.context)
     return freeze_network(network, name="talking", family="hific")
 
@@ -38,14 +44,15 @@ def talking(talking_model: Model) -> MeanScaleCodec:
     return codec
 
 
-def hyper_scale(
+def hyper_says(
     codec: MeanScaleCodec, network: Any, z_hat: np.ndarray, size: Any, step: int
-) -> Any:
-    """What the hyperprior says, gained."""
-    scale = network.probability.latent_scales(torch.from_numpy(z_hat[None]).float())
-    return scale[:, :, : size[0], : size[1]] * torch.from_numpy(
-        gain_at(codec.coding.log_gain, step)
-    )
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Scales, gained, and features where there are any."""
+    z = torch.from_numpy(z_hat[None]).float()
+    scale, features = network.probability.scales_and_features(z)
+    corner = (..., slice(size[0]), slice(size[1]))
+    gained = scale[corner] * torch.from_numpy(gain_at(codec.coding.log_gain, step))
+    return gained, None if features is None else features[corner]
 
 
 @pytest.mark.parametrize("quality", QUALITIES)
@@ -70,11 +77,12 @@ def test_integers_guess_as_floats_do(
     (latents,) = talking.analyse(picture(128, 192), step)
     network: Any = thaw_network(talking_model)
     with torch.no_grad():
-        before = hyper_scale(
+        before, features = hyper_says(
             talking, network, latents.hyper_latents, latents.symbols.shape[1:], step
         )
         symbols = torch.from_numpy(latents.symbols[None]).float()
-        shift, scale = (t[0].numpy() for t in network.probability.context(symbols, before))
+        said = network.probability.context(symbols, before, features)
+        shift, scale = (t[0].numpy() for t in said)
     assert np.abs(shift).max() > 1
     unit = before[0].clamp(0.3, 256).numpy()
     shift, scale, unit = (a.reshape(len(a), -1).T for a in (shift, scale, unit))
@@ -126,6 +134,7 @@ def test_real_bytes_are_the_ideal_of_the_float_context(
 def test_a_group_sees_nothing_that_comes_later(talking_model: Model) -> None:
     context: Any = thaw_network(talking_model).probability.context
     rng = torch.Generator().manual_seed(1)
+    features = torch.rand(1, 6, 6, 7, generator=rng) if context.features is not None else None
     symbols = torch.randint(-4, 5, (1, 12, 6, 7), generator=rng).float()
     scale = torch.rand(1, 12, 6, 7, generator=rng) * 3 + 0.2
     start = 0
@@ -133,13 +142,13 @@ def test_a_group_sees_nothing_that_comes_later(talking_model: Model) -> None:
     for size in context.slices:
         for colour in (first, ~first):
             with torch.no_grad():
-                before = context(symbols, scale)
+                before = context(symbols, scale, features)
                 changed = symbols.clone()
                 changed[:, start : start + size][..., colour] += 3
                 changed[:, start + size :] -= 2
                 if colour is first:
                     changed[:, start : start + size][..., ~colour] -= 1
-                after = context(changed, scale)
+                after = context(changed, scale, features)
             for one, two in zip(before, after, strict=True):
                 assert torch.equal(one[:, :start], two[:, :start])
                 own = (one - two)[:, start : start + size][..., colour]

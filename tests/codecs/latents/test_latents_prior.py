@@ -31,6 +31,7 @@ from slimcodec.model_file import Model, thaw_network
 from slimcodec.quantization import ActivationGrid, Quantization
 from tests.codecs.latents.large_prior import (
     CONTEXT,
+    FEATURES,
     SCALE,
     Settled,
     digest,
@@ -66,7 +67,7 @@ def test_outputs_are_those_of_the_torch_twin(
 ) -> None:
     prior = tiny_codec.coding.prior
     z_hat = drawn((8, *shape), largest)
-    ours = prior.outputs(z_hat)
+    ours, _ = prior.outputs(z_hat)
     low, high = prior.grid.limits
     theirs = np.clip(float_outputs(network, z_hat) * 2.0**OUTPUT_FRACTION, low, high)
     # Where a hidden sum lies between two levels a float may fall on the other side.
@@ -81,12 +82,12 @@ def test_hyper_latents_beyond_a_byte_are_clipped(tiny_codec: MeanScaleCodec, net
     z_hat = drawn((8, 3, 4), 500)
     assert (np.abs(z_hat) > 128).any()
     inside = np.clip(z_hat, -128, 127)
-    np.testing.assert_array_equal(prior.outputs(z_hat), prior.outputs(inside))
+    np.testing.assert_array_equal(prior.outputs(z_hat)[0], prior.outputs(inside)[0])
     np.testing.assert_array_equal(float_outputs(network, z_hat), float_outputs(network, inside))
     for largest in (2**24, 2**31 - 1):
         z_hat = np.sign(z_hat) * largest
         np.testing.assert_array_equal(
-            prior.outputs(z_hat.astype(np.int32)), prior.outputs(np.clip(z_hat, -128, 127))
+            prior.outputs(z_hat.astype(np.int32))[0], prior.outputs(np.clip(z_hat, -128, 127))[0]
         )
 
 
@@ -119,15 +120,20 @@ def refused(one: Settled, words: str) -> None:
 LAYERS = [
     f"{SCALE}0",
     f"{SCALE}2",
+    FEATURES,
     f"{CONTEXT}hyper",
+    f"{CONTEXT}features",
     f"{CONTEXT}groups.0.mix",
     f"{CONTEXT}groups.2.seen",
     f"{CONTEXT}groups.3.out",
 ]
+WITHOUT_BIAS = (f"{CONTEXT}features", f"{CONTEXT}groups.2.seen")
+NOT_THE_FIRST = (f"{CONTEXT}features", f"{CONTEXT}groups.0.mix")
+"""Of a sum: its steps are those of the layer before it."""
 
 
 def small() -> Settled:
-    return random_settled(3, 6, 1, SLICES)
+    return random_settled(3, 6, 1, SLICES, features=4)
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -138,7 +144,7 @@ def test_weights_beyond_seven_bits_are_refused(name: str) -> None:
     refused(regridded(small(), name, integers=integers, bits=8), "do not lie within ±63")
 
 
-@pytest.mark.parametrize("name", [name for name in LAYERS if "seen" not in name])
+@pytest.mark.parametrize("name", [name for name in LAYERS if name not in WITHOUT_BIAS])
 @pytest.mark.parametrize("value", [math.inf, math.nan])
 def test_biases_that_are_not_finite_are_refused(name: str, value: float) -> None:
     one = small()
@@ -146,7 +152,7 @@ def test_biases_that_are_not_finite_are_refused(name: str, value: float) -> None
     refused(one, "steps or biases are damaged")
 
 
-@pytest.mark.parametrize("name", [name for name in LAYERS if "mix" not in name])
+@pytest.mark.parametrize("name", [name for name in LAYERS if name not in NOT_THE_FIRST])
 @pytest.mark.parametrize("factor", [0.0, -1.0])
 def test_steps_that_cannot_be_are_refused(name: str, factor: float) -> None:
     steps = small().quantization.weights[f"{name}.weight"].steps
@@ -154,9 +160,9 @@ def test_steps_that_cannot_be_are_refused(name: str, factor: float) -> None:
 
 
 def test_sums_that_leave_32_bits_are_refused() -> None:
-    one = random_settled(1, 140_000, 1, (140_000,), width=1)
-    integers = one.quantization.weights[f"{CONTEXT}hyper.weight"].integers * 0 + np.int8(63)
-    forged = regridded(one, f"{CONTEXT}hyper", integers=integers)
+    one = random_settled(1, 8_000, 1, (8_000,), width=1)
+    integers = one.quantization.weights[f"{CONTEXT}groups.1.seen.weight"].integers * 0
+    forged = regridded(one, f"{CONTEXT}groups.1.seen", integers=integers + np.int8(63))
     refused(forged, r"could reach 2\^31\.\d, the limit is")
 
 
@@ -167,12 +173,19 @@ def test_huge_biases_clip(bias: float) -> None:
     one.weights[f"{SCALE}2.bias"][:] = bias
     prior = one.prior()
     expected = prior.grid.limits[bias > 0]
-    assert (prior.outputs(drawn((3, 2, 2), 100)) == expected).all()
-    assert (prior.places(drawn((3, 2, 2), 100), (8, 8), 0, 8) < 2**20).all()
+    assert (prior.outputs(drawn((3, 2, 2), 100))[0] == expected).all()
+    places, _ = prior.places_and_features(drawn((3, 2, 2), 100), (8, 8), 0, 8)
+    assert (places < 2**20).all()
 
 
 @pytest.mark.parametrize("step", [1e-30, 1e-3, 1e3, 1e30])
-@pytest.mark.parametrize("name", [f"{SCALE}1", f"{CONTEXT}groups.0.mix", f"{CONTEXT}groups.1.out"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        f"{SCALE}1", FEATURES, f"{CONTEXT}features", f"{CONTEXT}groups.0.mix",
+        f"{CONTEXT}groups.1.out",
+    ],
+)  # fmt: skip
 def test_forged_grids(name: str, step: float) -> None:
     """Refused, or coded with."""
     one = small()
@@ -205,7 +218,7 @@ def test_a_scale_net_of_zeros_says_its_bias() -> None:
     for number in range(3):
         grid = one.quantization.weights[f"{SCALE}{number}.weight"]
         one = regridded(one, f"{SCALE}{number}", integers=0 * grid.integers)
-    out = one.prior().outputs(np.ones((3, 2, 2), np.int32)) / 2.0**OUTPUT_FRACTION
+    out = one.prior().outputs(np.ones((3, 2, 2), np.int32))[0] / 2.0**OUTPUT_FRACTION
     np.testing.assert_allclose(
         out, np.broadcast_to(one.weights[f"{SCALE}2.bias"], out.shape), atol=0.01
     )
@@ -225,7 +238,7 @@ def test_an_output_that_nothing_reaches_says_its_bias(
         last.bias[3] = 0.3
     model = freeze_network(network, name="x", family="hific")
     z_hat = drawn((8, 3, 4), 6)
-    ours = model.coding.prior.outputs(z_hat) / 2.0**OUTPUT_FRACTION
+    ours = model.coding.prior.outputs(z_hat)[0] / 2.0**OUTPUT_FRACTION
     # Beyond its limits no output is told apart.
     limits = np.array(model.coding.prior.grid.limits) / 2.0**OUTPUT_FRACTION
     theirs = np.clip(float_outputs(thaw_network(model), z_hat), *limits)
@@ -294,7 +307,8 @@ def test_tables_are_those_of_the_float_scales(
 ) -> None:
     z_hat = drawn((8, 6, 9), 6)
     step = round((quality - 1) * QUALITY_STEPS)
-    places = tiny_codec.coding.prior.places(z_hat, (24, 36), step, QUALITY_STEPS)
+    prior = tiny_codec.coding.prior
+    places, _ = prior.places_and_features(z_hat, (24, 36), step, QUALITY_STEPS)
     ours = tables_at(places).reshape(24, 36, 12).transpose(2, 0, 1)
     with torch.no_grad():
         gain = gain_of(network.log_gain, torch.tensor([quality - 1]))
@@ -312,7 +326,9 @@ def test_a_gain_moves_places_by_its_logarithm(tiny_codec: MeanScaleCodec) -> Non
     z_hat = drawn((8, 4, 4), 6, seed=2)
     steps = range(0, QUALITY_STEPS * (len(tiny_codec.qualities) - 1) + 1, 4)
     prior = tiny_codec.coding.prior
-    places = np.stack([prior.places(z_hat, (16, 16), s, QUALITY_STEPS) for s in steps])
+    places = np.stack(
+        [prior.places_and_features(z_hat, (16, 16), s, QUALITY_STEPS)[0] for s in steps]
+    )
     logs = tiny_codec.coding.log_gain.astype(np.float64)
     for number, step in enumerate(steps):
         low, rest = divmod(step, QUALITY_STEPS)
@@ -390,9 +406,11 @@ def coded_by(walk: Any, answer: Callable[[Any], np.ndarray]) -> tuple[list[Any],
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (6, 1), (5, 8)])
-@pytest.mark.parametrize("slices", [(), SLICES])
-def test_every_symbol_is_asked_for_once(size: tuple[int, int], slices: tuple[int, ...]) -> None:
-    prior = random_settled(3, 6, 2, slices).prior()
+@pytest.mark.parametrize(("slices", "features"), [((), 0), (SLICES, 0), (SLICES, 4)])
+def test_every_symbol_is_asked_for_once(
+    size: tuple[int, int], slices: tuple[int, ...], features: int
+) -> None:
+    prior = random_settled(3, 6, 2, slices, features=features).prior()
     z_hat = drawn((3, 2, 2), 9)
     rng = np.random.default_rng(0)
     wanted = rng.integers(-20, 21, (size[0] * size[1], 6)).astype(np.int32)
@@ -412,7 +430,7 @@ def test_every_symbol_is_asked_for_once(size: tuple[int, int], slices: tuple[int
 @pytest.mark.parametrize("largest", [2047, 2048, 2**24, 2**30])
 def test_symbols_at_the_limit(largest: int) -> None:
     """Clipped alike on both sides, so that none overflows."""
-    prior = random_settled(3, 6, 3, SLICES).prior()
+    prior = random_settled(3, 6, 3, SLICES, features=4).prior()
     z_hat = drawn((3, 2, 2), 9)
 
     def tables_for(symbol: int) -> list[np.ndarray]:

@@ -49,7 +49,8 @@ class CompressaiFamily:
     shared_parts: frozenset[str] = frozenset()
     changes_streams = frozenset({"probability"})
     coding_weights = (
-        *(f"probability.{part}" for part in ("scale.", "context.", "mean.", "median")),
+        *(f"probability.{part}" for part in ("scale.", "features.", "context.", "mean.")),
+        "probability.median",
         "log_gain",
         "log_degain",
     )
@@ -180,7 +181,7 @@ class CompressaiFamily:
     def integer_sums(self, config: CompressaiConfig) -> list[IntegerSum]:
         if not config.structure.hyperprior:
             return []
-        return integer_sums(config.structure.scale, config.context_slices)
+        return integer_sums(config)
 
     def coding(
         self,

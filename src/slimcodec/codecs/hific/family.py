@@ -43,7 +43,8 @@ class HificFamily:
     shared_parts: frozenset[str] = frozenset()
     changes_streams = frozenset({"probability"})
     coding_weights = (
-        *(f"probability.{part}" for part in ("scale.", "context.", "mean.", "latent_scale")),
+        *(f"probability.{part}" for part in ("scale.", "features.", "context.", "mean.")),
+        "probability.latent_scale",
         "log_gain",
         "log_degain",
     )
@@ -179,7 +180,7 @@ class HificFamily:
         return picture_layers(config)
 
     def integer_sums(self, config: HificConfig) -> list[IntegerSum]:
-        return integer_sums(config.structure.scale, config.context_slices)
+        return integer_sums(config)
 
     def coding(
         self,

@@ -58,8 +58,7 @@ class Coding:
         """
         hyper_tables = Tables.from_arrays(frozen, "hyper_tables")
         latent_tables = Tables.from_arrays(frozen, "latent_tables")
-        net = config.structure.scale
-        prior = LatentPrior(weights, quantization, frozen, net, config.context_slices)
+        prior = LatentPrior(config, weights, quantization, frozen)
         gains = (len(config.lambdas), config.latent_channels)
         wanted = TABLE_COUNT
         if config.context_slices:

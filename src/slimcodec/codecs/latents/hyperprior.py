@@ -3,6 +3,9 @@
     y ─► analysis ─► z ─► round ─► synthesis (mean, scale) ─► p(y | z) = N or logistic, unit bins
                        └► factorized density (Ballé et al. 2018, appendix 6.1) ─► p(z)
 
+Where the context sees features (``LatentsConfig.context_features``), a layer beside the scale net's
+last makes them of the same activations.
+
 The analysis and the mean net are float parts. The scale net decides table indexes, so what codes
 with it is its integer twin in ``prior.py``; the torch one below is for training and for the ideal
 code length.
@@ -114,31 +117,63 @@ class HyperNet(nn.Module):
     def forward(
         self, x: Float[Tensor, "b c h w"], offset: Float[Tensor, "1 c 1 1"] | None = None
     ) -> Float[Tensor, "b d h2 w2"]:
-        """
+        """See ``inner`` for what it is given."""
+        out: Tensor = self.layers[-1](self.inner(x, offset))
+        return out
+
+    def inner(
+        self, x: Float[Tensor, "b c h w"], offset: Float[Tensor, "1 c 1 1"] | None = None
+    ) -> Float[Tensor, "b d h2 w2"]:
+        """What the last layer is given.
+
         Args:
             x: what comes in, less an offset where there is one.
             offset: added to it, in the first layer's sums: around x are zeros nevertheless.
         """
-        for number, layer in enumerate(self.layers):
+        for number, layer in enumerate(self.layers[:-1]):
             assert isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)
             made = layer(x)
             if number == 0 and offset is not None:
                 made = made + convolved(layer, offset.expand_as(x[:1]), layer.weight)
-            x = self._rectified(made) if number + 1 < len(self.layers) else made
+            x = self._rectified(made)
         return x
 
     def _rectified(self, x: Tensor) -> Tensor:
         return F.leaky_relu(x, self.slope) if self.slope else F.relu(x)
 
 
-def _layer(own: NetLayer, inputs: int, outputs: int) -> nn.Conv2d | nn.ConvTranspose2d:
+class _Added(nn.Module):
+    """A layer that a network may get after it has learned, with a rectifier behind it."""
+
+    @torch.no_grad()
+    def reset(self) -> None:
+        """Weights that keep the variance of what they are given."""
+        assert isinstance(self, nn.Conv2d | nn.ConvTranspose2d)
+        strides = self.stride[0] * self.stride[1] if self.transposed else 1
+        taps = self.weight[0, 0].numel() / strides
+        nn.init.normal_(self.weight, std=math.sqrt(2 / (self.in_channels * taps)))
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+
+
+class _AddedConv(_Added, nn.Conv2d):
+    pass
+
+
+class _AddedTransposed(_Added, nn.ConvTranspose2d):
+    pass
+
+
+def _layer(
+    own: NetLayer, inputs: int, outputs: int, added: bool = False
+) -> nn.Conv2d | nn.ConvTranspose2d:
     kernel, stride, padding = own.kernel, own.stride, own.kernel // 2
     if own.kind == "transposed":
-        return nn.ConvTranspose2d(
-            inputs, outputs, kernel, stride, padding, output_padding=stride - 1
-        )
+        transposed = _AddedTransposed if added else nn.ConvTranspose2d
+        return transposed(inputs, outputs, kernel, stride, padding, output_padding=stride - 1)
     mode: Literal["reflect", "zeros"] = "reflect" if own.reflected else "zeros"
-    return nn.Conv2d(inputs, outputs, kernel, stride, padding, padding_mode=mode)
+    conv = _AddedConv if added else nn.Conv2d
+    return conv(inputs, outputs, kernel, stride, padding, padding_mode=mode)
 
 
 class Hyperprior(nn.Module):
@@ -172,6 +207,8 @@ class Hyperprior(nn.Module):
             else None
         )
         self.scale = HyperNet(structure.scale, (hyper, *config.inner_scale, latents))
+        last, made = structure.scale.layers[-1], config.context_features
+        self.features = _layer(last, config.inner_scale[-1], made, added=True) if made else None
         self.density = FactorizedDensity(hyper, structure.density_filters)
         self.context = Context(config) if config.context_slices else None
 
@@ -196,12 +233,13 @@ class Hyperprior(nn.Module):
         z = self.hyper_latents(y)
         z_hat = round_through(z)
         mean = self.latent_means(z_hat) * gain
-        scale = self.latent_scales(z_hat) * gain
+        scale, features = self.scales_and_features(z_hat)
+        scale = scale * gain
         centred = y * gain - mean
         symbols = self.symbols(centred.detach(), scale.detach())
         shift: Tensor | float = 0.0
         if self.context is not None:
-            shift, scale = self.context(symbols, scale)
+            shift, scale = self.context(symbols, scale, features)
         likelihoods = self.likelihoods(symbols - shift, scale, noisy(z) if self.training else z_hat)
         if self.training:
             known = shift.detach() if isinstance(shift, Tensor) else shift
@@ -243,9 +281,17 @@ class Hyperprior(nn.Module):
 
     def latent_scales(self, z_hat: Float[Tensor, "b n h w"]) -> Float[Tensor, "b m h4 w4"]:
         """Predicted scales, in the units of ungained latents, not yet floored."""
-        out: Tensor = self.scale(z_hat, self.median)
+        return self.scales_and_features(z_hat)[0]
+
+    def scales_and_features(
+        self, z_hat: Float[Tensor, "b n h w"]
+    ) -> tuple[Float[Tensor, "b m h4 w4"], Float[Tensor, "b f h4 w4"] | None]:
+        """``latent_scales``, and what the context sees beside them, where it does."""
+        inner = self.scale.inner(z_hat, self.median)
+        out: Tensor = self.scale.layers[-1](inner)
         out = F.softplus(out.float()) if self.softplus_scale else out
-        return out if self.latent_scale is None else out * self.latent_scale
+        scales = out if self.latent_scale is None else out * self.latent_scale
+        return scales, None if self.features is None else F.relu(self.features(inner))
 
     def likelihoods(
         self,

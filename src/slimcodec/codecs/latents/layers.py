@@ -6,6 +6,7 @@ what tables and gains are made for.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 from slimcodec.codecs.latents.config import LatentsConfig
@@ -41,6 +42,9 @@ def layers(config: LatentsConfig) -> list[Layer]:
     for name, net, inner, reads, makes in nets:
         places = place if name == "analysis" else place / 16
         found += _net(f"probability.{name}", net, inner, reads, makes, places)
+    if config.context_features:
+        made = (_features(config),)
+        found.append(replace(found[-1], module="probability.features", makes=made))
     return [*found, *_density(config, hyper), *_context(config, latents, place)]
 
 
@@ -71,6 +75,10 @@ def _net(
     return found
 
 
+def _features(config: LatentsConfig) -> Channels:
+    return Channels("probability.context.features", config.context_features)
+
+
 def _density(config: LatentsConfig, channels: Channels) -> list[Layer]:
     """Tensors of the factorized density of these channels."""
     structure = config.structure
@@ -94,6 +102,13 @@ def _context(config: LatentsConfig, latents: Channels, place: float) -> list[Lay
             coded=True, streams=True,
         )
     ]  # fmt: skip
+    if config.context_features:
+        found.append(
+            Layer(
+                "probability.context.features", "conv", (_features(config),), (base,), 1, place,
+                bias=False, coded=True, streams=True,
+            )
+        )  # fmt: skip
     starts = [sum(config.context_slices[:i]) for i in range(len(config.context_slices))]
     sizes = [
         (start + (size if second else 0), size)
@@ -142,6 +157,8 @@ def narrowed(config: LatentsConfig, widths: dict[str, int]) -> dict[str, object]
     }
     base = widths.get("probability.context.base", config.context_channels)
     hidden = of("probability.context.groups", config.inner_context)
+    features = _features(config)
+    fields["context_features"] = widths.get(features.group, features.count)
     fields["context_channels"] = base
     fields["context_widths"] = () if set(hidden) <= {base} else hidden
     return fields

@@ -40,7 +40,7 @@ class Net:
     convolutions have kernel 5 at stride 2 or kernel 3 at stride 1, others kernel 3 at stride 1.
 
     Attributes:
-        layers: in order.
+        layers: in order, two or more.
         slope: of the rectifiers for negative inputs.
     """
 

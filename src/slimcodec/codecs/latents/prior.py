@@ -1,7 +1,8 @@
 """What picks a table for each latent, in integers: scale net and context (``slimcodec.integers``).
 
-    ẑ ─► scale net ─► places on the grid of scales ─► base ─┐
-    latents that are coded already, in units of their scale ─┴► group ─► shift, change of scale
+    ẑ ─► scale net ─┬► places on the grid of scales ─┬► base ─┐
+                    └► features, where there are any ─┘        │
+    latents that are coded already, in units of their scale ───┴► group ─► shift, change of scale
 
 A changed scale is another place on the grid; a shift comes in eighths of a symbol's step. Its whole
 steps are subtracted from the symbol, the rest picks a table of its own, and a negative rest mirrors
@@ -19,8 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from slimcodec.codecs.latents.nets import Net
-from slimcodec.codecs.latents.scale_net import ScaleNet
+from slimcodec.codecs.latents.config import LatentsConfig
+from slimcodec.codecs.latents.scale_net import SEEN_FEATURES, ScaleNet
 from slimcodec.codecs.latents.scales import (
     GRID_STEP,
     LAST_PLACE,
@@ -106,19 +107,19 @@ GuessWalk = Generator[Guess, NDArray[np.int32], NDArray[np.int32]]
 [h · w, m]."""
 
 
-def integer_sums(net: Net, slices: Sequence[int]) -> list[IntegerSum]:
-    """The layers of a hyperprior that coding runs in integers.
-
-    Args:
-        net: that gives scales.
-        slices: latent channels in each slice of the context; none where there is no context.
-    """
-    sums = ScaleNet.sums(net)
-    if slices:
+def integer_sums(config: LatentsConfig) -> list[IntegerSum]:
+    """The layers of a hyperprior that coding runs in integers."""
+    features = bool(config.context_features)
+    sums = ScaleNet.sums(config.structure.scale, features)
+    if config.context_slices:
         scales = ActivationGrid(_COARSE * GRID_STEP, 8, 0)
         normal = ActivationGrid(NORMAL_LIMIT / 127, 8, -_ZERO)
-        sums.append(IntegerSum((f"{_CONTEXT}hyper",), (scales,)))
-        for group in Group.of_slices(slices, f"{_CONTEXT}groups.", 2):
+        hyper: list[tuple[str, ActivationGrid | str]] = [(f"{_CONTEXT}hyper", scales)]
+        if features:
+            hyper.append((SEEN_FEATURES, "seen"))
+        names, inputs = zip(*hyper, strict=True)
+        sums.append(IntegerSum(names, inputs))
+        for group in Group.of_slices(config.context_slices, f"{_CONTEXT}groups.", 2):
             seen = group.hidden.removesuffix("mix") + "seen"
             pairs = (
                 [(group.hidden, "seen"), (seen, normal)] if group.seen else [(group.hidden, "seen")]
@@ -132,11 +133,10 @@ class LatentPrior:
     """Scale net and context of a settled model.
 
     Args:
+        config: of the model.
         weights: of the model; of these layers only the biases are looked at.
         quantization: with the grids of ``integer_sums``.
         frozen: grid and units.
-        net: that gives scales.
-        slices: of the context.
 
     Raises:
         ModelFileError: when sums could be inexact, or a grid or array is damaged.
@@ -145,20 +145,21 @@ class LatentPrior:
 
     def __init__(
         self,
+        config: LatentsConfig,
         weights: Mapping[str, NDArray[np.float32]],
         quantization: Quantization,
         frozen: Mapping[str, NDArray[Any]],
-        net: Net,
-        slices: Sequence[int],
     ) -> None:
+        slices, features = config.context_slices, bool(config.context_features)
         self.grid = ScaleGrid.from_arrays(frozen)
         self.units = Units.from_arrays(frozen) if slices else None
         self.groups = tuple(Group.of_slices(slices, "groups.", 2))
-        self._scale = ScaleNet(net, weights, quantization, self.grid.limits)
+        net = config.structure.scale
+        self._scale = ScaleNet(net, weights, quantization, self.grid.limits, features)
         layers = dict(self._scale.layers)
         if self.units is not None:
             source = _Source(weights, quantization)
-            layers |= source.context(self.groups, self.units.grid_step)
+            layers |= source.context(self.groups, self.units.grid_step, features)
         self.net = IntegerNet(layers)
         self._picked = _choices()
 
@@ -171,18 +172,24 @@ class LatentPrior:
         units = b"" if self.units is None else self.units.to_bytes()
         return self.net.to_bytes() + self.grid.to_bytes() + units
 
-    def outputs(self, z_hat: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Of the scale net, [4h, 4w, m], for hyper-latents [n, h, w]."""
+    def outputs(
+        self, z_hat: NDArray[np.int32]
+    ) -> tuple[NDArray[np.int32], NDArray[np.uint8] | None]:
+        """Of the scale net, [4h, 4w, m], and features, [4h, 4w, f], where there are any, for
+        hyper-latents [n, h, w]."""
         return self._scale.outputs(self._run, z_hat)
 
-    def places(
+    def places_and_features(
         self, z_hat: NDArray[np.int32], size: tuple[int, int], quality: int, steps: int
-    ) -> NDArray[np.int32]:
-        """Of the hyperprior's scales on the fine grid, [h · w, m], for the corner that is
-        wanted."""
+    ) -> tuple[NDArray[np.int32], NDArray[np.uint8] | None]:
+        """Of the hyperprior's scales on the fine grid, [h · w, m], and features, [h · w, f], where
+        there are any, for the corner that is wanted."""
         height, width = size
-        outputs = self.outputs(z_hat)[:height, :width]
-        return self.grid.places(outputs.reshape(height * width, -1), quality, steps)
+        outputs, features = self.outputs(z_hat)
+        wanted = outputs[:height, :width].reshape(height * width, -1)
+        if features is not None:
+            features = features[:height, :width].reshape(height * width, -1)
+        return self.grid.places(wanted, quality, steps), features
 
     def walk(
         self, z_hat: NDArray[np.int32], size: tuple[int, int], quality: int, steps: int
@@ -194,12 +201,15 @@ class LatentPrior:
             size: h and w of the latents.
             quality: in ``steps``-ths between trained ones.
         """
-        places = self.places(z_hat, size, quality, steps)
+        places, features = self.places_and_features(z_hat, size, quality, steps)
         if self.units is None:
             everywhere = np.arange(len(places))
             return (yield Guess(everywhere, slice(None), tables_at(places)))
         inside = np.clip(places, 0, LAST_PLACE)
-        base = self._run["hyper"](((inside + _COARSE // 2) // _COARSE).astype(np.uint8))
+        said = [((inside + _COARSE // 2) // _COARSE).astype(np.uint8)]
+        if features is not None:
+            said.append(features)
+        base = self._run["hyper"](*said)
         zeros = np.tile(np.array([_ZERO, 0], np.uint8), places.shape[1])
         symbols = np.zeros(places.shape, np.int32)
         groups = walk(self.groups, self._run, base, size, zeros)
@@ -286,11 +296,14 @@ class _Source:
         """Of what a layer is given."""
         return self.quantization.activations[layer].step
 
-    def context(self, groups: Sequence[Group], grid_step: float) -> dict[str, IntegerLayer]:
+    def context(
+        self, groups: Sequence[Group], grid_step: float, features: bool
+    ) -> dict[str, IntegerLayer]:
         """All layers of the context."""
         base = self.step(f"{_CONTEXT}groups.0.mix")
         hyper = f"{_CONTEXT}hyper"
-        layers = {"hyper": self._layer([self._part(hyper)], hyper, Output(base))}
+        said = [self._part(name) for name in (hyper, *([SEEN_FEATURES] if features else []))]
+        layers = {"hyper": self._layer(said, hyper, Output(base))}
         for group in groups:
             mix, out = _CONTEXT + group.hidden, _CONTEXT + group.out
             parts = [self._part(mix)]

@@ -4,6 +4,8 @@ Its first layer is given bytes: whole steps of hyper-latents from their medians.
 themselves add is whole units of that layer's sums, and is not added around a picture, where
 hyper-latents are zero; so it comes from *constant channels*, which are there wherever hyper-latents
 are and hold 1, 127, 127, ...: digits of it are their weights.
+
+Where a context sees features, a layer beside the last one makes bytes of the same bytes.
 """
 
 from __future__ import annotations
@@ -36,6 +38,9 @@ from slimcodec.quantization import ActivationGrid, IntegerSum, Quantization
 __all__ = ["ScaleNet"]
 
 LAYERS = "probability.scale.layers."
+FEATURES = "probability.features"
+SEEN_FEATURES = "probability.context.features"
+"""The layer of the context that is given what ``FEATURES`` makes."""
 _MEDIAN = "probability.median"
 ZERO = 128
 """What stands for zero among bytes of hyper-latents."""
@@ -53,6 +58,7 @@ class ScaleNet:
         weights: of the model; of the net only the biases are looked at.
         quantization: with the grids of ``sums``.
         limits: the lowest and the highest output that need to be told apart.
+        features: whether it makes any.
 
     Attributes:
         layers: by name, to be run by an ``IntegerNet``.
@@ -68,15 +74,17 @@ class ScaleNet:
         weights: Mapping[str, NDArray[np.float32]],
         quantization: Quantization,
         limits: tuple[int, int],
+        features: bool,
     ) -> None:
-        self._net = net
+        self._net, self._features = net, features
         grids = [quantization.activations[f"{LAYERS}{i}"] for i in range(len(net.layers))]
         self._zeros = [ZERO, *map(_zero_of, grids[1:])]
         steps = [grid.step for grid in grids]
         self._constants = np.ones(0, np.uint8)
         self.layers: dict[str, IntegerLayer] = {}
-        for number, own in enumerate(net.layers):
-            name = f"{LAYERS}{number}"
+
+        def layer(number: int, name: str, ends: Output) -> IntegerLayer:
+            own = net.layers[number]
             grid = quantization.weights[f"{name}.weight"]
             copies = own.stride**2 if own.kind == "transposed" else 1
             scales = np.tile(grid.steps, copies)
@@ -86,29 +94,44 @@ class ScaleNet:
                 digits = _digits(own, grid.integers, weights[_MEDIAN])
                 self._constants = np.array([1, *[_DIGIT] * (digits.shape[0] - 1)], np.uint8)
                 parts.append(Part(_windowed(own, _as_inputs(own, digits)), scales, step))
-            ends = Output(2.0**-OUTPUT_FRACTION, *limits)
-            if number + 1 < len(net.layers):
-                ends = Output(steps[number + 1], slope=net.slope, zero=self._zeros[number + 1])
-            bias = np.tile(weights[f"{name}.bias"], copies)
-            self.layers[f"scale.{number}"] = integer_layer(parts, bias, ends)
+            return integer_layer(parts, np.tile(weights[f"{name}.bias"], copies), ends)
+
+        last = len(net.layers) - 1
+        for number in range(last):
+            ends = Output(steps[number + 1], slope=net.slope, zero=self._zeros[number + 1])
+            self.layers[f"scale.{number}"] = layer(number, f"{LAYERS}{number}", ends)
+        ends = Output(2.0**-OUTPUT_FRACTION, *limits)
+        self.layers[f"scale.{last}"] = layer(last, f"{LAYERS}{last}", ends)
+        if features:
+            if quantization.activations[FEATURES] != grids[last]:
+                raise ModelFileError("scales and features are not made of the same bytes")
+            ends = Output(quantization.activations[SEEN_FEATURES].step)
+            self.layers["features"] = layer(last, FEATURES, ends)
 
     @staticmethod
-    def sums(net: Net) -> list[IntegerSum]:
+    def sums(net: Net, features: bool) -> list[IntegerSum]:
         """Its layers, for whoever settles a network."""
         inner = "leaky" if net.slope else "seen"
         hyper_latents = ActivationGrid(1.0, 8, -ZERO)
-        return [
-            IntegerSum((f"{LAYERS}{number}",), (inner if number else hyper_latents,))
-            for number in range(len(net.layers))
+        names = [f"{LAYERS}{number}" for number in range(len(net.layers))]
+        sums = [
+            IntegerSum((name,), (inner if number else hyper_latents,))
+            for number, name in enumerate(names)
         ]
+        return [*sums, *([IntegerSum((FEATURES,), (names[-1],))] if features else [])]
 
     def outputs(
         self, run: Mapping[str, CompiledLayer], z_hat: NDArray[np.int32]
-    ) -> NDArray[np.int32]:
-        """[4h, 4w, m], for hyper-latents less their medians, [n, h, w]; ``run`` is its layers on an
-        engine."""
+    ) -> tuple[NDArray[np.int32], NDArray[np.uint8] | None]:
+        """What picks tables, [4h, 4w, m], and features, [4h, 4w, f], where there are any.
+
+        Args:
+            run: its layers on an engine.
+            z_hat: hyper-latents less their medians, [n, h, w].
+        """
         inside = (np.clip(z_hat, -ZERO, ZERO - 1) + ZERO).astype(np.uint8)
         x: NDArray[Any] = inside.transpose(1, 2, 0)
+        beside: NDArray[np.uint8] | None = None
         for number, own in enumerate(self._net.layers):
             height, width, channels = x.shape
             begins = corners(height, width)
@@ -116,10 +139,10 @@ class ScaleNet:
             if number == 0 and len(self._constants):
                 there = np.broadcast_to(self._constants, (height, width, len(self._constants)))
                 seen.append(taps(bordered(there, 0), begins, len(self._constants)))
-            made = run[f"scale.{number}"](*seen)
-            x = interleaved(made, height, width, own.stride)
-        outputs: NDArray[np.int32] = x
-        return outputs
+            if self._features and number + 1 == len(self._net.layers):
+                beside = interleaved(run["features"](*seen), height, width, own.stride)
+            x = interleaved(run[f"scale.{number}"](*seen), height, width, own.stride)
+        return x, beside
 
 
 def _zero_of(grid: ActivationGrid) -> int:
