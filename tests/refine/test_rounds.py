@@ -191,3 +191,14 @@ def _read(codec: Any, stream: bytes) -> Latents:
     _, (latents,) = codec.read(stream)
     found: Latents = latents
     return found
+
+
+def test_memory_that_is_too_little_is_said_first(tiny_model: Model, picture: Picture) -> None:
+    plain: Any = open_codec(tiny_model)
+    refined: Any = refining(plain, lambda: tiny_model, 1)
+    image = picture(512, 512)
+    allowed = 150 << 20
+    assert plain.memory_needed(512, 512) < allowed < refined.memory_needed(512, 512)
+    assert plain.encode(image, memory=allowed)
+    with pytest.raises(UsageError, match="memory"):
+        refined.encode(image, memory=allowed)

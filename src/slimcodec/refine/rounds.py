@@ -24,7 +24,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from slimcodec.codecs.family import Floats
-from slimcodec.codecs.latents.codec import Picture
+from slimcodec.codecs.latents.refiner import Picture
 from slimcodec.codecs.latents.tile import QUALITY_STEPS, BitsAround, Latents, Tiles, gain_at
 from slimcodec.codecs.tiles import Box, Sight, grid
 from slimcodec.types import Clock, Image
@@ -44,6 +44,11 @@ _DEARER = 1.25
 bytes, and little quality."""
 _WINDOW = 48
 """Positions on a side of what is differentiated at once, without its halo."""
+_AROUND = 8
+"""Positions of the halo, on both sides together, as far as memory is concerned."""
+_BYTES_PER_PIXEL = 1100.0
+"""That a generator takes there and back, and torch itself; ``hific-s``, 768x768 pixels and, in
+windows, 1536x1536: 1085 and 713 more than without."""
 
 
 @runtime_checkable
@@ -68,7 +73,7 @@ class Differentiable(Protocol):
 
 
 class Rounds:
-    """Refines; see ``codecs.latents.codec.Refiner``.
+    """Refines; see ``codecs.latents.refiner.Refiner``.
 
     Args:
         differentiable: the generator.
@@ -126,6 +131,11 @@ class Rounds:
                     for tile, around, box in zip(own, bits, picture.tiles, strict=True)
                 ]
         return [coder.of_symbols(tile.symbols, tile.hyper_latents, step) for tile in best]
+
+    def memory_needed(self, whole: Box) -> float:
+        """See ``Refiner``."""
+        down, across = (min(side, _WINDOW + _AROUND) for side in whole.size)
+        return down * across * self.stride**2 * _BYTES_PER_PIXEL
 
     def _decoded(
         self, coder: Tiles, picture: Picture, latents: Sequence[Latents], step: int

@@ -10,9 +10,9 @@ What a tile's coder does is in ``tile``; what tiles and windows are, in ``codecs
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ from slimcodec.codecs.checks import (
 )
 from slimcodec.codecs.family import Floats
 from slimcodec.codecs.latents.config import LatentsConfig
+from slimcodec.codecs.latents.refiner import Picture, Refiner
 from slimcodec.codecs.latents.tile import (
     QUALITY_STEPS,
     Graph,
@@ -55,7 +56,7 @@ from slimcodec.stream import (
 )
 from slimcodec.types import Clock, Image, Region, check_image, codec_line, no_clock
 
-__all__ = ["MeanScaleCodec", "Picture", "PreparedImage", "Refiner"]
+__all__ = ["MeanScaleCodec", "PreparedImage"]
 
 _HEAVIER = 0.05
 """Added to what bits weigh, for a step. Of ``hific-s`` 0.02 to 0.05 bring a stream of one step down
@@ -87,53 +88,6 @@ class PreparedImage:
     def encode(self, quality: float, *, clock: Clock = no_clock) -> bytes:
         """Gains, rounding and entropy coding; see ``types.Prepared``."""
         return self.codec.encode_prepared(self, quality, clock)
-
-
-@runtime_checkable
-class Refiner(Protocol):
-    """What finds better symbols than rounding does; decoders do not know of it (``refine``).
-
-    Attributes:
-        count: of its rounds.
-    """
-
-    count: int
-
-    def __call__(
-        self,
-        coder: Tiles,
-        picture: Picture,
-        latents: Sequence[Latents],
-        step: int,
-        weight: float,
-        clock: Clock,
-    ) -> list[Latents]:
-        """What shall be coded in the place of latents.
-
-        Args:
-            coder: of tiles.
-            picture: that they are of.
-            latents: of each tile.
-            step: of quality.
-            weight: of bits, in that which is usual at this quality.
-            clock: is told of each round.
-        """
-
-
-class Picture(NamedTuple):
-    """An image, and the tiles that it is coded in.
-
-    Attributes:
-        image: uint8 [h, w, 3].
-        whole: positions of all of it.
-        tiles: of these, row by row.
-        halo: positions around a window that its pixels depend on, too.
-    """
-
-    image: Image
-    whole: Box
-    tiles: Sequence[Box]
-    halo: int
 
 
 class MeanScaleCodec:
@@ -271,7 +225,9 @@ class MeanScaleCodec:
 
     def memory_needed(self, height: int, width: int) -> int:
         """See ``types.Tiled``; a decoder's windows are the larger ones."""
-        return self._decoder.usual(self._whole(height, width), self._position_bytes)
+        whole = self._whole(height, width)
+        usual = self._decoder.usual(whole, self._position_bytes)
+        return usual if self._refiner is None else usual + int(self._refiner.memory_needed(whole))
 
     def transform(self, image: Image, memory: int | None = None, clock: Clock = no_clock) -> Floats:
         """An image to its latents, [m, h, w], window by window."""
@@ -306,6 +262,8 @@ class MeanScaleCodec:
         check_image(image)
         whole = self._whole(*image.shape[:2])
         need = self._encoder.need(whole, self._position_bytes)
+        if self._refiner is not None:
+            need = replace(need, window=max(need.window, self._refiner.memory_needed(whole)))
         return check_encodable(image, self.name, need, memory)
 
     def _prepared(self, image: Image, memory: int | None, clock: Clock) -> PreparedImage:
