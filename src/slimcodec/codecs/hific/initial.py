@@ -15,14 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from slimcodec.codecs.hific.blocks import ChannelNorm, GatedBlock, ResidualBlock
 from slimcodec.codecs.hific.config import TransformsConfig
-from slimcodec.codecs.hific.network import (
-    ChannelNorm,
-    Encoder,
-    Generator,
-    HificNetwork,
-    ResidualBlock,
-)
+from slimcodec.codecs.hific.network import Encoder, Generator, HificNetwork
 
 __all__ = [
     "STEP",
@@ -107,6 +102,9 @@ def calm(encoder: Encoder, generator: Generator) -> None:
     for block in generator.modules():
         if isinstance(block, ResidualBlock) and isinstance(block.norm2, ChannelNorm):
             nn.init.zeros_(block.norm2.gamma)
+        elif isinstance(block, GatedBlock):
+            block.add.weight *= 0.1
+            block.mix.weight *= 0.1
     encoder.head.weight *= 0.1
     out = generator.out
     assert isinstance(out, nn.Conv2d | nn.ConvTranspose2d)
