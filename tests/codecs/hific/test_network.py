@@ -4,7 +4,6 @@ code, whose outputs for formula-made weights are the golden vectors (DESIGN.md, 
 from __future__ import annotations
 
 import gc
-import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -16,7 +15,7 @@ import pytest
 import torch
 
 from slimcodec import registry
-from slimcodec.codecs.hific.blocks import ChannelNorm, up_convolution
+from slimcodec.codecs.hific.blocks import ChannelNorm
 from slimcodec.codecs.hific.checkpoint import from_published
 from slimcodec.codecs.hific.config import HificConfig, hific, hific_s
 from slimcodec.codecs.hific.network import HificNetwork
@@ -29,11 +28,6 @@ from slimcodec.runtime import open_codec
 from slimcodec.types import Image
 
 Picture = Callable[..., Image]
-EIGHTH: dict[str, Any] = {
-    "residual_blocks": 0, "generator_widths": (8, 3), "picture_stride": 8, "up_kernel": 2,
-    "block": "gated", "generator_blocks": (2,),
-}  # fmt: skip
-"""A generator that works at an eighth of the resolution."""
 
 
 # Shapes and configurations
@@ -75,8 +69,6 @@ def test_structures(tiny_config: HificConfig) -> None:
         replace(tiny_config, norm="everywhere"),
         replace(tiny_config, generator_widths=(8, 8, 3), picture_stride=4),
         replace(tiny_config, generator_widths=(3,), picture_stride=16),
-        replace(tiny_config, **EIGHTH),
-        replace(tiny_config, block="gated", up_kernel=2, head_kernel=1),
         replace(tiny_config, hyper_log_input=False, lambdas=(0.01,)),
     ):
         network = HificNetwork(config).eval()
@@ -86,8 +78,6 @@ def test_structures(tiny_config: HificConfig) -> None:
         assert decoded.shape == (1, 3, side, side)
         assert likelihoods.latents.shape == (1, config.latent_channels, 8, 8)
         assert len(network.generator.trunk) == config.residual_blocks
-        behind = tuple(len(stage.blocks) for stage in network.generator.stages)
-        assert sum(behind) == sum(config.generator_blocks)
         assert (network.encoder.linear is not None) == config.linear_path
         if config.bounded_output:
             assert decoded.min() >= 0
@@ -142,77 +132,6 @@ def test_configurations_go_through_plain_values() -> None:
         replace(hific_s(), latent_channels=769, context_slices=())
     with pytest.raises(UsageError, match=r"must add up to the 192 latent channels, got \(16, 32\)"):
         replace(hific_s(), context_slices=(16, 32))
-
-
-@pytest.mark.parametrize(
-    ("changes", "says"),
-    [
-        ({"generator_blocks": (1, 2)}, r"generator_blocks must be 1 whole numbers or none, got"),
-        ({"generator_blocks": (257,)}, "each of generator_blocks must be 0 to 256, got 257"),
-        ({"generator_blocks": (-1,)}, "each of generator_blocks must be 0 to 256, got -1"),
-        ({"block": "normed"}, 'generator_blocks goes with block "gated"'),
-        ({"norm": "everywhere"}, 'block "gated" goes with norm "trunk"'),
-        ({"up_kernel": 1}, "up_kernel must be 2 to 31, got 1"),
-        ({"up_kernel": 32}, "up_kernel must be 2 to 31, got 32"),
-        ({"head_kernel": 2}, "head_kernel must be an odd number, got 2"),
-        ({"head_kernel": 33}, "head_kernel must be 1 to 31, got 33"),
-        ({"block_widths": (4,)}, "block_widths must be 2 whole numbers above 0 or none"),
-        ({"norm_counts": (("generator.trunk", 12),)}, "norm_counts takes a group with a norm"),
-    ],
-)
-def test_shapes_with_gated_blocks_that_are_none(
-    tiny_config: HificConfig, changes: dict[str, Any], says: str
-) -> None:
-    with pytest.raises(UsageError, match=says):
-        replace(tiny_config, **EIGHTH | changes)
-
-
-def test_what_gated_blocks_mean_for_a_shape(tiny_config: HificConfig) -> None:
-    config = replace(tiny_config, **EIGHTH)
-    assert HificConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
-    assert config.inner_widths == (16, 16)
-    assert config.norms == {}
-    # A model that was shipped before there were such blocks keeps its digest.
-    assert not {"block", "generator_blocks", "up_kernel", "head_kernel"} & set(hific_s().to_dict())
-    assert (hific_s().decoder_halo, hific().decoder_halo) == (4, 6)
-    assert [replace(config, generator_blocks=(n,)).decoder_halo for n in (7, 30)] == [4, 5]
-    assert replace(config, residual_blocks=13).decoder_halo == 5
-    # The gates are the largest tensor: 32 of them and what they are made of, at an eighth.
-    wide = replace(config, generator_blocks=(1,), block_widths=(100,))
-    assert wide.bytes_per_pixel == 18 * ((8 + 200) / 64 + 3)
-
-
-def test_a_picture_in_phases_is_that_of_a_transposed_convolution() -> None:
-    """And so are its gradients."""
-    torch.manual_seed(0)
-    layer = up_convolution(5, 3, 24, 8)
-    assert type(layer) is not torch.nn.ConvTranspose2d
-    plain = torch.nn.ConvTranspose2d(5, 3, 24, stride=8, padding=8)
-    plain.load_state_dict(layer.state_dict())
-    x = torch.randn(2, 5, 4, 6)
-    made, wanted = layer(x), plain(x)
-    torch.testing.assert_close(made, wanted, atol=1e-5, rtol=1e-5)
-    weights = torch.randn_like(made)
-    for one, other in zip(
-        torch.autograd.grad((made * weights).sum(), layer.parameters()),
-        torch.autograd.grad((wanted * weights).sum(), plain.parameters()),
-        strict=True,
-    ):
-        torch.testing.assert_close(one, other, atol=1e-3, rtol=1e-4)
-
-
-def test_gated_blocks_start_as_next_to_nothing(make_network_of: Callable[..., Any]) -> None:
-    """The linear path draws the picture; each block hands on what it is given, nearly."""
-    network = make_network_of("hific", 0, **EIGHTH)
-    latents = network.generator.latent_scale * torch.randn(1, 12, 6, 6)
-    stage = network.generator.stages[0]
-    with torch.no_grad():
-        given = stage.conv(network.generator.head(latents / network.generator.latent_scale))
-        given /= given.std()
-        for block in stage.blocks:
-            assert (block(given) - given).std() < 0.5
-        linear, whole = (network.generator(latents, learned) for learned in (False, True))
-    assert (whole - linear).std() < 0.05 * linear.std()
 
 
 def test_gains_are_interpolated_in_the_logarithm() -> None:
