@@ -103,7 +103,7 @@ def calm(encoder: Encoder, generator: Generator) -> None:
         if isinstance(block, ResidualBlock) and isinstance(block.norm2, ChannelNorm):
             nn.init.zeros_(block.norm2.gamma)
         elif isinstance(block, GatedBlock):
-            # Products of products: with a tenth of He et al.'s weights in mix, seven blocks make 5e18
+            # Products of products: with a tenth of He et al.'s weights in mix, seven make 5e18
             # of latents ten times their spread, which photographs have.
             block.add.weight *= 0.1
             nn.init.zeros_(block.mix.weight)
