@@ -25,6 +25,8 @@ PUBLISHED = {
 }  # fmt: skip
 CAS_WIDTHS = (4, 6, 8, 5, 7, 9, 4, 6, 5, 7, 8)
 
+GATED = {"residual_blocks": 2, "generator_blocks": (1, 2), "block_widths": (4, 6, 8, 7, 6)}
+
 SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
     "hific-s": ("hific", {"residual_blocks": 2}),
     "hific, as published": (
@@ -37,6 +39,20 @@ SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "hific, from quarter resolution": (
         "hific", {"generator_widths": (8, 8, 3), "picture_stride": 4},
+    ),
+    "hific, gated blocks": (
+        "hific",
+        {
+            "generator_widths": (8, 10, 3), "picture_stride": 4, "up_kernel": 2, "head_kernel": 1,
+            "block": "gated", "generator_blocks": (1, 2), "block_widths": (9, 20, 6, 20),
+        },
+    ),
+    "hific, a picture from an eighth": (
+        "hific",
+        {
+            "generator_widths": (8, 3), "picture_stride": 8, "up_kernel": 2, "residual_blocks": 0,
+            "block": "gated", "generator_blocks": (2,),
+        },
     ),
     "toderici-s": ("toderici", {}),
     "toderici, as published": (
@@ -62,6 +78,13 @@ SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
     "bmshj2018-factorized": ("compressai", {"architecture": "bmshj2018-factorized"}),
     "restore-s": ("restore", {}),
     "extreme-s": ("extreme", {}),
+    "extreme, gated blocks": (
+        "extreme",
+        {
+            "generator_widths": (8, 3), "picture_stride": 8, "up_kernel": 2, "residual_blocks": 0,
+            "block": "gated", "generator_blocks": (2,),
+        },
+    ),
     "cas-cnn": ("restore", {"structure": "cas", "block_widths": (), "cas_widths": CAS_WIDTHS}),
 }  # fmt: skip
 
@@ -195,6 +218,11 @@ def test_rescalings_follow(make_config: Callable[..., Any]) -> None:
         *(plain(made, 1, read) for made, read in pairwise(ups)),
         *hyper,
     ]
+    # A gate's units would have to go to what it multiplies or to what multiplies it.
+    assert of("hific, gated blocks") == [
+        *(plain(made, 0, read) for made, read in pairwise(downs)),
+        *hyper,
+    ]
     norms = ["encoder.stem_norm", *(f"encoder.stages.{i}.norm" for i in range(4))]
     assert of("hific, as published") == [
         *(normed(norm, read) for norm, read in zip(norms, downs, strict=True)),
@@ -304,6 +332,47 @@ def test_blocks_go_whole(make_network_of: Callable[..., Any], kept: list[int]) -
     again = narrow(small, family, {})
     assert again.config == small.config
     same(outcome(again), outcome(small))
+
+
+@pytest.mark.parametrize("kept", [[], [0, 4], [1, 2, 4], [3]])
+def test_gated_blocks_go_whole(make_network_of: Callable[..., Any], kept: list[int]) -> None:
+    """Of the trunk, and of one stage or another."""
+    family = registry.families.get("hific")
+    network = make_network_of("hific", 0, **SHAPES["hific, gated blocks"][1] | GATED)
+    names = family.residual_blocks(network.config)
+    with torch.no_grad():
+        network.generator.out.weight.normal_(0, 0.2)
+        for name in names:
+            for layer in convolutions(network.get_submodule(name)).values():
+                layer.weight.normal_(0, 0.2)
+    before = outcome(network)
+    small = narrow(network, family, {"generator.blocks.4": [0, 3, 5]}, kept)
+    quiet = copy.deepcopy(network)
+    for number, name in enumerate(names):
+        if number not in kept:
+            for layer in (f"{name}.add", f"{name}.mix"):
+                silence(quiet.get_submodule(layer))
+    quiet = silenced(
+        quiet, carriers(family.layers(network.config)), "generator.blocks.4", [1, 2, 4]
+    )
+    same(outcome(small), outcome(quiet))
+    assert float((outcome(small)[0] - before[0]).abs().max()) > 1e-3
+    inner = (4, 6, 8, 7, 3)
+    assert small.config.inner_widths == tuple(inner[number] for number in kept)
+    assert small.config.residual_blocks == sum(number < 2 for number in kept)
+    assert small.config.generator_blocks == (
+        sum(number == 2 for number in kept),
+        sum(number > 2 for number in kept),
+    )
+    again = narrow(small, family, {})
+    assert again.config == small.config
+    same(outcome(again), outcome(small))
+
+
+@torch.no_grad()
+def silence(layer: Any) -> None:
+    layer.weight.zero_()
+    layer.bias.zero_()
 
 
 def test_norms_of_what_is_left(make_network_of: Callable[..., Any]) -> None:

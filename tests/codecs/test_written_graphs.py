@@ -36,6 +36,20 @@ SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
         "hific", {"norm": "everywhere", "residual_blocks": 2, "centred": ("encoder", "generator")},
     ),
     "hific, a stem": ("hific", {"stem_kernel": 5, "stem_width": 6, "negative_slope": 0.0}),
+    "hific, gated blocks": (
+        "hific",
+        {
+            "generator_widths": (8, 10, 3), "picture_stride": 4, "up_kernel": 2, "head_kernel": 1,
+            "block": "gated", "generator_blocks": (1, 2), "block_widths": (9, 20, 6, 20),
+        },
+    ),
+    "hific, a picture from an eighth": (
+        "hific",
+        {
+            "generator_widths": (8, 3), "picture_stride": 8, "up_kernel": 2, "residual_blocks": 0,
+            "block": "gated", "generator_blocks": (2,),
+        },
+    ),
     "toderici-s": ("toderici", {}),
     "toderici, as published": (
         "toderici",
@@ -59,6 +73,13 @@ SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
     "bmshj2018-factorized": ("compressai", {"architecture": "bmshj2018-factorized"}),
     "restore-s": ("restore", {}),
     "extreme-s": ("extreme", {}),
+    "extreme, gated blocks": (
+        "extreme",
+        {
+            "generator_widths": (8, 3), "picture_stride": 8, "up_kernel": 2, "residual_blocks": 0,
+            "block": "gated", "generator_blocks": (2,),
+        },
+    ),
     "cas-cnn": (
         "restore",
         {

@@ -35,6 +35,13 @@ SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
             "hyper_log_input": False, "context_slices": (), "residual_blocks": 2,
         },
     ),
+    "hific, gated blocks": (
+        "hific",
+        {
+            "generator_widths": (8, 10, 3), "picture_stride": 4, "up_kernel": 2, "head_kernel": 1,
+            "block": "gated", "generator_blocks": (1, 2), "block_widths": (9, 20, 6, 20),
+        },
+    ),
     "toderici-s": ("toderici", {}),
     "mbt2018-mean": ("compressai", {}),
 }  # fmt: skip

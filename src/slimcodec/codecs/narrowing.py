@@ -71,7 +71,10 @@ def narrow(
     widths = {name: len(units) for name, units in keep.items()}
     with torch.device("meta"):
         made = family.build(family.narrowed(config, widths, stays, full_norms))
-    moved = {names[old]: names[new] for new, old in enumerate(stays)}
+    # Behind each stage blocks are numbered from 0, so a name's place may be another's.
+    moved = dict(
+        zip((names[old] for old in stays), family.residual_blocks(made.config), strict=True)
+    )
     gone = set(names) - set(moved)
     cuts = [
         carrier for carrier in carriers(table) if any(own.group in keep for own in carrier.channels)

@@ -102,9 +102,9 @@ def _going(network: Any, family: Family, plan: Plan, full_norms: bool) -> dict[s
         for carrier in layer.outputs() if full_norms else layer.makers():
             if any(own.group in plan.keep for own in carrier.channels):
                 found[carrier.tensor] = _where_gone(network, carrier, plan)
-    for number, end in enumerate(ends_of(family, network.config)):
+    for number, ends in enumerate(ends_of(family, network.config)):
         if plan.blocks is not None and number not in plan.blocks:
-            for carrier in end.makers():
+            for carrier in (carrier for end in ends for carrier in end.makers()):
                 found[carrier.tensor] = torch.ones_like(_where_gone(network, carrier, plan))
     return found
 

@@ -118,10 +118,10 @@ def units_of(values: Tensor, carrier: Carrier, group: Group) -> Scores:
     return total
 
 
-def ends_of(family: Family, config: Any) -> list[Layer]:
-    """Of every residual block, the layer that makes what it adds: its last."""
-    table = family.layers(config)
-    return [
-        [layer for layer in table if layer.module.startswith(f"{block}.")][-1]
-        for block in family.residual_blocks(config)
-    ]
+def ends_of(family: Family, config: Any) -> list[list[Layer]]:
+    """Of every residual block, the layers that make what it adds: more of what its first reads."""
+    table, found = family.layers(config), []
+    for block in family.residual_blocks(config):
+        own = [layer for layer in table if layer.module.startswith(f"{block}.")]
+        found.append([layer for layer in own if layer.makes == own[0].reads])
+    return found

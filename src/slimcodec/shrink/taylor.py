@@ -28,7 +28,7 @@ from slimcodec.types import Image
 
 if TYPE_CHECKING:
     from slimcodec.codecs.family import Family
-    from slimcodec.codecs.layers import Group
+    from slimcodec.codecs.layers import Group, Layer
 
 __all__ = ["Taylor"]
 
@@ -84,7 +84,10 @@ class Taylor:
         on_progress(len(crops), len(crops))
 
     def _add(
-        self, groups: Mapping[str, Group], ends: Sequence[Any], moved: Mapping[str, Tensor]
+        self,
+        groups: Mapping[str, Group],
+        ends: Sequence[Sequence[Layer]],
+        moved: Mapping[str, Tensor],
     ) -> None:
         for name, group in groups.items():
             makers = [c for layer in group.made_by for c in layer.makers() if c.tensor in moved]
@@ -92,8 +95,9 @@ class Taylor:
                 (units_of(moved[c.tensor], c, group) for c in makers), np.zeros(group.units)
             )
             self._channels[name] += np.abs(total)
-        for number, end in enumerate(ends):
-            own = [c.tensor for c in end.makers() if c.tensor in moved]
+        for number, layers in enumerate(ends):
+            makers = [c for layer in layers for c in layer.makers()]
+            own = [c.tensor for c in makers if c.tensor in moved]
             self._blocks[number] += abs(sum(float(moved[name].double().sum()) for name in own))
 
     def channels(self, group: Group) -> Scores:

@@ -15,9 +15,10 @@ import pytest
 import torch
 
 from slimcodec import registry
+from slimcodec.codecs.hific.blocks import ChannelNorm
 from slimcodec.codecs.hific.checkpoint import from_published
 from slimcodec.codecs.hific.config import HificConfig, hific, hific_s
-from slimcodec.codecs.hific.network import ChannelNorm, HificNetwork
+from slimcodec.codecs.hific.network import HificNetwork
 from slimcodec.codecs.latents import MeanScaleCodec
 from slimcodec.codecs.latents.hyperprior import SCALE_FLOOR, gain_of
 from slimcodec.errors import UsageError

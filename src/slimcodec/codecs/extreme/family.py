@@ -16,7 +16,7 @@ from slimcodec.codecs.extreme.config import ExtremeConfig, extreme, extreme_s
 from slimcodec.codecs.extreme.contexts import Contexts
 from slimcodec.codecs.extreme.layers import layers, narrowed
 from slimcodec.codecs.family import PictureLayers, Price, Rescaling, Signature, Wide
-from slimcodec.codecs.hific.layers import picture_layers, residual_blocks
+from slimcodec.codecs.hific.layers import next_to_picture, picture_layers, residual_blocks
 from slimcodec.codecs.layers import Layer, rescalings
 from slimcodec.errors import UnknownNameError
 from slimcodec.quantization import IntegerSum, Quantization
@@ -123,10 +123,10 @@ class ExtremeFamily:
         # last layers write noise straight into smooth skies. What is coded is small and exact.
         if not config.linear_path:
             return {}
-        last = f"generator.stages.{len(config.generator_widths) - 2}.conv"
         picture = Wide(weights=0, inputs=1)
         latents = Wide(weights=4, inputs=8)
-        return {"encoder.to_code": latents, last: picture, "generator.out": picture}
+        before = dict.fromkeys(next_to_picture(config), picture)
+        return {"encoder.to_code": latents, **before, "generator.out": picture}
 
     def layers(self, config: ExtremeConfig) -> list[Layer]:
         return layers(config)

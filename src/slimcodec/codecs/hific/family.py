@@ -13,7 +13,13 @@ from numpy.typing import NDArray
 from slimcodec.codecs.family import PictureLayers, Price, Rescaling, Signature, Wide
 from slimcodec.codecs.hific.checkpoint import HELP, QUESTIONS
 from slimcodec.codecs.hific.config import HificConfig, hific, hific_s
-from slimcodec.codecs.hific.layers import layers, narrowed, picture_layers, residual_blocks
+from slimcodec.codecs.hific.layers import (
+    layers,
+    narrowed,
+    next_to_picture,
+    picture_layers,
+    residual_blocks,
+)
 from slimcodec.codecs.latents import Coding, MeanScaleCodec, integer_sums
 from slimcodec.codecs.layers import Layer, rescalings
 from slimcodec.codecs.published import Imported, by_role, check_answers
@@ -139,16 +145,15 @@ class HificFamily:
         # of 8 | 9 | 12 bits, one layer alone: linear 1.63 | 0.39 | 0.03 dB, head 0.12 | 0.04 |
         # 0.00, out 0.021 | 0.005 | 0.000, the stage before it 0.010 | 0.003 | 0.000. Weights of the
         # head in 8 bits for 12: 0.013. A network without a linear path was never measured with
-        # trained weights.
+        # trained weights, nor were gated blocks.
         if not config.linear_path:
             return {}
         latents = Wide(weights=4, inputs=8)
-        last = f"generator.stages.{len(config.generator_widths) - 2}.conv"
         picture = Wide(weights=0, inputs=1)
         return {
             "generator.linear": latents,
             "generator.head": latents,
-            last: picture,
+            **dict.fromkeys(next_to_picture(config), picture),
             "generator.out": picture,
         }
 

@@ -64,7 +64,7 @@ def generator(build: Builder, config: TransformsConfig, latents: Value) -> Value
         centred = "generator" in config.centred
         return build.channel_norm(f"generator.{name}", x, config.counted(group), centred)
 
-    def up(layer: str, x: Value, kernel: int = config.stage_kernel, stride: int = 2) -> Value:
+    def up(layer: str, x: Value, kernel: int, stride: int = 2) -> Value:
         padding = (kernel - stride + 1) // 2
         extra = 2 * padding - kernel + stride
         name = f"generator.{layer}"
@@ -72,21 +72,26 @@ def generator(build: Builder, config: TransformsConfig, latents: Value) -> Value
 
     features = build.div(latents, build.weight("generator.latent_scale"))
     x = build.channel_norm("generator.norm_in", features) if normed else features
-    x = build.conv("generator.head", around(build, x, 1))
+    x = build.conv("generator.head", around(build, x, config.head_kernel // 2))
     x = head = norm(x, "norm_head", "generator.trunk") if normed else x
     for number in range(config.residual_blocks):
         block = f"trunk.{number}"
+        if config.block == "gated":
+            x = _gated(build, f"generator.{block}", x, slope)
+            continue
         inner = build.conv(f"generator.{block}.conv1", around(build, x, 1))
         inner = norm(inner, f"{block}.norm1", f"generator.blocks.{number}")
         inner = build.relu(inner, slope)
         inner = build.conv(f"generator.{block}.conv2", around(build, inner, 1))
         x = build.add(x, norm(inner, f"{block}.norm2", "generator.trunk"))
-    x = build.add(x, head)
+    x = build.add(x, head) if config.block == "normed" else x
     for number in range(config.up_stages):
         stage = f"stages.{number}"
-        x = up(f"{stage}.conv", x)
+        x = up(f"{stage}.conv", x, config.transposed_kernel)
         x = norm(x, f"{stage}.norm", f"generator.{stage}") if normed else x
-        x = build.relu(x, slope)
+        x = x if config.generator_blocks else build.relu(x, slope)
+        for block_number in range(len(config.blocks_behind(number))):
+            x = _gated(build, f"generator.{stage}.blocks.{block_number}", x, slope)
     if config.stem_kernel is None:
         out = up("out", x, config.picture_kernel, config.picture_stride)
     else:
@@ -99,8 +104,17 @@ def generator(build: Builder, config: TransformsConfig, latents: Value) -> Value
     return build.add(out, config.input_offset) if config.input_offset else out
 
 
+def _gated(build: Builder, block: str, x: Value, slope: float) -> Value:
+    """``blocks.GatedBlock``."""
+    x = build.add(x, build.conv(f"{block}.add", around(build, build.relu(x, slope), 1)))
+    values, gates = build.split(build.conv(f"{block}.gate", x), 2)
+    return build.add(x, build.conv(f"{block}.mix", build.mul(values, build.relu(gates, slope))))
+
+
 def around(build: Builder, x: Value, reach: int) -> Value:
     """With so much of its mirror image on every side."""
+    if not reach:
+        return x
     return build.reflected(x, reach, reach, reach, reach)
 
 

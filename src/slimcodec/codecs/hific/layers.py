@@ -3,8 +3,11 @@
 encoder.stem, encoder.stages.i      each what one convolution makes
 generator.trunk                     the residual stream: what the head makes, what every block
                                     adds, and the skip around them
-generator.blocks.i                  what a block keeps to itself, between its convolutions
-generator.stages.i                  each what one transposed convolution makes
+generator.stages.i                  each what one transposed convolution makes, and what every
+                                    block behind it adds
+generator.blocks.i                  what a block keeps to itself, between its convolutions; a gated
+                                    one's values and what multiplies them. Numbers as of
+                                    ``residual_blocks``
 probability.*                       see ``codecs.latents.layers``
 """
 
@@ -26,6 +29,7 @@ __all__ = [
     "layers",
     "narrowed",
     "narrowed_transforms",
+    "next_to_picture",
     "picture_layers",
     "residual_blocks",
 ]
@@ -78,19 +82,17 @@ def generator_layers(config: TransformsConfig, latents: Channels) -> list[Layer]
     if everywhere:
         found.append(Layer("generator.norm_in", "norm", (latents,), (latents,)))
     norm = "generator.norm_head" if everywhere else ""
-    found.append(Layer("generator.head", "conv", (latents,), (trunk,), 3, place, norm=norm))
-    for number, width in enumerate(config.inner_widths):
-        block, inner = f"generator.trunk.{number}", Channels(f"generator.blocks.{number}", width)
-        for which, (reads, makes) in enumerate(((trunk, inner), (inner, trunk)), 1):
-            name, norm = f"{block}.conv{which}", f"{block}.norm{which}"
-            found.append(Layer(name, "conv", (reads,), (makes,), 3, place, norm=norm))
+    side = config.head_kernel
+    found.append(Layer("generator.head", "conv", (latents,), (trunk,), side, place, norm=norm))
+    found += _block_layers(config, range(config.residual_blocks), trunk, place)
     x, places = trunk, place
     for number, width in enumerate(config.generator_widths[: config.up_stages]):
         name = f"generator.stages.{number}"
         made, norm = Channels(name, width), f"{name}.norm" if everywhere else ""
-        kernel = config.stage_kernel
+        kernel = config.transposed_kernel
         found.append(Layer(f"{name}.conv", "transposed", (x,), (made,), kernel, places, norm=norm))
         x, places = made, 4 * places
+        found += _block_layers(config, config.blocks_behind(number), x, places)
     out: dict[str, Any] = {"kind": "conv", "kernel": config.stem_kernel}
     if config.stem_kernel is None:
         out = {"kind": "transposed", "kernel": config.picture_kernel}
@@ -102,9 +104,43 @@ def generator_layers(config: TransformsConfig, latents: Channels) -> list[Layer]
     return found
 
 
+def _block_layers(
+    config: TransformsConfig, numbers: range, stream: Channels, places: float
+) -> list[Layer]:
+    """Of the residual blocks of these numbers, which add to a stream."""
+    names, found = residual_blocks(config), []
+    for number in numbers:
+        block = names[number]
+        inner = Channels(f"generator.blocks.{number}", config.inner_widths[number])
+        if config.block == "gated":
+            found.append(Layer(f"{block}.add", "conv", (stream,), (stream,), 3, places))
+            found.append(Layer(f"{block}.gate", "conv", (stream,), (inner, inner), 1, places))
+            found.append(Layer(f"{block}.mix", "conv", (inner,), (stream,), 1, places))
+            continue
+        for which, (reads, makes) in enumerate(((stream, inner), (inner, stream)), 1):
+            name, norm = f"{block}.conv{which}", f"{block}.norm{which}"
+            found.append(Layer(name, "conv", (reads,), (makes,), 3, places, norm=norm))
+    return found
+
+
 def residual_blocks(config: TransformsConfig) -> tuple[str, ...]:
-    """Modules that add to what they are given, and so may go one by one."""
-    return tuple(f"generator.trunk.{number}" for number in range(config.residual_blocks))
+    """Modules that add to what they are given, and so may go one by one: the trunk's, then those
+    behind each stage."""
+    trunk = tuple(f"generator.trunk.{number}" for number in range(config.residual_blocks))
+    behind = enumerate(config.generator_blocks)
+    return trunk + tuple(f"generator.stages.{i}.blocks.{j}" for i, n in behind for j in range(n))
+
+
+def next_to_picture(config: TransformsConfig) -> tuple[str, ...]:
+    """The last layers that make what the picture is made of: of a residual stream those of the last
+    block."""
+    last = config.up_stages - 1
+    if last < 0:
+        return ()
+    if config.blocks_behind(last):
+        block = residual_blocks(config)[-1]
+        return (f"{block}.add", f"{block}.mix")
+    return (f"generator.stages.{last}.conv",)
 
 
 def picture_layers(config: TransformsConfig) -> PictureLayers:
@@ -139,31 +175,33 @@ def narrowed_transforms(
     config: C, widths: Mapping[str, int], blocks: Sequence[int] | None, full_norms: bool
 ) -> C:
     """As ``narrowed``, of encoder and generator alone."""
-    kept = range(config.residual_blocks) if blocks is None else blocks
-    inner = [widths.get(f"generator.blocks.{i}", config.inner_widths[i]) for i in kept]
-    trunk = widths.get("generator.trunk", config.trunk_width)
+    kept = range(len(config.outer_widths)) if blocks is None else blocks
 
     def of(beginning: str, usual: tuple[int, ...]) -> tuple[int, ...]:
         return tuple(widths.get(f"{beginning}.{i}", width) for i, width in enumerate(usual))
 
+    every = of("generator.blocks", config.inner_widths)
+    inner = tuple(every[i] for i in kept)
+    behind = [config.blocks_behind(i) for i in range(len(config.generator_blocks))]
     counts = {name: config.counted(name) for name in config.norms}
     for name in widths.keys() & counts.keys():
         counts[name] = counts[name] if full_norms else widths[name]
     # Blocks move up to the places of those that go.
-    gone = {f"generator.blocks.{i}" for i in range(config.residual_blocks)}
-    moved = {
-        f"generator.blocks.{new}": counts[f"generator.blocks.{i}"] for new, i in enumerate(kept)
-    }
-    counts = {name: count for name, count in counts.items() if name not in gone} | moved
+    of_blocks = [counts.pop(f"generator.blocks.{i}", None) for i in range(len(every))]
+    for new, i in enumerate(kept):
+        if (count := of_blocks[i]) is not None:
+            counts[f"generator.blocks.{new}"] = count
     shape: dict[str, Any] = {
         "stem_width": widths.get("encoder.stem", config.stem_width),
         "encoder_widths": of("encoder.stages", config.encoder_widths),
-        "trunk_width": trunk,
-        "residual_blocks": len(kept),
-        "block_widths": () if set(inner) <= {trunk} else tuple(inner),
+        "trunk_width": widths.get("generator.trunk", config.trunk_width),
+        "residual_blocks": sum(i < config.residual_blocks for i in kept),
         "generator_widths": of("generator.stages", config.generator_widths),
+        "generator_blocks": tuple(sum(i in numbers for i in kept) for numbers in behind),
+        "block_widths": (),
         "norm_counts": (),
     }
     plain = replace(config, **shape)
+    plain = replace(plain, block_widths=() if inner == plain.inner_widths else inner)
     others = [(name, count) for name, count in counts.items() if count != plain.norms[name]]
     return replace(plain, norm_counts=tuple(others))

@@ -19,71 +19,20 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from slimcodec.codecs.hific.blocks import (
+    ChannelNorm,
+    DownStage,
+    ResidualBlock,
+    UpStage,
+    norm_of,
+    residual_block,
+    up_convolution,
+)
 from slimcodec.codecs.hific.config import HificConfig, TransformsConfig
 from slimcodec.codecs.latents.hyperprior import Hyperprior, Likelihoods, gain_of
 from slimcodec.quantization.simulation import output_axis
 
-__all__ = [
-    "ChannelNorm",
-    "Decoded",
-    "Encoder",
-    "Generator",
-    "HificNetwork",
-    "ResidualBlock",
-    "centre",
-]
-
-
-class ChannelNorm(nn.Module):
-    """Normalise each position over its channels: unbiased variance, eps 1e-3.
-
-    Args:
-        channels: there are.
-        counted: as many as sums are divided for; what is not there counts as zeros.
-        centred: whether what it is given has a mean of zero.
-
-    Attributes:
-        shares: [1, c, 1, 1], how much of each channel is there, while some fade; ``counted`` is
-            then how many they and what is not there come to. All are, when None.
-    """
-
-    shares: Tensor | None
-
-    def __init__(self, channels: int, counted: int | None = None, centred: bool = False) -> None:
-        super().__init__()
-        self.counted: float = channels if counted is None else counted
-        self.centred = centred
-        self.gamma = nn.Parameter(torch.ones(1, channels, 1, 1))
-        self.beta = nn.Parameter(torch.zeros(1, channels, 1, 1))
-        self.register_buffer("shares", None, persistent=False)
-
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        if self.shares is not None:
-            return self._of_shares(x, self.shares)
-        missing = self.counted - x.shape[1]
-        centred = x
-        if not self.centred:
-            mean = x.mean(dim=1, keepdim=True)
-            if missing:
-                mean = mean * (x.shape[1] / self.counted)
-            centred = x - mean
-        squares = centred.square().sum(dim=1, keepdim=True)
-        if missing and not self.centred:
-            squares = squares + missing * mean.square()
-        return self._scaled(centred, squares)
-
-    def _of_shares(self, x: Tensor, shares: Tensor) -> Tensor:
-        mean = (x * shares).sum(dim=1, keepdim=True) / self.counted
-        if self.centred:
-            mean = torch.zeros_like(mean)
-        centred = x - mean
-        squares = (centred.square() * shares).sum(dim=1, keepdim=True)
-        return self._scaled(centred, squares + (self.counted - shares.sum()) * mean.square())
-
-    def _scaled(self, centred: Tensor, squares: Tensor) -> Tensor:
-        variance = squares / (self.counted - 1)
-        out: Tensor = centred * torch.rsqrt(variance + 1e-3) * self.gamma + self.beta
-        return out
+__all__ = ["Decoded", "Encoder", "Generator", "HificNetwork", "centre"]
 
 
 def in_float32(module: nn.Module, x: Tensor) -> Tensor:
@@ -92,81 +41,6 @@ def in_float32(module: nn.Module, x: Tensor) -> Tensor:
         return module(x)  # type: ignore[no-any-return]
     with torch.autocast(x.device.type, enabled=False):
         return module(x.float())  # type: ignore[no-any-return]
-
-
-def _norm(config: TransformsConfig, group: str) -> nn.Module:
-    """What a group is normalised by, where it is."""
-    if group not in config.norms:
-        return nn.Identity()
-    centred = group.split(".")[0] in config.centred
-    return ChannelNorm(config.norms[group], config.counted(group), centred)
-
-
-def up_convolution(inputs: int, outputs: int, kernel: int, stride: int) -> nn.ConvTranspose2d:
-    """Transposed, to exactly ``stride`` times the sides."""
-    padding = (kernel - stride + 1) // 2
-    more = 2 * padding - kernel + stride
-    return nn.ConvTranspose2d(
-        inputs, outputs, kernel, stride=stride, padding=padding, output_padding=more
-    )
-
-
-def _down_padding(kernel: int) -> tuple[int, int, int, int]:
-    """Left, right, top, bottom, so that stride 2 halves an even side (published: 0, 1, 1, 0)."""
-    small, large = (kernel - 2) // 2, kernel - 2 - (kernel - 2) // 2
-    return small, large, large, small
-
-
-class ResidualBlock(nn.Module):
-    """conv, norm, relu, conv, norm; identity added. Reflection-padded 3x3."""
-
-    def __init__(self, config: TransformsConfig, number: int) -> None:
-        super().__init__()
-        width, inner = config.trunk_width, config.inner_widths[number]
-        self.conv1 = nn.Conv2d(width, inner, 3, padding=1, padding_mode="reflect")
-        self.norm1 = _norm(config, f"generator.blocks.{number}")
-        self.conv2 = nn.Conv2d(inner, width, 3, padding=1, padding_mode="reflect")
-        self.norm2 = _norm(config, "generator.trunk")
-        self.slope = config.negative_slope
-
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        inner = F.leaky_relu(self.norm1(self.conv1(x)), self.slope)
-        out: Tensor = x + self.norm2(self.conv2(inner))
-        return out
-
-
-class DownStage(nn.Module):
-    """Reflection padding, a strided convolution, norm, rectifier."""
-
-    def __init__(
-        self, config: TransformsConfig, inputs: int, outputs: int, norm: nn.Module
-    ) -> None:
-        super().__init__()
-        self.padding = _down_padding(config.stage_kernel)
-        self.conv = nn.Conv2d(inputs, outputs, config.stage_kernel, stride=2)
-        self.norm = norm
-        self.slope = config.negative_slope
-
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h2 w2"]:
-        x = self.conv(F.pad(x, self.padding, mode="reflect"))
-        out: Tensor = F.leaky_relu(self.norm(x), self.slope)
-        return out
-
-
-class UpStage(nn.Module):
-    """A transposed convolution of stride 2, norm, rectifier."""
-
-    def __init__(
-        self, config: TransformsConfig, inputs: int, outputs: int, norm: nn.Module
-    ) -> None:
-        super().__init__()
-        self.conv = up_convolution(inputs, outputs, config.stage_kernel, 2)
-        self.norm = norm
-        self.slope = config.negative_slope
-
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h2 w2"]:
-        out: Tensor = F.leaky_relu(self.norm(self.conv(x)), self.slope)
-        return out
 
 
 class Encoder(nn.Module):
@@ -181,11 +55,11 @@ class Encoder(nn.Module):
             width = config.stem_width
             pad = config.stem_kernel // 2
             self.stem = nn.Conv2d(3, width, config.stem_kernel, padding=pad, padding_mode="reflect")
-            self.stem_norm = _norm(config, "encoder.stem")
+            self.stem_norm = norm_of(config, "encoder.stem")
         self.has_stem = config.stem_kernel is not None
         self.stages = nn.ModuleList()
         for number, outputs in enumerate(config.encoder_widths):
-            norm = _norm(config, f"encoder.stages.{number}")
+            norm = norm_of(config, f"encoder.stages.{number}")
             self.stages.append(DownStage(config, width, outputs, norm))
             width = outputs
         self.head = nn.Conv2d(width, config.latent_channels, 3, padding=1, padding_mode="reflect")
@@ -235,15 +109,16 @@ class Generator(nn.Module):
         latents, width = config.latent_channels, config.trunk_width
         self.register_buffer("latent_scale", torch.ones(1, latents, 1, 1))
         self.norm_in: nn.Module = ChannelNorm(latents) if everywhere else nn.Identity()
-        self.head = nn.Conv2d(latents, width, 3, padding=1, padding_mode="reflect")
-        self.norm_head = _norm(config, "generator.trunk") if everywhere else nn.Identity()
+        side = config.head_kernel
+        self.head = nn.Conv2d(latents, width, side, padding=side // 2, padding_mode="reflect")
+        self.norm_head = norm_of(config, "generator.trunk") if everywhere else nn.Identity()
         self.trunk = nn.ModuleList(
-            ResidualBlock(config, number) for number in range(config.residual_blocks)
+            residual_block(config, number) for number in range(config.residual_blocks)
         )
+        self.skips_trunk = config.block == "normed"
         self.stages = nn.ModuleList()
         for number, outputs in enumerate(config.generator_widths[: config.up_stages]):
-            norm = _norm(config, f"generator.stages.{number}")
-            self.stages.append(UpStage(config, width, outputs, norm))
+            self.stages.append(UpStage(config, width, number))
             width = outputs
         self.out: nn.Module
         if config.stem_kernel is not None:
@@ -275,8 +150,9 @@ class Generator(nn.Module):
         """Convolutions, each with the norm that reads it."""
         yield self.head, self.norm_head
         for block in self.trunk:
-            yield block.conv1, block.norm1
-            yield block.conv2, block.norm2
+            if isinstance(block, ResidualBlock):
+                yield block.conv1, block.norm1
+                yield block.conv2, block.norm2
         for stage in self.stages:
             yield stage.conv, stage.norm
 
@@ -286,7 +162,7 @@ class Generator(nn.Module):
         x = head
         for block in self.trunk:
             x = block(x)
-        x = x + head
+        x = x + head if self.skips_trunk else x
         for stage in self.stages:
             x = stage(x)
         out: Tensor = self.out(x)
