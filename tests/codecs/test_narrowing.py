@@ -344,8 +344,8 @@ def test_gated_blocks_go_whole(make_network_of: Callable[..., Any], kept: list[i
     quiet = copy.deepcopy(network)
     for number, name in enumerate(names):
         if number not in kept:
-            for layer in (f"{name}.add", f"{name}.mix"):
-                silence(quiet.get_submodule(layer))
+            for last in (f"{name}.add", f"{name}.mix"):
+                silence(quiet.get_submodule(last))
     quiet = silenced(
         quiet, carriers(family.layers(network.config)), "generator.blocks.4", [1, 2, 4]
     )
