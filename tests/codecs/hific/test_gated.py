@@ -101,8 +101,8 @@ def test_a_picture_in_phases_is_that_of_a_transposed_convolution() -> None:
     torch.testing.assert_close(made, wanted, atol=1e-5, rtol=1e-5)
     weights = torch.randn_like(made)
     for one, other in zip(
-        torch.autograd.grad((made * weights).sum(), list(layer.parameters())),
-        torch.autograd.grad((wanted * weights).sum(), list(plain.parameters())),
+        torch.autograd.grad((made * weights).sum(), [*layer.parameters()]),
+        torch.autograd.grad((wanted * weights).sum(), [*plain.parameters()]),
         strict=True,
     ):
         torch.testing.assert_close(one, other, atol=1e-3, rtol=1e-4)

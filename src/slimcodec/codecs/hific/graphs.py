@@ -108,7 +108,7 @@ def _gated(build: Builder, block: str, x: Value, slope: float) -> Value:
     """``blocks.GatedBlock``."""
     x = build.add(x, build.conv(f"{block}.add", around(build, build.relu(x, slope), 1)))
     values, gates = build.split(build.conv(f"{block}.gate", x), 2)
-    return build.add(x, build.conv(f"{block}.mix", build.mul(values, build.relu(gates, slope))))
+    return build.add(x, build.conv(f"{block}.mix", build.mul(values, build.sigmoid(gates))))
 
 
 def around(build: Builder, x: Value, reach: int) -> Value:
