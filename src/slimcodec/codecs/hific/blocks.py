@@ -138,7 +138,7 @@ class GatedBlock(nn.Module):
     Args:
         outer: channels around it.
         inner: of each half of the pair.
-        slope: of the rectifiers.
+        slope: of the rectifier.
     """
 
     def __init__(self, outer: int, inner: int, slope: float) -> None:
