@@ -25,8 +25,6 @@ PUBLISHED = {
 }  # fmt: skip
 CAS_WIDTHS = (4, 6, 8, 5, 7, 9, 4, 6, 5, 7, 8)
 
-GATED = {"residual_blocks": 2, "generator_blocks": (1, 2), "block_widths": (4, 6, 8, 7, 6)}
-
 SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
     "hific-s": ("hific", {"residual_blocks": 2}),
     "hific, as published": (
@@ -326,47 +324,6 @@ def test_blocks_go_whole(make_network_of: Callable[..., Any], kept: list[int]) -
     again = narrow(small, family, {})
     assert again.config == small.config
     same(outcome(again), outcome(small))
-
-
-@pytest.mark.parametrize("kept", [[], [0, 4], [1, 2, 4], [3]])
-def test_gated_blocks_go_whole(make_network_of: Callable[..., Any], kept: list[int]) -> None:
-    """Of the trunk, and of one stage or another."""
-    family = registry.families.get("hific")
-    network = make_network_of("hific", 0, **SHAPES["hific, gated blocks"][1] | GATED)
-    names = family.residual_blocks(network.config)
-    with torch.no_grad():
-        network.generator.out.weight.normal_(0, 0.2)
-        for name in names:
-            for layer in convolutions(network.get_submodule(name)).values():
-                layer.weight.normal_(0, 0.2)
-    before = outcome(network)
-    small = narrow(network, family, {"generator.blocks.4": [0, 3, 5]}, kept)
-    quiet = copy.deepcopy(network)
-    for number, name in enumerate(names):
-        if number not in kept:
-            for last in (f"{name}.add", f"{name}.mix"):
-                silence(quiet.get_submodule(last))
-    quiet = silenced(
-        quiet, carriers(family.layers(network.config)), "generator.blocks.4", [1, 2, 4]
-    )
-    same(outcome(small), outcome(quiet))
-    assert float((outcome(small)[0] - before[0]).abs().max()) > 1e-3
-    inner = (4, 6, 8, 7, 3)
-    assert small.config.inner_widths == tuple(inner[number] for number in kept)
-    assert small.config.residual_blocks == sum(number < 2 for number in kept)
-    assert small.config.generator_blocks == (
-        sum(number == 2 for number in kept),
-        sum(number > 2 for number in kept),
-    )
-    again = narrow(small, family, {})
-    assert again.config == small.config
-    same(outcome(again), outcome(small))
-
-
-@torch.no_grad()
-def silence(layer: Any) -> None:
-    layer.weight.zero_()
-    layer.bias.zero_()
 
 
 def test_norms_of_what_is_left(make_network_of: Callable[..., Any]) -> None:

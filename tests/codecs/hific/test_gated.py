@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,12 +18,16 @@ from slimcodec import library, registry
 from slimcodec.codecs import tiles as room
 from slimcodec.codecs.hific.blocks import up_convolution
 from slimcodec.codecs.hific.config import HificConfig, hific, hific_s
+from slimcodec.codecs.layers import carriers
+from slimcodec.codecs.narrowing import narrow
 from slimcodec.errors import UsageError
 from slimcodec.model_file import Model, freeze_network, load, save
+from slimcodec.quantization.simulation import convolutions
 from slimcodec.runtime import open_codec
 from slimcodec.shrink import Context, Quantize, Recipe
 from slimcodec.stream import unpack
 from slimcodec.types import Image
+from tests.codecs.test_narrowing import outcome, same, silenced
 
 Picture = Callable[..., Image]
 RUNTIMES = [name for name in registry.runtimes if name != "torch"]
@@ -30,6 +35,12 @@ EIGHTH: dict[str, Any] = {
     "residual_blocks": 0, "generator_widths": (8, 3), "picture_stride": 8, "up_kernel": 2,
     "head_kernel": 1, "block": "gated", "generator_blocks": (3,),
 }  # fmt: skip
+
+BOTH: dict[str, Any] = {
+    "residual_blocks": 2, "generator_widths": (8, 10, 3), "picture_stride": 4, "block": "gated",
+    "generator_blocks": (1, 2), "block_widths": (4, 6, 8, 7, 6),
+}  # fmt: skip
+"""Blocks in the trunk and behind two stages."""
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +141,50 @@ def test_gated_blocks_start_as_next_to_nothing(make_network_of: Callable[..., An
         generator(generator.latent_scale * features).square().mean().backward()
         optimizer.step()
     assert all((own != before[name]).any() for name, own in generator.named_parameters())
+
+
+# Fewer blocks
+
+
+@pytest.mark.parametrize("kept", [[], [0, 4], [1, 2, 4], [3]])
+def test_gated_blocks_go_whole(make_network_of: Callable[..., Any], kept: list[int]) -> None:
+    """Of the trunk, and of one stage or another."""
+    family = registry.families.get("hific")
+    network = make_network_of("hific", 0, **BOTH)
+    names = family.residual_blocks(network.config)
+    with torch.no_grad():
+        network.generator.out.weight.normal_(0, 0.2)
+        for name in names:
+            for layer in convolutions(network.get_submodule(name)).values():
+                layer.weight.normal_(0, 0.2)
+    before = outcome(network)
+    small = narrow(network, family, {"generator.blocks.4": [0, 3, 5]}, kept)
+    quiet = copy.deepcopy(network)
+    for number, name in enumerate(names):
+        if number not in kept:
+            for last in (f"{name}.add", f"{name}.mix"):
+                silence(quiet.get_submodule(last))
+    quiet = silenced(
+        quiet, carriers(family.layers(network.config)), "generator.blocks.4", [1, 2, 4]
+    )
+    same(outcome(small), outcome(quiet))
+    assert float((outcome(small)[0] - before[0]).abs().max()) > 1e-3
+    inner = (4, 6, 8, 7, 3)
+    assert small.config.inner_widths == tuple(inner[number] for number in kept)
+    assert small.config.residual_blocks == sum(number < 2 for number in kept)
+    assert small.config.generator_blocks == (
+        sum(number == 2 for number in kept),
+        sum(number > 2 for number in kept),
+    )
+    again = narrow(small, family, {})
+    assert again.config == small.config
+    same(outcome(again), outcome(small))
+
+
+@torch.no_grad()
+def silence(layer: Any) -> None:
+    layer.weight.zero_()
+    layer.bias.zero_()
 
 
 # Whole codecs
