@@ -132,8 +132,8 @@ class ResidualBlock(nn.Module):
 class GatedBlock(nn.Module):
     """A reflection-padded 3x3 convolution of what a rectifier lets through, added; then a pair of
     1x1 convolutions, of which one, a gate from 0 to 1, multiplies the other, mixed and added. No
-    norms: where the gate was a rectifier, what is added could grow with the square of what is there,
-    and a learning rate of 1e-3 diverged.
+    norms: where the gate was a rectifier, what is added could grow with the square of what is
+    there, and a learning rate of 1e-3 diverged.
 
     Args:
         outer: channels around it.
