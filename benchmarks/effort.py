@@ -32,10 +32,11 @@ def main() -> None:
     parser.add_argument("--against", nargs="+", default=["jpeg", "avif"])
     options = parser.parse_args()
     refined, others = _read(options.refined), _read(options.others)
-    metrics = [name for name in registry.metrics if name in refined[0]]
+    metrics = [name for name in registry.metrics if name in refined[0].keys() & others[0].keys()]
     print("\t".join(["bits at equal quality", *metrics]))
     for name in dict.fromkeys(row["variant"] for row in refined):
-        if effort_of(name)[0] != options.of:
+        base, effort = effort_of(name)
+        if base != options.of or not effort:
             continue
         own = [row for row in refined if row["variant"] == name]
         for against in (options.of, *options.against):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 
 from slimcodec.codecs.latents import Coding, MeanScaleCodec
@@ -50,4 +51,5 @@ def refining(codec: Codec, load: Callable[[], Model], effort: int) -> Codec:
     rounds = Rounds(
         generator, _ROUNDS * effort, config.lambdas, codec.coding.log_degain, config.stride
     )
-    return codec.refining(rounds, with_effort(codec.name, effort), f"{codec.digest}+{effort}")
+    digest = hashlib.sha256(f"{codec.digest} effort {rounds.count}".encode()).hexdigest()
+    return codec.refining(rounds, with_effort(codec.name, effort), digest)
