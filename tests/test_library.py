@@ -204,7 +204,7 @@ def test_a_stream_finds_its_built_in_model(tiny_codec: Codec, picture: Picture) 
 def test_a_stream_of_one_look_is_decoded_without_naming_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(library, "open_file", lambda path, *rest: path)
+    monkeypatch.setattr(readers, "open_file", lambda path, *rest: path)
     path = library.model_path("extreme-s")
     manifest = read_manifest(path)
     assert manifest["look"] == "natural"
