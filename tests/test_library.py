@@ -222,7 +222,7 @@ def test_a_model_that_ran_before_is_found_without_opening_any(
     def opened(path: Path) -> dict[str, object]:
         raise AssertionError(f"{path} was opened")
 
-    monkeypatch.setattr(library, "read_manifest", opened)
+    monkeypatch.setattr(readers, "read_manifest", opened)
     assert readers.codec_of_stream(stream).name == "hific-s"
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from slimcodec import library
+from slimcodec import library, readers
 from slimcodec.cli.app import VERBS
 from tests.cli.command_lines import LINES, ONE_OUTPUT, RESULTS, command_lines, make_inputs
 from tests.planes import BitPlanes
@@ -97,7 +97,8 @@ def test_what_cannot_be_written_is_a_failure(
         raise AssertionError("a model was opened")
 
     monkeypatch.setattr(library, "load_model", opened)
-    monkeypatch.setattr(library, "open_file", opened)
+    for module in (library, readers):
+        monkeypatch.setattr(module, "open_file", opened)
     line, file = command_lines(place)[verb], place / "recipe.toml"
     before = file.read_bytes()
     for output in (file / "x", place / "none" / "x") if verb in ONE_OUTPUT else (file, file / "x"):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from slimcodec import library
+from slimcodec import library, readers
 from slimcodec.atomic import check_writable
 from slimcodec.cli.app import VERBS
 from slimcodec.errors import SlimcodecError
@@ -38,7 +38,8 @@ def told(outcome_of: Any, place: Path, monkeypatch: pytest.MonkeyPatch) -> Calla
         raise AssertionError("a model was opened")
 
     monkeypatch.setattr(library, "load_model", opened)
-    monkeypatch.setattr(library, "open_file", opened)
+    for module in (library, readers):
+        monkeypatch.setattr(module, "open_file", opened)
 
     def call(verb: str, output: Path, *more: object) -> Any:
         line = command_lines(place)[verb]

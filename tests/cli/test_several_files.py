@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from slimcodec import library
+from slimcodec import library, readers
 from slimcodec.cli.coding import _LOADING, Memory
 from slimcodec.cli.options import parse_size
 from slimcodec.errors import UsageError
@@ -330,7 +330,8 @@ def test_qualities_are_known_before_a_codec_is_opened(
     def opened(*_: object, **__: object) -> None:
         raise AssertionError("a model was opened")
 
-    monkeypatch.setattr(library, "open_file", opened)
+    for module in (library, readers):
+        monkeypatch.setattr(module, "open_file", opened)
     for words, said in (
         (("encode", photos / "a.png", "--quality", 9), "must be 0.5 to 5, got 9"),
         (("encode", photos, "--codec", "toderici-s", "--iterations", 99), "got 99"),
