@@ -11,7 +11,6 @@ from slimcodec.errors import ModelFileError, UnknownNameError, UsageError
 
 __all__ = [
     "LADDER",
-    "MOST_EFFORT",
     "built_in_models",
     "codec_names",
     "effort_of",
@@ -31,7 +30,7 @@ _INSIDE = ":"
 """Between a model and the codec that it shall be around: ``compact:jpeg``, ``small.slim:webp``."""
 _EFFORT = "+effort="
 """Between a codec and how long its encoder shall look: ``hific-s+effort=6``."""
-MOST_EFFORT = 9
+_MOST_EFFORT = 9
 _MODELS = Path(__file__).parent / "models"
 
 
@@ -92,8 +91,8 @@ def effort_of(name_or_path: str | Path) -> tuple[str, int]:
     name, mark, effort = text.rpartition(_EFFORT)
     if not mark or os.path.exists(text):
         return text, 0
-    if not (effort.isascii() and effort.isdigit() and int(effort) <= MOST_EFFORT):
-        raise UsageError(f"effort must be 0 to {MOST_EFFORT}, got {effort!r:.20}")
+    if effort not in map(str, range(_MOST_EFFORT + 1)):
+        raise UsageError(f"effort must be 0 to {_MOST_EFFORT}, got {effort!r:.20}")
     return name, int(effort)
 
 

@@ -19,6 +19,7 @@ from slimcodec.codecs.restore.config import CONDITION
 from slimcodec.codecs.settled import coded_layers
 from slimcodec.errors import UnknownNameError, UsageError
 from slimcodec.quantization.simulation import convolutions
+from tests.gated_shapes import GATED_SHAPES
 
 PUBLISHED = {
     "structure": "published", "block_widths": (), "published_widths": tuple(range(4, 25)),
@@ -38,20 +39,7 @@ SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
     "hific, from quarter resolution": (
         "hific", {"generator_widths": (8, 8, 3), "picture_stride": 4},
     ),
-    "hific, gated blocks": (
-        "hific",
-        {
-            "generator_widths": (8, 10, 3), "picture_stride": 4, "up_kernel": 2, "head_kernel": 1,
-            "block": "gated", "generator_blocks": (1, 2), "block_widths": (9, 20, 6, 20),
-        },
-    ),
-    "hific, a picture from an eighth": (
-        "hific",
-        {
-            "generator_widths": (8, 3), "picture_stride": 8, "up_kernel": 2, "residual_blocks": 0,
-            "block": "gated", "generator_blocks": (2,),
-        },
-    ),
+    **GATED_SHAPES,
     "toderici-s": ("toderici", {}),
     "toderici, as published": (
         "toderici",

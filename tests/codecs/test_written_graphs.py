@@ -14,6 +14,7 @@ from slimcodec.codecs.graphs import on_arrays
 from slimcodec.graphs.building import layers_of
 from slimcodec.graphs.shapes import Side
 from slimcodec.quantization.simulation import convolutions
+from tests.gated_shapes import GATED_SHAPES
 from tests.onnx_protos import to_proto
 
 SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -36,20 +37,7 @@ SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
         "hific", {"norm": "everywhere", "residual_blocks": 2, "centred": ("encoder", "generator")},
     ),
     "hific, a stem": ("hific", {"stem_kernel": 5, "stem_width": 6, "negative_slope": 0.0}),
-    "hific, gated blocks": (
-        "hific",
-        {
-            "generator_widths": (8, 10, 3), "picture_stride": 4, "up_kernel": 2, "head_kernel": 1,
-            "block": "gated", "generator_blocks": (1, 2), "block_widths": (9, 20, 6, 20),
-        },
-    ),
-    "hific, a picture from an eighth": (
-        "hific",
-        {
-            "generator_widths": (8, 3), "picture_stride": 8, "up_kernel": 2, "residual_blocks": 0,
-            "block": "gated", "generator_blocks": (2,),
-        },
-    ),
+    **GATED_SHAPES,
     "toderici-s": ("toderici", {}),
     "toderici, as published": (
         "toderici",

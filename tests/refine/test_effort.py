@@ -29,7 +29,7 @@ def test_names() -> None:
     assert parted("hific-s+effort=6") == ("hific-s", "")
 
 
-@pytest.mark.parametrize("bad", ["10", "-1", "", "1.5", "six", "²", "1" * 400])
+@pytest.mark.parametrize("bad", ["10", "-1", "", "1.5", "six", "²", "06", "1" * 5000])
 def test_an_effort_that_is_none(bad: str) -> None:
     with pytest.raises(UsageError, match="effort must be 0 to 9"):
         library.load_codec(f"hific-s+effort={bad}")

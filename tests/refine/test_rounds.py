@@ -72,7 +72,7 @@ def test_slope_and_curvature_say_what_a_step_does(
     tiny_model: Model, tiny_network: Any, noisy: Image
 ) -> None:
     codec: Any = open_codec(tiny_model)
-    generator = Generator(tiny_network, codec.config.stride)
+    generator = Generator(tiny_network)
     generator._mixed = False
     (latents,) = codec.analyse(noisy, 8)
     seen = _coder(codec).dequantize(latents, 8)
@@ -95,7 +95,7 @@ def test_slope_and_curvature_say_what_a_step_does(
 
 
 def test_only_what_is_inside_counts(tiny_network: Any, tiny_config: Any, noisy: Image) -> None:
-    generator = Generator(tiny_network, tiny_config.stride)
+    generator = Generator(tiny_network)
     seen = np.zeros((tiny_config.latent_channels, 5, 7), np.float32)
     whole, _ = generator.distortion(seen, noisy, Box(0, 0, 80, 112))
     parts = [generator.distortion(seen, noisy, Box(0, x, 80, x + 56))[0] for x in (0, 56)]

@@ -83,8 +83,6 @@ def encode(
         int,
         typer.Option(
             "--effort",
-            min=0,
-            max=9,
             metavar="0..9",
             help="Look longer for a smaller stream of the same quality; each step takes a second "
             "or more for 768x512 pixels. Every decoder reads it. For hific-s and models like it; "

@@ -15,8 +15,8 @@ from slimcodec.types import FAITHFUL, Codec
 __all__ = ["refining"]
 
 _ROUNDS = 4
-"""For each step of effort. Of what 24 rounds save on four held-out crops, 8 save 71 %, 16 93 % and
-48 102 %."""
+"""For each step of effort. Of what 24 rounds save on four held-out crops without MS-SSIM, 8 save
+72 % and 16 96 %; with it 48 save 102 % on three."""
 
 
 @naming_extra("effort", "torch")
@@ -47,7 +47,7 @@ def refining(codec: Codec, load: Callable[[], Model], effort: int) -> Codec:
         raise UsageError(
             f"{model.name} takes no effort: it does not say what a bit is worth at its qualities"
         )
-    generator = Generator(thaw_network(model), config.stride)
+    generator = Generator(thaw_network(model))
     rounds = Rounds(
         generator, _ROUNDS * effort, config.lambdas, codec.coding.log_degain, config.stride
     )

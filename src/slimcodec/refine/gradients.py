@@ -38,13 +38,12 @@ class Generator:
     Args:
         network: whose ``generator(latents)`` is a picture, values in [0, 1]; what it is given is
             [1, m, h, w], a picture [1, 3, H, W].
-        stride: pixels on a side of a position.
     """
 
-    def __init__(self, network: Any, stride: int) -> None:
+    def __init__(self, network: Any) -> None:
         self.generator = network.generator.eval().requires_grad_(False)
         self.generator.to(memory_format=torch.channels_last)
-        self.stride, self._ms_ssim = stride, MsSsimLoss()
+        self._ms_ssim = MsSsimLoss()
         self._mixed = bool({"amx_bf16", "avx512_bf16"} & set(cpu_flags()))
 
     def distortion(self, latents: Floats, image: Image, inside: Box) -> tuple[float, Floats]:

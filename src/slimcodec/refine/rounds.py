@@ -25,7 +25,7 @@ import numpy as np
 
 from slimcodec.codecs.family import Floats
 from slimcodec.codecs.latents.refiner import Picture
-from slimcodec.codecs.latents.tile import QUALITY_STEPS, BitsAround, Latents, Tiles, gain_at
+from slimcodec.codecs.latents.tile import BitsAround, Latents, Tiles, gain_at
 from slimcodec.codecs.tiles import Box, Sight, grid
 from slimcodec.types import Clock, Image
 
@@ -92,7 +92,8 @@ class Rounds:
         stride: int,
     ) -> None:
         self.differentiable, self.count = differentiable, count
-        self.lambdas, self.log_degain, self.stride = lambdas, log_degain, stride
+        self.log_lambdas = np.log(np.array(lambdas, np.float32))[:, None]
+        self.log_degain, self.stride = log_degain, stride
 
     def __call__(
         self,
@@ -104,7 +105,9 @@ class Rounds:
         clock: Clock,
     ) -> list[Latents]:
         """See ``Refiner``."""
-        worth = 255**2 * _between(self.lambdas, step) / (_DEARER * weight)
+        # In between, trade-offs go with gains.
+        trade_off = gain_at(self.log_lambdas, step).item()
+        worth = 255**2 * trade_off / (_DEARER * weight)
         degain = gain_at(self.log_degain, step)
         random = np.random.default_rng(0)
         own, share = list(latents), _MOVED
@@ -186,9 +189,3 @@ def _moved(
     ways = np.where(less < more, -1, 1).astype(np.int32)
     # What codes them is made again where it is needed, at the end.
     return replace(tile, symbols=tile.symbols + ways * moves, coded=())
-
-
-def _between(lambdas: Sequence[float], step: int) -> float:
-    """At a quality step, interpolated in the logarithm between trained ones."""
-    places = np.arange(len(lambdas)) * QUALITY_STEPS
-    return math.exp(float(np.interp(step, places, np.log(lambdas))))
