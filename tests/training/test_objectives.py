@@ -3,6 +3,7 @@ what a window of iterations leaves, and the bits of their codes."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -140,6 +141,25 @@ def test_distillation_adds_up_and_teaches_one_alone() -> None:
     loss.total.backward()
     assert pupil.off.grad is not None
     assert teacher.off.grad is None
+
+
+@pytest.mark.parametrize(("tint", "seen"), [((0.1, 0.1, 0.1), 0.0), ((0.1, 0.0, -0.1), 0.1**2)])
+def test_a_distillation_of_colours_alone(tint: tuple[float, ...], seen: float) -> None:
+    """Without the photograph's own term nothing counts of a picture that is its teacher's but
+    colour, and brightness is none: red less blue is Cb -0.669 and Cr 0.581 of it."""
+    painter = Painter(0.0)
+    painter.off = nn.Parameter(torch.tensor(tint)[None, :, None, None])
+    settings = DistillationSettings(photograph_weight=0.0, colour_weight=3.0)
+    objective = settings.build(dataclasses.replace(hific_s(), lambdas=(0.01,)), painter)
+    assert "0 mean squared error + 1 of it to the teacher's picture + 3 of it in colour" in (
+        objective.describe()
+    )
+    image = torch.rand(2, 3, 32, 32)
+    loss = objective.training_loss(painter, image, Draw({"quality": torch.zeros(2)}))
+    squares = (0.668736**2 + 0.581312**2) / 2
+    assert float(loss.total.detach()) == pytest.approx(
+        0.01 * 255**2 * 3 * squares * seen, rel=1e-4, abs=1e-6
+    )
 
 
 def test_a_distillation_needs_a_teacher() -> None:

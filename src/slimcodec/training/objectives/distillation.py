@@ -1,9 +1,13 @@
 """``distillation``: a narrower generator learns from photographs and from a wider one's pictures.
 
-    √λ-weighted    255² · (MSE(x̂, x) + t · MSE(x̂, x̂ of the teacher) + m · (1 - MS-SSIM))
+    √λ-weighted    255² · (p · MSE(x̂, x) + t · MSE(x̂, x̂ of the teacher) + m · (1 - MS-SSIM)
+                           + c · MSE of colour differences)
 
 Both see the latents that the teacher decodes, so streams stay what they are and there is no rate
 in it. A photograph says what cannot be known from the latents too; the teacher says what can.
+
+A network may be its own teacher. With ``p = 0`` it then learns nothing but ``c``: colours come
+nearer to the photograph's, and detail in brightness, invented or not, stays as it is.
 
 Beside pictures, ``features`` may be compared (``Features``); they are too many to keep, so the
 teacher makes its picture of a sample's latents again.
@@ -48,13 +52,17 @@ class DistillationSettings(ObjectiveSettings):
 
     Attributes:
         teacher_weight: of the squared error to the teacher's picture.
+        photograph_weight: of the squared error to the photograph.
         ms_ssim_weight: of 1 - MS-SSIM to the photograph.
+        colour_weight: of the squared error of colour differences to the photograph's.
     """
 
     name: ClassVar[str] = "distillation"
     learns_from_a_teacher: ClassVar[bool] = True
     teacher_weight: float = weight(1.0)
+    photograph_weight: float = weight(1.0)
     ms_ssim_weight: float = weight(0.0)
+    colour_weight: float = weight(0.0)
 
     @property
     def has_rate(self) -> bool:
@@ -65,7 +73,14 @@ class DistillationSettings(ObjectiveSettings):
         """See ``ObjectiveSettings``; a shape has ``lambdas``."""
         if teacher is None:
             raise TrainingError("a distillation needs a teacher; name one with --teacher")
-        return Distillation(shape.lambdas, teacher, self.teacher_weight, self.ms_ssim_weight)
+        return Distillation(
+            shape.lambdas,
+            teacher,
+            self.teacher_weight,
+            self.ms_ssim_weight,
+            photograph_weight=self.photograph_weight,
+            colour_weight=self.colour_weight,
+        )
 
 
 class Distillation(RateDistortion):
@@ -79,6 +94,8 @@ class Distillation(RateDistortion):
         ms_ssim_weight: of ``1 - MS-SSIM`` to the photograph.
         features: what is compared inside, if anything; teacher and pupil then have
             ``picture(features)`` both.
+        photograph_weight: of the squared error to the photograph.
+        colour_weight: of the squared error of Cb and Cr (BT.601) to the photograph's.
     """
 
     def __init__(
@@ -88,10 +105,14 @@ class Distillation(RateDistortion):
         teacher_weight: float,
         ms_ssim_weight: float = 0.0,
         features: Features | None = None,
+        *,
+        photograph_weight: float = 1.0,
+        colour_weight: float = 0.0,
     ) -> None:
         super().__init__(lambdas, ms_ssim_weight)
         self.teacher = teacher.eval().requires_grad_(False)
         self.teacher_weight, self.features = teacher_weight, features
+        self.photograph_weight, self.colour_weight = photograph_weight, colour_weight
 
     def to(self, device: torch.device) -> None:
         """See ``Objective``."""
@@ -103,9 +124,12 @@ class Distillation(RateDistortion):
         beside = f" + {self.ms_ssim_weight:g} (1 - MS-SSIM)" if self.ms_ssim_weight else ""
         if self.features is not None:
             beside += f" + {self.features.weight:g} of what its features lack of the teacher's"
+        if self.colour_weight:
+            beside += f" + {self.colour_weight:g} of it in colour differences"
+        own = "" if self.photograph_weight == 1 else f"{self.photograph_weight:g} "
         return (
-            f"mean squared error + {self.teacher_weight:g} of it to the teacher's picture{beside}, "
-            f"at {len(self.lambdas)} qualities at once"
+            f"{own}mean squared error + {self.teacher_weight:g} of it to the teacher's picture"
+            f"{beside}, at {len(self.lambdas)} qualities at once"
         )
 
     @torch.no_grad()
@@ -126,11 +150,14 @@ class Distillation(RateDistortion):
             lesson = self.lesson(image, quality)
         picture, lacking = self._learned(network, lesson.features)
         error = picture - image
-        distortion = error.square().flatten(1).mean(dim=1)
+        distortion = self.photograph_weight * error.square().flatten(1).mean(dim=1)
         beside = (picture - lesson.picture).square().flatten(1).mean(dim=1)
         distortion = distortion + self.teacher_weight * beside
         if self.ms_ssim_weight:
             distortion = distortion + self.ms_ssim_weight * self.ms_ssim(image, picture)
+        if self.colour_weight:
+            colour = colour_differences(error).square().flatten(1).mean(dim=1)
+            distortion = distortion + self.colour_weight * colour
         distortion = distortion + lacking
         index = quality.long()
         total = (self.weights[index] * self.lambdas[index] * 255**2 * distortion).mean()
@@ -150,3 +177,9 @@ class Distillation(RateDistortion):
         with given(getattr(network, "module", network), ours) as known:
             picture = network.picture(latents).float()
         return picture, self.features.term(wanted, known)
+
+
+def colour_differences(image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 2 h w"]:
+    """Cb and Cr of RGB (BT.601, as in JPEG), less their offset: linear, of errors too."""
+    rows = image.new_tensor([[-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
+    return torch.einsum("kc,bchw->bkhw", rows, image)
