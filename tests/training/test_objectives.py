@@ -99,6 +99,19 @@ def test_ms_ssim_always_has_a_gradient() -> None:
         assert other.grad is not None and other.grad.isfinite().all()
 
 
+@pytest.mark.parametrize("sides", [(161, 170), (203, 192)])
+def test_the_gradient_of_ms_ssim(picture: Callable[..., Image], sides: tuple[int, int]) -> None:
+    """It says how the loss changes along it."""
+    image = torch.from_numpy(picture(*sides).transpose(2, 0, 1).copy())[None].float() / 255
+    other = (0.2 + 0.6 * image + 0.02 * torch.randn(image.shape)).requires_grad_()
+    loss = MsSsimLoss()
+    (gradient,) = torch.autograd.grad(loss(image, other).sum(), other)
+    steps = 0.003 * gradient / gradient.abs().max()
+    with torch.no_grad():
+        changed = float(loss(image, other + steps) - loss(image, other - steps))
+    assert changed == pytest.approx(2 * float((gradient * steps).sum()), rel=0.02)
+
+
 def test_ms_ssim_beside_the_squared_error() -> None:
     images, quality = torch.rand(1, 3, 192, 192), torch.tensor([0.0])
     loss = RateDistortion((0.01,), 0.02)(Fixed(0.1, 4096), images, quality)
