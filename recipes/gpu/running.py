@@ -68,7 +68,7 @@ def run(wanted: Wanted, started: float) -> int:
         held_out = photographs_of([path for path in photographs if path.name in holdout])
         before, began = None, clock.seconds()
         if start is not None:
-            before = measure(network, objective, held_out, device)
+            before = measure(_network_of(start, job), objective, held_out, device)
         measuring_s = 2 * (clock.seconds() - began) if before else CLOSING_S
         clock.training_ends = 60 * wanted.minutes - measuring_s - CLOSING_S
         outcome = run_stages(
@@ -123,7 +123,7 @@ def _start_of(job: Job, given: Path | None) -> tuple[Model | None, str]:
 
 
 def _prepared(job: Job, start: Model | None, where: str, tried: bool) -> tuple[Any, Objective]:
-    """The job's network with the weights it goes on from, and what measures it."""
+    """The job's network, which the weights to go on from fit, and what measures it."""
     config = dry(job.stages[0].config) if tried else job.stages[0].config
     family = registry.families.get(config.family)
     shape = config.network_config(family)
@@ -143,13 +143,21 @@ def _fill(network: Any, model: Model, where: str, job: Job) -> None:
         UsageError: when they are another network's.
     """
     try:
-        load_weights(network, tensors_of(model), where)
+        load_weights(network, tensors_of(model), where, job.stages[0].config.reshaped)
     except TrainingError as error:
         config = job.stages[0].config
         raise UsageError(
             f"{where} does not fit the network of job {job.name} ({config.preset}, "
             f"{config.family}); name other weights with --from"
         ) from error
+
+
+def _network_of(model: Model, job: Job) -> Any:
+    """Of weights as they are, whose shape a job may be about to change."""
+    family = registry.families.get(job.stages[0].config.family)
+    network = family.build(family.config(model.config))
+    _fill(network, model, model.name, job)
+    return network
 
 
 def _photographs(wanted: Wanted, job: Job, scratch: Path) -> tuple[list[Path], tuple[str, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import signal
 import subprocess
 import sys
@@ -170,7 +171,7 @@ def test_what_comes_out_is_a_codec(
 ) -> None:
     seen: list[Progress] = []
     trained = run(tmp_path, 2, on_progress=seen.append, **FAMILIES[name])
-    fitting = [progress for progress in seen if progress.is_fitting]
+    fitting = [progress for progress in seen if progress.before == "fitting"]
     assert bool(fitting) == isinstance(registry.families.get(name), Fitted)
     seen = seen[len(fitting) :]
     assert [progress.step for progress in seen] == [2]
@@ -247,6 +248,56 @@ def test_initial_weights(run: Run, tiny_network: Any, make_network: Any, tmp_pat
     wrong = {name: tensor[:1] for name, tensor in given.items()}
     with pytest.raises(TrainingError, match="the initial weights: weights of another network"):
         run(tmp_path, 3, init=wrong)
+
+
+def test_a_part_of_another_shape(run: Run, tiny_network: Any, tmp_path: Path) -> None:
+    """What fits of the weights is taken, the rest begins as from nothing, and learns."""
+    given = tiny_network.state_dict()
+    settings: dict[str, Any] = {
+        "shape": {"block": "gated", "residual_blocks": 1, "trunk_width": 16},
+        "parts": ["generator"],
+    }
+    with pytest.raises(TrainingError, match="the initial weights: weights of another network"):
+        run(tmp_path, 3, init=given, **settings)
+    with pytest.raises(UsageError, match="reshaped is of weights that a run starts from"):
+        run(tmp_path, 3, reshaped=["generator"], **settings)
+    with pytest.raises(UnknownNameError, match="unknown part 'generater'; did you mean generator"):
+        run(tmp_path, 3, init=given, **{**settings, "parts": []}, reshaped=["generater"])
+    settings["reshaped"] = ["generator"]
+    begun = state_of(run(tmp_path, 3, init=given, minutes=0, **settings))
+    fits = [
+        name for name, value in begun.items() if given.get(name, value[:0]).shape == value.shape
+    ]
+    assert all(torch.equal(begun[name], given[name]) for name in fits)
+    assert {"generator.linear.weight", "generator.latent_scale", "encoder.head.weight"} <= set(fits)
+    new = set(begun) - set(fits)
+    assert {"generator.head.weight", "generator.trunk.0.gate.weight"} <= new
+    assert all(name.startswith("generator.") for name in new)
+    assert not begun["generator.trunk.0.mix.weight"].any()
+    learned = state_of(run(tmp_path, 2, init=given, **settings))
+    moved = {name for name, value in learned.items() if not torch.equal(value, begun[name])}
+    assert "generator.head.weight" in moved
+    assert all(name.startswith("generator.") for name in moved)
+
+
+def test_lessons_that_are_kept(run: Run, tiny_network: Any, tmp_path: Path) -> None:
+    """They are made once, before the first step, and a resumed run finds them."""
+    seen: list[Progress] = []
+    settings: dict[str, Any] = {
+        "init": tiny_network.state_dict(), "teacher": copy.deepcopy(tiny_network),
+        "parts": ["generator"], "objective": {"name": "distillation"}, "lessons": 4,
+        "on_progress": seen.append,
+    }  # fmt: skip
+    whole = run(tmp_path / "whole", 3, **settings)
+    (kept,) = (tmp_path / "whole").glob("lessons-*.npy")
+    assert len(np.load(kept, mmap_mode="r")) == 4
+    asked = [progress for progress in seen if progress.before == "asking the teacher"]
+    assert [progress.step for progress in asked] == [0, 4]
+    run(tmp_path / "parts", 1, **settings)
+    seen.clear()
+    resumed = run(tmp_path / "parts", 3, resume=True, **settings)
+    assert not any(progress.before for progress in seen)
+    assert all(torch.equal(v, state_of(resumed)[k]) for k, v in state_of(whole).items())
 
 
 def test_trained_networks_take_part_from_the_first_step(

@@ -59,6 +59,12 @@ def test_values_are_taken_in_their_types(tmp_path: Path) -> None:
         ('[objective]\nname = "perception"', r"has no rate in it; it goes with parts = .*got \[\]"),
         ('[objective]\nname = "distillation"', r"has no rate in it; it goes with .*got \[\]"),
         ("shape = 3", "shape must be a table, got 3"),
+        (
+            'parts = ["encoder"]\nreshaped = ["generator"]',
+            "reshaped = 'generator' must learn; add ",
+        ),
+        ("lessons = 100", "lessons go with an objective that learns from a teacher"),
+        ("lessons = -1", "lessons must be 0 or above, got -1"),
         ("seed = -1", "seed must be 0 or above, got -1"),
         ("largest_scale = 0", "largest_scale must be 1 or above, got 0"),
         ("clip_norm = -1", "clip_norm must be above 0, got -1"),

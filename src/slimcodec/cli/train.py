@@ -102,8 +102,8 @@ def _shown(run: TrainingConfig) -> Any:
     from contextlib import contextmanager
 
     def text(p: Progress) -> str:
-        if p.is_fitting:
-            return "fitting, before any step along a gradient"
+        if p.before:
+            return f"{p.before}, before any step along a gradient"
         line = (
             f"loss {p.loss:.3f}  {p.bpp:.3f} bpp  {p.psnr_db:.2f} dB  "
             f"{p.steps_per_s:.2f} steps/s  {p.seconds_left / 60:.0f} min left"

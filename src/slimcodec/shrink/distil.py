@@ -177,11 +177,11 @@ class Distil(Learning):
     def _count(self, qualities: int) -> int:
         """Crops that are kept: as few as show no lesson too often, and one for each quality; none
         where that is more than may be."""
-        from slimcodec.training.lessons import PER_CROP
+        from slimcodec.training.lessons import PER_CROP, fewest_crops
 
         each = min(PER_CROP, qualities)
         drawn = math.ceil(self.steps * self.batch / (each * _VIEWS))
-        count = max(math.ceil(qualities / each), drawn)
+        count = max(fewest_crops(qualities), drawn)
         return count if count <= self.cached else 0
 
 

@@ -18,8 +18,10 @@ from slimcodec.training.objectives.settings import ObjectiveSettings, objective_
 from slimcodec.training.schedule import Schedule
 from slimcodec.training.validation import SMALLEST_SIDE
 
-__all__ = ["TrainingConfig"]
+__all__ = ["MOST_LESSONS", "TrainingConfig"]
 
+MOST_LESSONS = 10**6
+"""Crops of 256 take 0.8 MB each."""
 _FILE_NAME = re.compile(r"\w[\w+.-]{0,99}")
 
 
@@ -33,8 +35,13 @@ class TrainingConfig(Schedule):
         preset: which network of the family.
         shape: fields of its config that are other than the preset's.
         parts: parts that learn, all when empty; the others stay as they are.
+        reshaped: parts that learn and may have another shape than in the weights that the run
+            starts from. What fits of those is taken, such as a linear path; the rest begins as it
+            would from nothing.
         objective: what is minimised, in TOML the table ``[objective]``; the family's usual one,
             with its defaults, when there is none.
+        lessons: under an objective with a teacher, so many crops whose lessons are made once and
+            kept in the run's folder (``lessons.keep_lessons``); 0 asks the teacher in every step.
         crop: pixels a side.
         largest_scale: see ``data.Crops``.
         holdout: file names never trained on; the first eight are the validation set.
@@ -48,7 +55,9 @@ class TrainingConfig(Schedule):
     preset: str = "hific-s"
     shape: Mapping[str, Any] = field(default_factory=dict)
     parts: tuple[str, ...] = field(default_factory=tuple)
+    reshaped: tuple[str, ...] = field(default_factory=tuple)
     objective: ObjectiveSettings | None = None
+    lessons: int = within(0, 0, MOST_LESSONS)
     crop: int = within(192, SMALLEST_SIDE, LARGEST_CROP)
     largest_scale: float = within(2.0, 1, LARGEST_SCALE)
     holdout: tuple[str, ...] = field(default_factory=tuple)
@@ -64,6 +73,11 @@ class TrainingConfig(Schedule):
                 "name must be letters, digits and any of + - _ . behind the first, as it becomes "
                 f"the name of a file, got {self.name!r:.80}"
             )
+        for part in self.reshaped:
+            if self.parts and part not in self.parts:
+                raise UsageError(f"reshaped = {part!r} must learn; add it to parts")
+        if self.lessons and not (self.objective and self.objective.learns_from_a_teacher):
+            raise UsageError("lessons go with an objective that learns from a teacher")
         if self.objective is None:
             return
         needs_rate = not self.objective.has_rate and not self.objective.for_decoders

@@ -14,6 +14,7 @@ sees a mirror image there, learns to guess at it.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +30,7 @@ from slimcodec.errors import TrainingError
 from slimcodec.training.data import Crops
 from slimcodec.training.objectives.distillation import Distillation
 
-__all__ = ["PER_CROP", "Lessons", "keep_lessons", "record_of"]
+__all__ = ["PER_CROP", "Lessons", "fewest_crops", "keep_lessons", "record_of"]
 
 PER_CROP = 2
 """Qualities at which a crop is kept."""
@@ -89,6 +90,11 @@ class Lessons:
         epoch, place = divmod(turn, there)
         order = np.random.default_rng([self.seed, 5, quality, epoch]).permutation(there)
         return quality + self.qualities * int(order[place])
+
+
+def fewest_crops(qualities: int) -> int:
+    """That have a lesson at each quality."""
+    return math.ceil(qualities / min(PER_CROP, qualities))
 
 
 def keep_lessons(

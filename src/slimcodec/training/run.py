@@ -15,7 +15,8 @@ from slimcodec import registry
 from slimcodec.codecs.family import Coded, Fitted
 from slimcodec.errors import UnknownNameError, UsageError
 from slimcodec.training.config import TrainingConfig
-from slimcodec.training.data import Photographs, sample_blocks, sample_crops
+from slimcodec.training.data import Crops, Photographs, Samples, sample_blocks, sample_crops
+from slimcodec.training.lessons import Lessons, fewest_crops, keep_lessons
 from slimcodec.training.objectives.contract import samples_for
 from slimcodec.training.state import STATE_FILE, load_weights
 from slimcodec.training.trainer import Trained, Trainer
@@ -58,7 +59,8 @@ def train(
         TrainingError: on a state or weights that do not fit, an objective that the family does not
             know, or what ``Trainer`` raises it for.
         UnknownNameError: on a part that the family does not have.
-        UsageError: on no steps, of a family that is not fitted by other means.
+        UsageError: on no steps, of a family that is not fitted by other means, or parts that are
+            reshaped of nothing.
         MissingExtraError: when something that training needs is not installed.
     """
     data = Photographs.of(
@@ -71,27 +73,36 @@ def train(
     family = registry.families.get(config.family)
     if not config.steps and not isinstance(family, Fitted):
         raise UsageError(f"steps must be above 0, got 0: {family.name} is trained by nothing else")
+    for name in (*config.parts, *config.reshaped):
+        if name not in family.parts:
+            raise UnknownNameError("part", name, family.parts)
+    resumes = resume and (out / STATE_FILE).exists()
+    if config.reshaped and init is None and not resumes:
+        raise UsageError("reshaped is of weights that a run starts from; name them with --init")
     shape = config.network_config(family)
     torch.manual_seed(config.seed)
     fitted_by, fitted_s = "", 0.0
     objective = config.chosen_objective(family).build(shape, teacher)
     network: nn.Module = family.build(shape)
-    if resume and (out / STATE_FILE).exists():
+    if resumes:
         pass  # the trainer reads it
     elif init is not None:
-        load_weights(network, init, "the initial weights")
+        if config.reshaped and isinstance(family, Coded):
+            _initialise(network, family, data)
+        load_weights(network, init, "the initial weights", config.reshaped)
     elif isinstance(family, Fitted):
         began = time.monotonic()
         crops = sample_crops(data.samples, max(1, family.fitted_pixels // config.crop**2))
-        family.initialise(network, crops, lambda *done: on_progress(Progress.fitting(*done)))
+        family.initialise(
+            network, crops, lambda *done: on_progress(Progress.beforehand("fitting", *done))
+        )
         fitted_by, fitted_s = family.fitted_by, time.monotonic() - began
     elif isinstance(family, Coded):
-        count = PCA_BLOCKS * shape.stride**2 // shape.block_size**2  # as many pixels
-        family.initialise(network, sample_blocks(data.samples, count, shape.block_size))
-    _leave_alone(network, family.parts, config.parts)
+        _initialise(network, family, data)
+    _leave_alone(network, config.parts)
     # Networks that are trained already must not be left out of the first steps.
     schedule = config if init is None else replace(config, linear_steps=0)
-    data = replace(data, samples=samples_for(objective, data.samples))
+    data = replace(data, samples=_samples(config, objective, data, out, on_progress))
     trainer = Trainer(
         network, objective, data, schedule,
         folder=out, resume=resume, history=history, devices=devices,
@@ -105,10 +116,34 @@ def train(
     return replace(trained, objective=how, train_seconds=trained.train_seconds + fitted_s)
 
 
-def _leave_alone(network: nn.Module, parts: Sequence[str], chosen: Sequence[str]) -> None:
+def _initialise(network: Any, family: Coded, data: Photographs) -> None:
+    """As from nothing."""
+    shape = network.config
+    count = PCA_BLOCKS * shape.stride**2 // shape.block_size**2  # as many pixels
+    family.initialise(network, sample_blocks(data.samples, count, shape.block_size))
+
+
+def _samples(
+    config: TrainingConfig,
+    objective: Any,
+    data: Photographs,
+    out: Path,
+    on_progress: Callable[[Progress], None],
+) -> Samples:
+    """What is learned from: what the objective makes of crops, or lessons that are kept."""
+    if not config.lessons:
+        return samples_for(objective, data.samples)
+    crops, qualities = data.samples, len(objective.lambdas)
+    assert isinstance(crops, Crops)
+    out.mkdir(parents=True, exist_ok=True)
+    path = keep_lessons(
+        out, crops, max(config.lessons, fewest_crops(qualities)), objective,
+        lambda *done: on_progress(Progress.beforehand("asking the teacher", *done)),
+    )  # fmt: skip
+    return Lessons(path, config.seed, qualities)
+
+
+def _leave_alone(network: nn.Module, chosen: Sequence[str]) -> None:
     """Only the chosen parts learn; all when none is chosen."""
-    for name in chosen:
-        if name not in parts:
-            raise UnknownNameError("part", name, parts)
     for name, parameter in network.named_parameters():
         parameter.requires_grad_(not chosen or name.split(".")[0] in chosen)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +44,30 @@ def read_state(path: Path) -> dict[str, Any] | None:
     return state
 
 
-def load_weights(network: nn.Module, state: Mapping[str, Tensor], where: str) -> None:
+def load_weights(
+    network: nn.Module, state: Mapping[str, Tensor], where: str, reshaped: Sequence[str] = ()
+) -> None:
     """Weights into a network. A part of it that they lack altogether, because it was invented after
-    them, starts as if it were not there, where it can (``reset``)."""
-    whole = dict(state)
+    them, starts as if it were not there, where it can (``reset``).
+
+    Args:
+        network: takes them.
+        state: weights by name.
+        where: names them in errors.
+        reshaped: parts that may have another shape than in ``state``: of these what is of the same
+            name and shape is taken, the rest stays as it is in the network.
+
+    Raises:
+        TrainingError: when they do not fit.
+    """
+    apart = tuple(f"{part}." for part in reshaped)
+    kept = {name: v for name, v in network.state_dict().items() if name.startswith(apart)}
+    fitting = {
+        name: value
+        for name, value in state.items()
+        if not name.startswith(apart) or (name in kept and kept[name].shape == value.shape)
+    }
+    whole = kept | fitting
     for name, module in network.named_modules():
         own = {f"{name}.{key}": value for key, value in module.state_dict().items()}
         if hasattr(module, "reset") and own and not set(own) & set(whole):

@@ -43,14 +43,14 @@ class Progress:
     seconds_left: float = math.inf
     validation: Sequence[tuple[float, float]] = ()
     """(estimated bpp, dB) per quality on held-out photographs, where this report has them."""
-    is_fitting: bool = False
-    """Whether these are the steps of a family that is fitted before any gradient
-    (``codecs.family.Fitted``); of these there are no averages."""
+    before: str = ""
+    """What is done before any step along a gradient, if that is what is reported; of such steps
+    there are no averages."""
 
     @classmethod
-    def fitting(cls, done: int, total: int) -> Progress:
+    def beforehand(cls, what: str, done: int, total: int) -> Progress:
         """So many of all such steps."""
-        return cls(done, total, 0.0, 0.0, 0.0, 0.0, is_fitting=True)
+        return cls(done, total, 0.0, 0.0, 0.0, 0.0, before=what)
 
 
 class Watch:
