@@ -26,7 +26,7 @@ from statistics import median
 
 import matplotlib as mpl
 
-from slimcodec.bench import Row, RowStore, summarise
+from slimcodec.bench import Row, read_rows, summarise
 from slimcodec.errors import UnknownNameError, UsageError
 
 mpl.use("Agg")
@@ -78,9 +78,7 @@ def main() -> None:
 
 def read(folder: Path, baseline: str, unstructured: Sequence[str]) -> list[Model]:
     """The models of a bench, the baseline first."""
-    store = RowStore(folder / "rows.sqlite")
-    rows = list(store)
-    store.close()
+    rows = read_rows(folder)
     names = list(dict.fromkeys(row.variant for row in rows))
     for name in (baseline, *unstructured):
         if name not in names:

@@ -34,7 +34,7 @@ from pathlib import Path
 from typing import Any
 
 from slimcodec import library
-from slimcodec.bench import RowStore, summarise
+from slimcodec.bench import read_rows, summarise
 from slimcodec.metrics import curve_unit
 from slimcodec.model_file import NATURAL, Model, read_manifest
 from slimcodec.report import (
@@ -73,9 +73,7 @@ def main() -> None:
     parts = [head_section(facts, made_by), network_section(facts), training_section(facts, DATA)]
     for pair in arguments.rows:
         name, _, folder = pair.partition("=")
-        store = RowStore(Path(folder) / "rows.sqlite")
-        rows = list(store)
-        store.close()
+        rows = read_rows(Path(folder))
         variant = library.load_codec(arguments.model).name
         parts.append(figures_section(name, variant, summarise(rows, "jpeg")))
     if arguments.restoration:

@@ -22,7 +22,7 @@ import matplotlib as mpl
 from PIL import Image, ImageDraw, ImageFont
 
 from slimcodec import library
-from slimcodec.bench import RowStore, SameSize, summarise
+from slimcodec.bench import SameSize, read_rows, summarise
 from slimcodec.images import read_image
 from slimcodec.metrics import to_db
 from slimcodec.types import Image as Picture
@@ -73,9 +73,7 @@ def main() -> None:
 
 
 def _curves(rows: Path, published: Path | None, out: Path) -> None:
-    store = RowStore(rows / "rows.sqlite")
-    points = summarise(list(store), "jpeg").points
-    store.close()
+    points = summarise(read_rows(rows), "jpeg").points
     theirs = _published(published) if published else {}
     figure, axes = plt.subplots(1, len(AXES), figsize=(15, 5), dpi=110)
     for axis, (metric, label) in zip(axes, AXES, strict=True):

@@ -22,7 +22,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from slimcodec.atomic import write_atomically
-from slimcodec.bench import Row, RowStore, picture_name, summarise
+from slimcodec.bench import Row, picture_name, read_rows, summarise
 from slimcodec.metrics import Interval
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -39,20 +39,13 @@ def main() -> None:
     parser.add_argument("--demo", type=Path)
     arguments = parser.parse_args()
     if arguments.front:
-        _replace(README, "front table", _front_table(_rows(arguments.front)))
+        _replace(README, "front table", _front_table(read_rows(arguments.front)))
     if arguments.kodak:
-        _replace(README, "kodak table", _kodak_table(_rows(arguments.kodak)))
+        _replace(README, "kodak table", _kodak_table(read_rows(arguments.kodak)))
     if arguments.demo:
-        rows = _rows(arguments.demo)
+        rows = read_rows(arguments.demo)
         _picture(arguments.demo, rows)
         _replace(GUIDE, "demo table", _demo_table(rows))
-
-
-def _rows(folder: Path) -> list[Row]:
-    store = RowStore(folder / "rows.sqlite")
-    rows = list(store)
-    store.close()
-    return rows
 
 
 def _picture(folder: Path, rows: list[Row]) -> None:

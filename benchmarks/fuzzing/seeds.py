@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from slimcodec import library, registry
-from slimcodec.bench.rows import Row, RowStore
+from slimcodec.bench import Row, RowStore, rows_to_tsv
 from slimcodec.codecs import tiles
 from slimcodec.explore.sensitivity_rows import Row as SensitivityRow
 from slimcodec.explore.sensitivity_rows import Setup, Subject
@@ -178,6 +178,7 @@ def _rows(folder: Path, own: Path) -> None:
         for variant in ("a", "b"):
             for image in ("one.png", "two.png"):
                 store.add(_row(variant, quality, image))
+    rows_to_tsv(list(store), own / "bench" / "rows.tsv")
     store.close()
     (own / "sensitivity").mkdir()
     layer = Subject("conv", "layer", "encoder", 100, 1.0)

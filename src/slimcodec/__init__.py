@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         Row,
         RowStore,
         Study,
+        read_rows,
         run_grid,
         summarise,
     )
@@ -72,6 +73,7 @@ __all__ = [
     "load_model",
     "open_codec",
     "read_image",
+    "read_rows",
     "read_study",
     "restore",
     "run_bench",
@@ -110,6 +112,7 @@ _HOMES = {
     "load_model": "library:load_model",
     "open_codec": "runtime:open_codec",
     "read_image": "images:read_image",
+    "read_rows": "bench:read_rows",
     "read_study": "workflows.study:read_study",
     "restore": "pictures:restore",
     "run_bench": "workflows.bench:run_bench",

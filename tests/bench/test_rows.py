@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from slimcodec.bench import Row, RowStore, rows_to_tsv
+from slimcodec.bench import Row, RowStore, read_rows, rows_from_tsv, rows_to_tsv
 from slimcodec.errors import SlimcodecError
 
 MakeRow = Callable[..., Row]
@@ -182,6 +182,76 @@ def test_tsv(tmp_path: Path, make_row: MakeRow) -> None:
     assert (first["beside"], second["beside"]) == ("", "1 other worker on these cores")
     assert second["environment"] == "runtime: onnxruntime 1.27; engine: numpy 2"
     assert set(first) >= {"image", "width", "height", "decode_ms", "read_ms", "model_bytes"}
+
+
+def test_rows_come_back_from_text(tmp_path: Path, make_row: MakeRow) -> None:
+    """As much of them as is written there, and the same text again."""
+    rows = [
+        make_row(metrics={"psnr": math.inf}, parts_ms={"encode.prior": 0.25}, spread=None),
+        make_row(
+            variant="tab\there",
+            metrics={"psnr": 31.5, "ms-ssim": 0.5},
+            steps_ms={"encode.prior": [0.125, 0.25]},
+            base="b" * 64,
+            environment={"runtime": "onnxruntime 1.27", "engine": "numpy: 2"},
+            peak_mb=12.5,
+            repeats=3,
+        ),
+    ]
+    rows_to_tsv(rows, tmp_path / "rows.tsv")
+    found = read_rows(tmp_path)
+    assert found == [
+        replace(
+            row, digest=row.digest[:16], base=row.base[:16], image_digest=row.image, settings={},
+            machine={},
+        )
+        for row in rows
+    ]  # fmt: skip
+    rows_to_tsv(found, tmp_path / "again.tsv")
+    assert (tmp_path / "again.tsv").read_bytes() == (tmp_path / "rows.tsv").read_bytes()
+
+
+def test_the_store_counts_before_its_text(tmp_path: Path, make_row: MakeRow) -> None:
+    rows_to_tsv([make_row(stream_bytes=7)], tmp_path / "rows.tsv")
+    store = RowStore(tmp_path / "rows.sqlite")
+    store.add(make_row(stream_bytes=8))
+    store.close()
+    assert [row.stream_bytes for row in read_rows(tmp_path)] == [8]
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (lambda text: text.replace("\t1000\t", "\tmany\t"), "line 2: invalid literal"),
+        (lambda text: text.replace("\t1000\t", "\t0\t"), "line 2: 0 bytes of 80x100"),
+        (lambda text: text.replace("bpp", "rate"), "line 1: 'bpp' is not in list"),
+        (lambda text: text.replace("model_bytes", "bytes"), "line 2: 'model_bytes'"),
+        (lambda text: text.splitlines()[0], "holds no rows yet"),
+        (
+            lambda text: text.rstrip().rpartition("\t")[0].rpartition("\t")[0] + '\t"',
+            "unexpected end of data",
+        ),
+    ],
+)
+def test_text_that_is_no_rows(
+    tmp_path: Path, make_row: MakeRow, edit: Callable[[str], str], words: str
+) -> None:
+    path = tmp_path / "rows.tsv"
+    rows_to_tsv([make_row()], path)
+    path.write_text(edit(path.read_text(encoding="utf-8")), encoding="utf-8")
+    with pytest.raises(SlimcodecError, match=words) as error:
+        read_rows(tmp_path)
+    assert str(path) in str(error.value)
+
+
+def test_results_that_are_passed_on() -> None:
+    """Whatever lies in the repository's folders of results can be read."""
+    results = Path(__file__).parents[2] / "results"
+    found = {path.parent.name: rows_from_tsv(path) for path in results.glob("*/rows.tsv")}
+    assert len(found) >= 8
+    assert all(found.values())
+    assert {row.variant for row in found["kodak"]} >= {"hific-s", "jpeg", "avif"}
+    assert len({row.key for row in found["kodak"]}) == len(found["kodak"])
 
 
 def test_tsv_of_nothing(tmp_path: Path) -> None:

@@ -75,7 +75,8 @@ def _edited_zip(data: bytes, rng: random.Random) -> bytes:
 
 
 class Rows:
-    """Rows of a bench, as SQLite, and of sensitivity, as lines: read, and made into pages."""
+    """Rows of a bench, as SQLite and as text, and of sensitivity, as lines: read, and made into
+    pages."""
 
     def __init__(self, folder: Path, work: Path) -> None:
         self.folder, self.work = folder / "rows", work / "rows"
@@ -85,6 +86,7 @@ class Rows:
             joined({path.name: path.read_bytes()})
             for path in (
                 self.folder / "bench" / "rows.sqlite",
+                self.folder / "bench" / "rows.tsv",
                 self.folder / "sensitivity" / "rows.jsonl",
             )
         ]
@@ -101,6 +103,11 @@ class Rows:
             return joined({name: b"\n".join(lines)})
         if rng.random() < 0.2:
             return joined({name: edited_bytes(own, rng)})
+        if name.endswith(".tsv"):
+            cells = own.split(b"\t")
+            number = rng.randrange(len(cells))
+            cells[number] = edited_bytes(cells[number] or b"0", rng)
+            return joined({name: b"\t".join(cells)})
         return joined({name: self._edited_table(own, rng)})
 
     def _edited_table(self, data: bytes, rng: random.Random) -> bytes:
@@ -124,7 +131,7 @@ class Rows:
         return data
 
     def use(self, data: bytes) -> None:
-        from slimcodec.bench.rows import RowStore, rows_to_tsv
+        from slimcodec.bench import RowStore, rows_to_tsv
         from slimcodec.report import build_report, build_sensitivity_page
 
         try:
@@ -137,8 +144,11 @@ class Rows:
             (self.work / "rows.jsonl").write_bytes(own)
             build_sensitivity_page(self.work, 2.0)
             return
-        path = self.work / "rows.sqlite"
+        path = self.work / name
         path.write_bytes(own)
+        if name.endswith(".tsv"):
+            build_report(self.work)
+            return
         store = RowStore(path)
         try:
             rows_to_tsv(list(store), self.work / "rows.tsv")

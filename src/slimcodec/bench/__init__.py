@@ -19,7 +19,8 @@ from slimcodec.bench.published import (
     read_published,
     write_published,
 )
-from slimcodec.bench.rows import Row, RowStore, rows_to_tsv
+from slimcodec.bench.rows import Row, RowStore
+from slimcodec.bench.rows_text import read_rows, rows_from_tsv, rows_to_tsv
 from slimcodec.bench.same_size import SameSize, SizeDifference, quality_at, size_difference
 from slimcodec.bench.study import Study, Variant
 from slimcodec.bench.summary import Point, Summary, summarise
@@ -50,6 +51,8 @@ __all__ = [
     "published_rates",
     "quality_at",
     "read_published",
+    "read_rows",
+    "rows_from_tsv",
     "rows_to_tsv",
     "run_grid",
     "size_difference",

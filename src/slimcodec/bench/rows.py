@@ -7,9 +7,7 @@ there. Every table, plot and page is computed from rows.
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import math
 import sqlite3
@@ -20,12 +18,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from slimcodec.atomic import write_atomically
 from slimcodec.errors import SlimcodecError
 from slimcodec.settings import is_of
 from slimcodec.showing import line
 
-__all__ = ["Row", "RowStore", "rows_to_tsv"]
+__all__ = ["Row", "RowStore"]
 
 
 @dataclass(frozen=True)
@@ -258,64 +255,3 @@ def _opened(path: Path) -> sqlite3.Connection:
         db.close()
         raise
     return db
-
-
-def rows_to_tsv(rows: Sequence[Row], path: Path) -> None:
-    """All rows as tab-separated text, one column per metric and part.
-
-    Times per step stand in one column per part as well, separated by spaces: a column for each
-    step would make most of the file empty.
-    """
-    metrics = sorted({name for row in rows for name in row.metrics})
-    parts = sorted({name for row in rows for name in row.parts_ms})
-    steps = sorted({name for row in rows for name in row.steps_ms})
-    plain = ["variant", "codec", "quality", "image", "width", "height", "stream_bytes"]
-    times = ["encode_ms", "decode_ms", "read_ms"]
-    out = io.StringIO()
-    writer = csv.writer(out, delimiter="\t", lineterminator="\n")
-    writer.writerow(
-        [
-            *plain,
-            "bpp",
-            *metrics,
-            *times,
-            *[f"{p}_ms" for p in parts],
-            *[f"{p}_steps_ms" for p in steps],
-            "model_bytes",
-            "runtime",
-            "digest",
-            "base",
-            "repeats",
-            "spread",
-            "peak_mb",
-            "energy_j",
-            "beside",
-            "environment",
-        ]
-    )
-    for row in rows:
-        writer.writerow(
-            [
-                *[getattr(row, name) for name in plain],
-                f"{row.bpp:.6f}",
-                *[_cell(row.metrics.get(name), 6) for name in metrics],
-                *[_cell(getattr(row, name), 3) for name in times],
-                *[_cell(row.parts_ms.get(name), 3) for name in parts],
-                *[" ".join(_cell(ms, 3) for ms in row.steps_ms.get(name, ())) for name in steps],
-                row.model_bytes,
-                row.runtime,
-                row.digest[:16],
-                row.base[:16],
-                row.repeats,
-                _cell(row.spread, 3),
-                _cell(row.peak_mb, 1),
-                _cell(row.energy_j, 3),
-                row.beside,
-                "; ".join(f"{name}: {words}" for name, words in row.environment.items()),
-            ]
-        )
-    write_atomically(path, out.getvalue().encode())
-
-
-def _cell(value: float | None, digits: int) -> str:
-    return "" if value is None else f"{value:.{digits}f}"

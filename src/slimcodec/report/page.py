@@ -76,7 +76,7 @@ def build_report(
     """Make the page of a bench or study, or of several.
 
     Args:
-        folders: each holds ``rows.sqlite``; ``study.json`` and ``pictures/`` are used where they
+        folders: each holds ``rows.sqlite`` or ``rows.tsv``; ``study.json`` and ``pictures/`` are used where they
             are. Benches are put together, a study has a chapter of its own.
         out: folder of the page; needed for several. ``report`` in the only one by default.
         against: an earlier run; the page then says what changed since.
@@ -204,7 +204,7 @@ def _target(runs: Sequence[Run], out: Path | None) -> Path:
         if len(runs) > 1:
             raise UsageError("a page of several folders needs a place: say -o DIR")
         return runs[0].folder / "report"
-    if (out / "rows.sqlite").exists():
+    if any((out / name).exists() for name in ("rows.sqlite", "rows.tsv")):
         raise UsageError(f"{out} holds results; name another folder, such as {out / 'report'}")
     index = out / "index.html"
     if index.is_file() and _MADE_BY not in index.read_bytes()[:_HEAD_BYTES]:

@@ -10,15 +10,15 @@ first ones.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from slimcodec.bench.published import KEPT_AS, PublishedCurve, read_published
-from slimcodec.bench.rows import Row, RowStore
-from slimcodec.errors import SlimcodecError, UsageError
+from slimcodec.bench.rows import Row
+from slimcodec.bench.rows_text import read_rows
+from slimcodec.errors import UsageError
 from slimcodec.report.study import read_study
 from slimcodec.report.text import join_words, not_taken, plural
 
@@ -89,7 +89,7 @@ def read_run(folder: Path, name: str | None = None) -> Run:
     Raises:
         SlimcodecError: when it holds no rows, or something in it is damaged.
     """
-    rows = _read_rows(folder / "rows.sqlite")
+    rows = read_rows(folder)
     kept = folder / KEPT_AS
     published = read_published(kept) if kept.exists() else []
     own = name or folder.resolve().name
@@ -225,20 +225,3 @@ def _names(places: Sequence[Path]) -> list[str]:
         if len(set(names)) == len(names):
             return names
     return [str(place) for place in places]
-
-
-def _read_rows(path: Path) -> list[Row]:
-    if not path.is_file():
-        raise SlimcodecError(
-            f"{path} is not there; name the folder that `slimcodec bench` or `study` wrote to"
-        )
-    store = RowStore(path)
-    try:
-        rows = list(store)
-    except (TypeError, ValueError, sqlite3.DatabaseError) as error:
-        raise SlimcodecError(f"{path} holds rows that this version cannot read: {error}") from error
-    finally:
-        store.close()
-    if not rows:
-        raise SlimcodecError(f"{path} holds no rows yet; nothing has been measured")
-    return rows
