@@ -76,8 +76,8 @@ def build_report(
     """Make the page of a bench or study, or of several.
 
     Args:
-        folders: each holds ``rows.sqlite`` or ``rows.tsv``; ``study.json`` and ``pictures/`` are used where they
-            are. Benches are put together, a study has a chapter of its own.
+        folders: each holds ``rows.sqlite`` or ``rows.tsv``; ``study.json`` and ``pictures/`` are
+            used where they are. Benches are put together, a study has a chapter of its own.
         out: folder of the page; needed for several. ``report`` in the only one by default.
         against: an earlier run; the page then says what changed since.
         published: curves from elsewhere, drawn beside those of benches; those that the runs keep
