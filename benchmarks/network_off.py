@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,7 @@ VARIANTS = {
 def without(model: Model, names: tuple[str, ...]) -> Model:
     """The model with some tensors zero; its frozen integers stay what they were."""
     weights = {k: np.zeros_like(v) if k in names else v for k, v in model.weights.items()}
-    return Model(model.name, model.family, model.config, weights, model.frozen, (), model.stream_id)
+    return replace(model, weights=weights, history=())
 
 
 def main() -> None:

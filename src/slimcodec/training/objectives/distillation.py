@@ -125,12 +125,13 @@ class Distillation(RateDistortion):
         if self.features is not None:
             beside += f" + {self.features.weight:g} of what its features lack of the teacher's"
         if self.colour_weight:
-            beside += f" + {self.colour_weight:g} of it in colour differences"
+            beside += f" + {self.colour_weight:g} of it in colour differences to the photograph's"
         own = "" if self.photograph_weight == 1 else f"{self.photograph_weight:g} "
-        return (
-            f"{own}mean squared error + {self.teacher_weight:g} of it to the teacher's picture"
-            f"{beside}, at {len(self.lambdas)} qualities at once"
-        )
+        error = f"{own}mean squared error + {self.teacher_weight:g} of it to the teacher's picture"
+        if not self.photograph_weight:
+            own = "" if self.teacher_weight == 1 else f"{self.teacher_weight:g} "
+            error = f"{own}mean squared error to the teacher's picture"
+        return f"{error}{beside}, at {len(self.lambdas)} qualities at once"
 
     @torch.no_grad()
     def lesson(self, image: Float[Tensor, "b 3 h w"], quality: Float[Tensor, " b"]) -> Lesson:
