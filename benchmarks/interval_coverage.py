@@ -1,6 +1,6 @@
 """How often an interval from half of the images holds what the other half says.
 
-    python benchmarks/interval_coverage.py results/kodak/rows.tsv [--splits 300] [--draws 400]
+    python benchmarks/interval_coverage.py results/kodak [--splits 300] [--draws 400]
 
 Splits the images in two at random, computes every BD-rate's interval from one half and its value
 from the other, and prints the share of splits in which the one holds the other. With ``--draws``
@@ -11,8 +11,7 @@ codecs): percentiles, basic, percentiles widened by sqrt(n / (n - 1)), and BCa.
 from __future__ import annotations
 
 import argparse
-import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from math import expm1, log1p
 from pathlib import Path
@@ -21,6 +20,7 @@ from statistics import NormalDist, fmean
 import numpy as np
 
 from slimcodec import registry
+from slimcodec.bench import Row, read_rows
 from slimcodec.errors import UsageError
 from slimcodec.metrics import bd_rate, bd_rate_interval, curve_quality
 
@@ -37,11 +37,10 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=0)
     parser.add_argument("--against", default="jpeg")
     options = parser.parse_args()
-    with options.rows.open(newline="") as file:
-        rows = list(csv.DictReader(file, delimiter="\t"))
+    rows = read_rows(options.rows)
     all_shares: dict[str, list[float]] = {}
-    metrics = [name for name in registry.metrics if name in rows[0]]
-    variants = dict.fromkeys(row["variant"] for row in rows)
+    metrics = [name for name in registry.metrics if name in rows[0].metrics]
+    variants = dict.fromkeys(row.variant for row in rows)
     for variant in [name for name in variants if name != options.against]:
         for metric in metrics:
             theirs, ours = (curves(rows, name, metric) for name in (options.against, variant))
@@ -54,12 +53,12 @@ def main() -> None:
         print(f"{method:12} mean {100 * fmean(shares):.1f} %, least {100 * min(shares):.0f} %")
 
 
-def curves(rows: Sequence[Mapping[str, str]], variant: str, metric: str) -> np.ndarray:
+def curves(rows: Sequence[Row], variant: str, metric: str) -> np.ndarray:
     """``[images, points, 2]``: bits per pixel and the metric."""
     found: dict[str, list[tuple[float, float]]] = {}
-    own = [row for row in rows if row["variant"] == variant]
-    for row in sorted(own, key=lambda row: float(row["quality"])):
-        found.setdefault(row["image"], []).append((float(row["bpp"]), float(row[metric])))
+    own = [row for row in rows if row.variant == variant]
+    for row in sorted(own, key=lambda row: row.quality):
+        found.setdefault(row.image, []).append((row.bpp, row.metrics[metric]))
     return np.array([found[image] for image in sorted(found)])
 
 

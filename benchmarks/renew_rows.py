@@ -25,6 +25,8 @@ def main() -> None:
     parser.add_argument("results", type=Path, help="folder whose rows.tsv and summary.json change")
     parser.add_argument("again", type=Path, help="folder that `slimcodec bench` wrote to")
     arguments = parser.parse_args()
+    if (arguments.results / "rows.sqlite").exists():
+        raise SystemExit(f"{arguments.results} has its rows.sqlite: bench into it again")
     rows = renewed(read_rows(arguments.results), read_rows(arguments.again))
     rows_to_tsv(rows, arguments.results / "rows.tsv")
     summary = json.dumps(summarise(rows).to_dict(), indent=2)
@@ -45,6 +47,8 @@ def renewed(rows: Sequence[Row], again: Sequence[Row]) -> list[Row]:
 
 
 def _in_place_of(row: Row, other: Row) -> Row:
+    if missing := [name for name in row.metrics if name not in other.metrics]:
+        raise SystemExit(f"{other.variant}: {', '.join(missing)} was not measured again")
     return replace(other, metrics={name: other.metrics[name] for name in row.metrics})
 
 

@@ -244,7 +244,7 @@ def dry(config: TrainingConfig) -> TrainingConfig:
     objective = None if config.objective is None else config.objective.in_brief()
     return replace(
         config, steps=2, linear_steps=0, batch=1, crop=192, warmup_steps=1, anneal_minutes=0.0,
-        precision="32-true", objective=objective, lessons=0,
+        precision="32-true", objective=objective, kept_crops=0,
     )  # fmt: skip
 
 
@@ -252,7 +252,7 @@ def _timed(config: TrainingConfig) -> TrainingConfig:
     """Saved as often as a run that may be cut off must be, and nothing made beforehand: a GPU asks
     a teacher in less time than it takes to keep what it says."""
     minutes = min(config.checkpoint_minutes, CHECKPOINT_MINUTES)
-    return replace(config, checkpoint_minutes=minutes, lessons=0)
+    return replace(config, checkpoint_minutes=minutes, kept_crops=0)
 
 
 def _steps_of(history: Sequence[Mapping[str, Any]], otherwise: int) -> int:

@@ -11,6 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from slimcodec.bench import Row, RowStore, read_rows, rows_from_tsv, rows_to_tsv
 from slimcodec.errors import SlimcodecError
@@ -171,44 +173,72 @@ def test_tsv(tmp_path: Path, make_row: MakeRow) -> None:
     assert float(first["psnr"]) == 30.0
     assert float(first["encode.encoder_ms"]) == 2.0
     assert first["encode.prior_ms"] == ""
-    assert first["digest"] == "d" * 16
+    assert (first["digest"], first["image_digest"]) == ("d" * 64, "0" * 16)
     assert second["variant"] == "tab\there"
     assert second["ssim"] == ""
     assert float(second["encode.prior_ms"]) == 0.25
     assert (first["encode.prior_steps_ms"], first["base"]) == ("", "")
     assert second["encode.prior_steps_ms"] == "0.125 0.250"
-    assert second["base"] == "b" * 16
+    assert second["base"] == "b" * 64
     assert (first["spread"], second["spread"]) == ("0.100", "")
     assert (first["beside"], second["beside"]) == ("", "1 other worker on these cores")
-    assert second["environment"] == "runtime: onnxruntime 1.27; engine: numpy 2"
+    assert json.loads(second["environment"]) == {"runtime": "onnxruntime 1.27", "engine": "numpy 2"}
+    assert (first["environment"], first["machine"]) == ("", '{"cpu": "any"}')
     assert set(first) >= {"image", "width", "height", "decode_ms", "read_ms", "model_bytes"}
 
 
-def test_rows_come_back_from_text(tmp_path: Path, make_row: MakeRow) -> None:
-    """As much of them as is written there, and the same text again."""
+words = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+figures = st.integers(0, 10**6).map(lambda n: n / 1000)
+
+
+@given(data=st.data())
+def test_rows_come_back_from_text(
+    data: st.DataObject, make_row: MakeRow, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """All of them, whatever is in their names."""
+    path = tmp_path_factory.mktemp("text") / "rows.tsv"
     rows = [
-        make_row(metrics={"psnr": math.inf}, parts_ms={"encode.prior": 0.25}, spread=None),
         make_row(
-            variant="tab\there",
-            metrics={"psnr": 31.5, "ms-ssim": 0.5},
-            steps_ms={"encode.prior": [0.125, 0.25]},
-            base="b" * 64,
-            environment={"runtime": "onnxruntime 1.27", "engine": "numpy: 2"},
-            peak_mb=12.5,
-            repeats=3,
-        ),
-    ]
-    rows_to_tsv(rows, tmp_path / "rows.tsv")
-    found = read_rows(tmp_path)
-    assert found == [
-        replace(
-            row, digest=row.digest[:16], base=row.base[:16], image_digest=row.image, settings={},
-            machine={},
+            variant=data.draw(words), image=data.draw(words), beside=data.draw(words),
+            environment=data.draw(st.dictionaries(words, words, max_size=2)),
+            settings=data.draw(st.dictionaries(words, words | figures, max_size=2)),
+            machine=data.draw(st.dictionaries(words, words, max_size=2)),
+            metrics=data.draw(
+                st.dictionaries(st.sampled_from(["psnr", "my.own"]), figures | st.just(math.inf))
+            ),
+            parts_ms=data.draw(st.dictionaries(st.sampled_from(["encode.a", "whole"]), figures)),
+            steps_ms=data.draw(
+                st.dictionaries(
+                    st.sampled_from(["encode.a", "b"]), st.lists(figures, min_size=1, max_size=3)
+                )
+            ),
+            spread=data.draw(st.none() | figures), energy_j=data.draw(st.none() | figures),
+            repeats=data.draw(st.integers(1, 9)), base=data.draw(words),
         )
-        for row in rows
+        for _ in range(data.draw(st.integers(1, 3)))
     ]  # fmt: skip
-    rows_to_tsv(found, tmp_path / "again.tsv")
-    assert (tmp_path / "again.tsv").read_bytes() == (tmp_path / "rows.tsv").read_bytes()
+    rows_to_tsv(rows, path)
+    assert rows_from_tsv(path) == rows
+
+
+def test_text_of_old(tmp_path: Path, make_row: MakeRow) -> None:
+    """Pictures are known by their names, and the machine is no other's."""
+    rows_to_tsv([make_row(), make_row(quality=60.0)], tmp_path / "rows.tsv")
+    lines = (tmp_path / "rows.tsv").read_text(encoding="utf-8").splitlines()
+    width = lines[0].split("\t").index("image_digest")
+    old = ["\t".join(line.split("\t")[:width]) for line in lines]
+    old[0] += "\tenvironment"
+    old[1] += "\tlibrary: libjpeg 3; effort: best"
+    old[2] += "\t"
+    (tmp_path / "rows.tsv").write_text("\n".join(old) + "\n", encoding="utf-8")
+    first, second = read_rows(tmp_path)
+    assert first.environment == {"library": "libjpeg 3", "effort": "best"}
+    assert second.environment == {}
+    assert first.image_digest == first.image == "a.png"
+    assert first.clocked_on == second.clocked_on != make_row().clocked_on
+    (tmp_path / "other").mkdir()
+    (tmp_path / "rows.tsv").rename(tmp_path / "other" / "rows.tsv")
+    assert read_rows(tmp_path / "other")[0].clocked_on != first.clocked_on
 
 
 def test_the_store_counts_before_its_text(tmp_path: Path, make_row: MakeRow) -> None:
@@ -224,13 +254,18 @@ def test_the_store_counts_before_its_text(tmp_path: Path, make_row: MakeRow) -> 
     [
         (lambda text: text.replace("\t1000\t", "\tmany\t"), "line 2: invalid literal"),
         (lambda text: text.replace("\t1000\t", "\t0\t"), "line 2: 0 bytes of 80x100"),
-        (lambda text: text.replace("bpp", "rate"), "line 1: 'bpp' is not in list"),
-        (lambda text: text.replace("model_bytes", "bytes"), "line 2: 'model_bytes'"),
+        (lambda text: text.replace("bpp", "rate"), "line 1: there is no column bpp"),
+        (lambda text: text.replace("model_bytes", "bytes"), "line 1: there is no column model_b"),
+        (lambda text: text.replace("psnr", "ssim"), "line 1: two columns have one name"),
+        (lambda text: text.replace("variant", '"va"riant', 1), "line 1: .*expected after"),
         (lambda text: text.splitlines()[0], "holds no rows yet"),
-        (
-            lambda text: text.rstrip().rpartition("\t")[0].rpartition("\t")[0] + '\t"',
-            "unexpected end of data",
-        ),
+        (lambda text: "", "line 1: there is no column variant"),
+        (lambda text: text.rstrip() + "\tmore", "line 2: 29 cells under 28 names"),
+        (lambda text: text.rpartition("\t")[0], "line 2: 27 cells under 28 names"),
+        (lambda text: text.rstrip() + '"', "line 2: "),
+        (lambda text: text.rpartition("\t")[0] + '\t"', "unexpected end of data"),
+        (lambda text: text.rpartition("\t")[0] + "\t{", "line 2: Expecting property name"),
+        (lambda text: text.rpartition("\t")[0] + "\t3", "line 2: machine is"),
     ],
 )
 def test_text_that_is_no_rows(

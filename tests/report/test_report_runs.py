@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from slimcodec.bench import Row, summarise
+from slimcodec.bench import Row, read_rows, rows_to_tsv, summarise
 from slimcodec.errors import SlimcodecError, UsageError
 from slimcodec.report import build_report
 from slimcodec.report.runs import group_runs, read_run, read_runs
@@ -162,6 +162,48 @@ def test_a_page_is_not_put_among_rows(folder: Fill, bench_rows: list[Row]) -> No
     place = folder("a", bench_rows)
     with pytest.raises(UsageError, match="holds results"):
         build_report([place], place)
+
+
+def as_text(place: Path, old: bool = False) -> None:
+    """What is left of a folder's rows where results travelled without their store."""
+    rows_to_tsv(read_rows(place), place / "rows.tsv")
+    (place / "rows.sqlite").unlink()
+    if old:
+        lines = (place / "rows.tsv").read_text("utf-8").splitlines()
+        width = lines[0].split("\t").index("image_digest")
+        kept = "".join("\t".join(line.split("\t")[:width]) + "\n" for line in lines)
+        (place / "rows.tsv").write_text(kept, "utf-8")
+
+
+def test_a_page_of_text_alone(
+    tmp_path: Path, folder: Fill, bench_rows: list[Row], study_rows: list[Row], study: Any
+) -> None:
+    """It says what the store's says."""
+    places = [folder("whole", bench_rows), folder("study", study_rows, study)]
+    first = build_report(places, tmp_path / "one").read_text("utf-8")
+    for place in places:
+        as_text(place)
+    with pytest.raises(UsageError, match="holds results"):
+        build_report(places[:1], places[0])
+    second = build_report(places, tmp_path / "two").read_text("utf-8")
+    assert "whole/rows.sqlite" in first
+    assert "whole/rows.sqlite" not in second
+    assert "whole/rows.tsv" in second
+    assert ">Settings<" in first
+    assert first.count("<td") == second.count("<td")
+
+
+def test_a_page_of_text_of_old(
+    folder: Fill, bench_rows: list[Row], study_rows: list[Row], study: Any
+) -> None:
+    """Without settings, and on a machine that is no other's."""
+    place, then = folder("study", study_rows, study), folder("then", study_rows, study)
+    assert "of another machine" not in build_report(place, None, then).read_text("utf-8")
+    for each in (place, then):
+        as_text(each, old=True)
+    text = build_report(place, None, then).read_text("utf-8")
+    assert ">Settings<" not in text
+    assert "of another machine" in text
 
 
 def test_a_page_says_what_changed(tmp_path: Path, folder: Fill, bench_rows: list[Row]) -> None:

@@ -148,7 +148,7 @@ def test_latents_that_halves_cannot_hold(
         return lesson._replace(features=lesson.features * 1e6)
 
     monkeypatch.setattr(Distillation, "lesson", large)
-    with pytest.raises(TrainingError, match="do not fit into halves; set cached = 0"):
+    with pytest.raises(TrainingError, match="do not fit into halves; keep no crops: kept_cr"):
         keep_lessons(tmp_path, crops, 3, objective)
 
 

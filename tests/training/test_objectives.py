@@ -20,7 +20,7 @@ from slimcodec.codecs.hific.network import Decoded
 from slimcodec.codecs.latents.hyperprior import Likelihoods
 from slimcodec.codecs.toderici.config import toderici
 from slimcodec.codecs.toderici.network import Iterations
-from slimcodec.errors import ConfigError, MissingWeightsError, TrainingError
+from slimcodec.errors import ConfigError, MissingWeightsError, TrainingError, UsageError
 from slimcodec.metrics import Lpips
 from slimcodec.metrics.ssim import MsSsim
 from slimcodec.model_file import Model, thaw_network
@@ -88,6 +88,10 @@ def test_ms_ssim_is_the_metric(picture: Callable[..., Image], sides: tuple[int, 
         torch.from_numpy(i.transpose(2, 0, 1).copy())[None].float() / 255 for i in (image, other)
     ]
     assert float(1 - MsSsimLoss()(*tensors)) == pytest.approx(MsSsim()(image, other), abs=1e-4)
+
+
+def test_ms_ssim_of_no_pictures() -> None:
+    assert MsSsimLoss()(*torch.rand(2, 0, 3, 192, 192)).shape == (0,)
 
 
 def test_ms_ssim_always_has_a_gradient() -> None:
@@ -164,14 +168,25 @@ def test_a_distillation_of_colours_alone(tint: tuple[float, ...], seen: float) -
     painter.off = nn.Parameter(torch.tensor(tint)[None, :, None, None])
     settings = DistillationSettings(photograph_weight=0.0, colour_weight=3.0)
     objective = settings.build(dataclasses.replace(hific_s(), lambdas=(0.01,)), painter)
-    words = "mean squared error to the teacher's picture + 3 of it in colour differences to the "
-    assert objective.describe().startswith(words)
+    assert objective.describe() == (
+        "mean squared error to the teacher's picture + 3 mean squared error of colour differences, "
+        "at 1 qualities at once"
+    )
     image = torch.rand(2, 3, 32, 32)
     loss = objective.training_loss(painter, image, Draw({"quality": torch.zeros(2)}))
     squares = (0.668736**2 + 0.581312**2) / 2
     assert float(loss.total.detach()) == pytest.approx(
         0.01 * 255**2 * 3 * squares * seen, rel=1e-4, abs=1e-6
     )
+    with torch.autocast("cpu", torch.bfloat16):
+        assert objective.training_loss(
+            painter, image, Draw({"quality": torch.zeros(2)})
+        ).total.item() == pytest.approx(float(loss.total.detach()), abs=1e-6)
+
+
+def test_a_distillation_of_nothing() -> None:
+    with pytest.raises(UsageError, match="of a distillation's weights one must be above 0"):
+        DistillationSettings(teacher_weight=0.0, photograph_weight=0.0)
 
 
 def test_a_distillation_needs_a_teacher() -> None:
@@ -180,7 +195,8 @@ def test_a_distillation_needs_a_teacher() -> None:
     with pytest.raises(TrainingError, match="name one with --teacher"):
         settings.build(hific_s())
     made = settings.build(hific_s(), Painter(0.0))
-    assert "0.5 of it to the teacher's picture" in made.describe()
+    words = "mean squared error + 0.5 mean squared error to the teacher's picture, at "
+    assert made.describe().startswith(words)
 
 
 # Perception

@@ -275,6 +275,8 @@ def test_a_part_of_another_shape(run: Run, tiny_network: Any, tmp_path: Path) ->
     assert all(name.startswith("generator.") for name in new)
     assert not begun["generator.trunk.0.mix.weight"].any()
     learned = state_of(run(tmp_path, 2, init=given, **settings))
+    resumed = state_of(run(tmp_path, 2, resume=True, **settings))
+    assert all(torch.equal(value, resumed[name]) for name, value in learned.items())
     moved = {name for name, value in learned.items() if not torch.equal(value, begun[name])}
     assert "generator.head.weight" in moved
     assert all(name.startswith("generator.") for name in moved)
@@ -285,7 +287,7 @@ def test_lessons_that_are_kept(run: Run, tiny_network: Any, tmp_path: Path) -> N
     seen: list[Progress] = []
     settings: dict[str, Any] = {
         "init": tiny_network.state_dict(), "teacher": copy.deepcopy(tiny_network),
-        "parts": ["generator"], "objective": {"name": "distillation"}, "lessons": 4,
+        "parts": ["generator"], "objective": {"name": "distillation"}, "kept_crops": 4,
         "on_progress": seen.append,
     }  # fmt: skip
     whole = run(tmp_path / "whole", 3, **settings)
@@ -297,6 +299,10 @@ def test_lessons_that_are_kept(run: Run, tiny_network: Any, tmp_path: Path) -> N
     seen.clear()
     resumed = run(tmp_path / "parts", 3, resume=True, **settings)
     assert not any(progress.before for progress in seen)
+    run(tmp_path / "none", 3, minutes=0, **settings)
+    assert not list((tmp_path / "none").glob("*.npy"))
+    with pytest.raises(UsageError, match="kept_crops must be 3 or more, one lesson for each"):
+        run(tmp_path / "few", 3, **{**settings, "kept_crops": 2})
     assert all(torch.equal(v, state_of(resumed)[k]) for k, v in state_of(whole).items())
 
 

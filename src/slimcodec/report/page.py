@@ -36,7 +36,7 @@ __all__ = ["ReportPage", "build_report", "check_report"]
 
 _DATA = (
     ("rows.sqlite", "every measurement, as SQLite"),
-    ("rows.tsv", "the same as tab-separated text, for a spreadsheet"),
+    ("rows.tsv", "every measurement, as tab-separated text for a spreadsheet"),
     ("summary.json", "the means over images and the BD-rates"),
 )
 

@@ -62,7 +62,7 @@ def study_table(summary: Summary, study: Mapping[str, Any], rows: Sequence[Row] 
     fields = [
         text_field("Variant", lambda p: p.variant),
         *([quality] if has_several_qualities(points) else []),
-        *[_setting_field(name, points) for name in study.get("columns", ())],
+        *[_setting_field(name, points) for name in _settings_said(study, points)],
         number_field("Total time (s)", lambda p: number(p.total_s, 2), "As published"),
         *_metric_fields([m for m in metrics if m == "ssim"], "As published"),
         number_field("Average size (bytes)", lambda p: number(p.stream_bytes), "As published"),
@@ -170,6 +170,11 @@ def _model_field(points: Sequence[Point], group: str = "") -> list[Field[Point]]
     if not any(point.model_bytes for point in points):
         return []
     return [number_field("Model (bytes)", lambda p: number(p.model_bytes or None), group)]
+
+
+def _settings_said(study: Mapping[str, Any], points: Sequence[Point]) -> Sequence[str]:
+    """Those that a study shows; none where rows are of text that does not say any."""
+    return study.get("columns", ()) if any(point.settings for point in points) else ()
 
 
 def _setting_field(name: str, points: Sequence[Point]) -> Field[Point]:

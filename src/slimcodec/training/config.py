@@ -18,9 +18,9 @@ from slimcodec.training.objectives.settings import ObjectiveSettings, objective_
 from slimcodec.training.schedule import Schedule
 from slimcodec.training.validation import SMALLEST_SIDE
 
-__all__ = ["MOST_LESSONS", "TrainingConfig"]
+__all__ = ["TrainingConfig"]
 
-MOST_LESSONS = 10**6
+_MOST_KEPT = 10**6
 """Crops of 256 take 0.8 MB each."""
 _FILE_NAME = re.compile(r"\w[\w+.-]{0,99}")
 
@@ -40,8 +40,9 @@ class TrainingConfig(Schedule):
             would from nothing.
         objective: what is minimised, in TOML the table ``[objective]``; the family's usual one,
             with its defaults, when there is none.
-        lessons: under an objective with a teacher, so many crops whose lessons are made once and
-            kept in the run's folder (``lessons.keep_lessons``); 0 asks the teacher in every step.
+        kept_crops: under an objective with a teacher, so many crops whose lessons, two each, are
+            made once and kept in the run's folder (``lessons.keep_lessons``); 0 asks the teacher in
+            every step. A lesson that is seen often is learned by heart (``shrink.distil``).
         crop: pixels a side.
         largest_scale: see ``data.Crops``.
         holdout: file names never trained on; the first eight are the validation set.
@@ -57,7 +58,7 @@ class TrainingConfig(Schedule):
     parts: tuple[str, ...] = field(default_factory=tuple)
     reshaped: tuple[str, ...] = field(default_factory=tuple)
     objective: ObjectiveSettings | None = None
-    lessons: int = within(0, 0, MOST_LESSONS)
+    kept_crops: int = within(0, 0, _MOST_KEPT)
     crop: int = within(192, SMALLEST_SIDE, LARGEST_CROP)
     largest_scale: float = within(2.0, 1, LARGEST_SCALE)
     holdout: tuple[str, ...] = field(default_factory=tuple)
@@ -76,8 +77,8 @@ class TrainingConfig(Schedule):
         for part in self.reshaped:
             if self.parts and part not in self.parts:
                 raise UsageError(f"reshaped = {part!r} must learn; add it to parts")
-        if self.lessons and not (self.objective and self.objective.learns_from_a_teacher):
-            raise UsageError("lessons go with an objective that learns from a teacher")
+        if self.kept_crops and not (self.objective and self.objective.learns_from_a_teacher):
+            raise UsageError("kept_crops go with an objective that learns from a teacher")
         if self.objective is None:
             return
         needs_rate = not self.objective.has_rate and not self.objective.for_decoders

@@ -118,7 +118,9 @@ def keep_lessons(
         TrainingError: when latents do not fit into halves.
         SlimcodecError: when the file cannot be written.
     """
-    path = folder / f"lessons-{_digest(crops, count, objective.teacher)}.npy"
+    path = (
+        folder / f"lessons-{_digest(crops, count, objective.teacher, len(objective.lambdas))}.npy"
+    )
     if path.exists():
         return path
     # Others, and what a process that was killed had begun, would take as much disk once more.
@@ -176,7 +178,10 @@ def _records(crops: Crops, start: int, count: int, objective: Distillation) -> N
     for which, lesson in enumerate(lessons):
         features = lesson.features.half()
         if not features.isfinite().all():
-            raise TrainingError("the teacher's latents do not fit into halves; set cached = 0")
+            raise TrainingError(
+                "the teacher's latents do not fit into halves; keep no crops: kept_crops = 0, or "
+                "cached = 0 of the pass distil"
+            )
         records["features"][:, which] = features.cpu().numpy()
         picture = (lesson.picture.clamp(0, 1) * 255).round().to(torch.uint8)
         records["picture"][:, which] = picture.cpu().numpy()
@@ -184,10 +189,10 @@ def _records(crops: Crops, start: int, count: int, objective: Distillation) -> N
     return records
 
 
-def _digest(crops: Crops, count: int, teacher: nn.Module) -> str:
+def _digest(crops: Crops, count: int, teacher: nn.Module, qualities: int) -> str:
     """Of all that lessons are made from."""
     facts = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in crops.paths]
-    shape = crops.crop, crops.seed, crops.largest_scale, count, PER_CROP
+    shape = crops.crop, crops.seed, crops.largest_scale, count, PER_CROP, qualities
     found = hashlib.sha256(repr((shape, facts, str(teacher))).encode())
     for name, tensor in teacher.state_dict().items():
         found.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())

@@ -59,8 +59,8 @@ def train(
         TrainingError: on a state or weights that do not fit, an objective that the family does not
             know, or what ``Trainer`` raises it for.
         UnknownNameError: on a part that the family does not have.
-        UsageError: on no steps, of a family that is not fitted by other means, or parts that are
-            reshaped of nothing.
+        UsageError: on no steps, of a family that is not fitted by other means, on parts that are
+            reshaped of nothing, or on too few crops to keep.
         MissingExtraError: when something that training needs is not installed.
     """
     data = Photographs.of(
@@ -102,7 +102,7 @@ def train(
     _leave_alone(network, config.parts)
     # Networks that are trained already must not be left out of the first steps.
     schedule = config if init is None else replace(config, linear_steps=0)
-    data = replace(data, samples=_samples(config, objective, data, out, on_progress))
+    data = replace(data, samples=_samples(config, objective, data, out, minutes, on_progress))
     trainer = Trainer(
         network, objective, data, schedule,
         folder=out, resume=resume, history=history, devices=devices,
@@ -128,16 +128,19 @@ def _samples(
     objective: Any,
     data: Photographs,
     out: Path,
+    minutes: float | None,
     on_progress: Callable[[Progress], None],
 ) -> Samples:
     """What is learned from: what the objective makes of crops, or lessons that are kept."""
-    if not config.lessons:
+    if not config.kept_crops or minutes == 0:  # then nothing is learned
         return samples_for(objective, data.samples)
     crops, qualities = data.samples, len(objective.lambdas)
     assert isinstance(crops, Crops)
+    if config.kept_crops < (fewest := fewest_crops(qualities)):
+        raise UsageError(f"kept_crops must be {fewest} or more, one lesson for each quality")
     out.mkdir(parents=True, exist_ok=True)
     path = keep_lessons(
-        out, crops, max(config.lessons, fewest_crops(qualities)), objective,
+        out, crops, config.kept_crops, objective,
         lambda *done: on_progress(Progress.beforehand("asking the teacher", *done)),
     )  # fmt: skip
     return Lessons(path, config.seed, qualities)

@@ -54,18 +54,21 @@ def load_weights(
         network: takes them.
         state: weights by name.
         where: names them in errors.
-        reshaped: parts that may have another shape than in ``state``: of these what is of the same
-            name and shape is taken, the rest stays as it is in the network.
+        reshaped: parts that may have another shape than in ``state``: of these a module is taken
+            whose tensors all have the shapes that they have there; others stay as they are in the
+            network.
 
     Raises:
         TrainingError: when they do not fit.
     """
     apart = tuple(f"{part}." for part in reshaped)
     kept = {name: v for name, v in network.state_dict().items() if name.startswith(apart)}
+    shapes = {name: value.shape for name, value in state.items()}
+    others = {_module(name) for name, v in kept.items() if shapes.get(name) != v.shape}
     fitting = {
         name: value
         for name, value in state.items()
-        if not name.startswith(apart) or (name in kept and kept[name].shape == value.shape)
+        if not name.startswith(apart) or (name in kept and _module(name) not in others)
     }
     whole = kept | fitting
     for name, module in network.named_modules():
@@ -90,3 +93,8 @@ def load_into(target: Any, state: Any, where: str) -> None:
     except (RuntimeError, ValueError, KeyError) as error:
         reason = " ".join(str(error).split())
         raise TrainingError(f"{where}: from a run of another shape ({reason})") from error
+
+
+def _module(name: str) -> str:
+    """Whose tensor it is."""
+    return name.rpartition(".")[0]

@@ -6,7 +6,7 @@
 Both see the latents that the teacher decodes, so streams stay what they are and there is no rate
 in it. A photograph says what cannot be known from the latents too; the teacher says what can.
 
-A network may be its own teacher. With ``p = 0`` it then learns nothing but ``c``: colours come
+A network may be its own teacher. With ``p = m = 0`` it then learns nothing but ``c``: colours come
 nearer to the photograph's, and detail in brightness, invented or not, stays as it is.
 
 Beside pictures, ``features`` may be compared (``Features``); they are too many to keep, so the
@@ -25,7 +25,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from slimcodec.errors import TrainingError
+from slimcodec.errors import TrainingError, UsageError
 from slimcodec.training.objectives.contract import Draw, Loss, psnr_db
 from slimcodec.training.objectives.features import Features, given
 from slimcodec.training.objectives.rate_distortion import RateDistortion
@@ -63,6 +63,11 @@ class DistillationSettings(ObjectiveSettings):
     photograph_weight: float = weight(1.0)
     ms_ssim_weight: float = weight(0.0)
     colour_weight: float = weight(0.0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not any(self.settings().values()):
+            raise UsageError("of a distillation's weights one must be above 0")
 
     @property
     def has_rate(self) -> bool:
@@ -121,17 +126,16 @@ class Distillation(RateDistortion):
 
     def describe(self) -> str:
         """See ``Objective``."""
-        beside = f" + {self.ms_ssim_weight:g} (1 - MS-SSIM)" if self.ms_ssim_weight else ""
+        terms = (
+            (self.photograph_weight, "mean squared error"),
+            (self.teacher_weight, "mean squared error to the teacher's picture"),
+            (self.ms_ssim_weight, "(1 - MS-SSIM)"),
+            (self.colour_weight, "mean squared error of colour differences"),
+        )
+        said = [f"{weight:g} {what}" if weight != 1 else what for weight, what in terms if weight]
         if self.features is not None:
-            beside += f" + {self.features.weight:g} of what its features lack of the teacher's"
-        if self.colour_weight:
-            beside += f" + {self.colour_weight:g} of it in colour differences to the photograph's"
-        own = "" if self.photograph_weight == 1 else f"{self.photograph_weight:g} "
-        error = f"{own}mean squared error + {self.teacher_weight:g} of it to the teacher's picture"
-        if not self.photograph_weight:
-            own = "" if self.teacher_weight == 1 else f"{self.teacher_weight:g} "
-            error = f"{own}mean squared error to the teacher's picture"
-        return f"{error}{beside}, at {len(self.lambdas)} qualities at once"
+            said.append(f"{self.features.weight:g} of what its features lack of the teacher's")
+        return f"{' + '.join(said)}, at {len(self.lambdas)} qualities at once"
 
     @torch.no_grad()
     def lesson(self, image: Float[Tensor, "b 3 h w"], quality: Float[Tensor, " b"]) -> Lesson:
@@ -182,5 +186,6 @@ class Distillation(RateDistortion):
 
 def colour_differences(image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 2 h w"]:
     """Cb and Cr of RGB (BT.601, as in JPEG), less their offset: linear, of errors too."""
-    rows = image.new_tensor([[-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
-    return torch.einsum("kc,bchw->bkhw", rows, image)
+    red, green, blue = image.unbind(dim=1)
+    brightness = 0.299 * red + 0.587 * green + 0.114 * blue
+    return torch.stack([(blue - brightness) / 1.772, (red - brightness) / 1.402], dim=1)

@@ -105,7 +105,7 @@ def _blurred(
     x = x.reshape(images * channels, height, width)
     across = _spans(x, 2)
     lines = across.reshape(-1, len(band.T)) @ band.T
-    lines = lines.view(len(x), height, -1)[:, :, : width - _TAPS + 1]
+    lines = lines.view(len(x), height, across.shape[2] * _BLOCK)[:, :, : width - _TAPS + 1]
     down = _spans(lines, 1).transpose(2, 3).contiguous()
     made = (band @ down).flatten(1, 2)[:, : height - _TAPS + 1]
     return made.reshape(images, channels, *made.shape[1:])
