@@ -17,10 +17,18 @@ QUEUE = Path(__file__).parent / "queue.toml"
 
 @dataclass(frozen=True)
 class Stage:
-    """One recipe, and its share of a job's minutes."""
+    """One recipe, and its share of a job's minutes.
+
+    Attributes:
+        config: the recipe.
+        share: of the minutes.
+        itself: whether a distillation learns from the network as the stage finds it, not from the
+            job's teacher.
+    """
 
     config: TrainingConfig
     share: float
+    itself: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,12 +94,18 @@ def _job(entry: dict[str, Any], path: Path) -> Job:
 
 
 def _stage(entry: dict[str, Any], folder: Path, where: str) -> Stage:
-    refuse_unknown(entry, ("recipe", "share"), where)
+    refuse_unknown(entry, ("recipe", "share", "itself"), where)
     (recipe,) = _texts(entry, ("recipe",), where)
     share = entry.get("share")
     if isinstance(share, bool) or not isinstance(share, int | float) or share <= 0:
         raise ConfigError(where, f"share must be a number above 0, got {share!r}")
-    return Stage(TrainingConfig.read(folder / recipe), float(share))
+    itself = entry.get("itself", False)
+    if not isinstance(itself, bool):
+        raise ConfigError(where, f"itself must be true or false, got {itself!r}")
+    config = TrainingConfig.read(folder / recipe)
+    if itself and not (config.objective and config.objective.learns_from_a_teacher):
+        raise ConfigError(where, f"itself goes with an objective that has a teacher: {recipe}")
+    return Stage(config, float(share), itself)
 
 
 def _texts(entry: dict[str, Any], keys: tuple[str, ...], where: str) -> list[Any]:

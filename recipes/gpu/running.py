@@ -132,7 +132,7 @@ def _prepared(job: Job, start: Model | None, where: str, tried: bool) -> tuple[A
     if start is not None:
         _fill(network, start, where, job)
     for stage in job.stages[1:]:  # a mistake in a later one should not cost the minutes before it
-        stage.config.chosen_objective(family).build(shape, teacher)
+        stage.config.chosen_objective(family).build(shape, network if stage.itself else teacher)
     return network, config.chosen_objective(family).build(shape, teacher)
 
 

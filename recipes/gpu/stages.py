@@ -10,13 +10,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from jobs import Job
+from jobs import Job, Stage
 from torch import nn
 
+from slimcodec import registry
 from slimcodec.errors import SlimcodecError, UsageError
 from slimcodec.library import load_model
 from slimcodec.model_file import Model, save
 from slimcodec.training import Progress, Trained, TrainingConfig, train
+from slimcodec.training.state import load_weights
 from slimcodec.workflows.training import frozen_model, teacher_network, tensors_of
 
 __all__ = ["Clock", "Outcome", "Ran", "dry", "run_stages", "teacher_of", "training_seconds"]
@@ -201,7 +203,8 @@ def run_stages(
                 keep = _Keep(config, used, start, out)
                 trained = train(
                     config, photographs, scratch / f"stage-{number + 1}", init=weights,
-                    history=history, anneal_by=ends, teacher=teacher_of(job, start), devices=1,
+                    history=history, anneal_by=ends, devices=1,
+                    teacher=_as_it_is(config, weights) if stage.itself else teacher_of(job, start),
                     on_progress=curve.add, on_saved=keep,
                 )  # fmt: skip
             except SlimcodecError as error:
@@ -220,7 +223,7 @@ def teacher_of(job: Job, start: Model | None) -> nn.Module | None:
     Raises:
         UsageError: when the weights to go on from are of other streams.
     """
-    if not any(_learns_from_a_teacher(stage.config) for stage in job.stages):
+    if not any(_learns_from_a_teacher(stage) for stage in job.stages):
         return None
     try:
         return teacher_network(load_model(job.teacher or job.model), start)
@@ -228,8 +231,19 @@ def teacher_of(job: Job, start: Model | None) -> nn.Module | None:
         raise UsageError(f"job {job.name}: {error}; name others with --from") from error
 
 
-def _learns_from_a_teacher(config: TrainingConfig) -> bool:
-    return config.objective is not None and config.objective.learns_from_a_teacher
+def _learns_from_a_teacher(stage: Stage) -> bool:
+    objective = stage.config.objective
+    return not stage.itself and objective is not None and objective.learns_from_a_teacher
+
+
+def _as_it_is(config: TrainingConfig, weights: Mapping[str, Any] | None) -> nn.Module:
+    """The network that a stage finds."""
+    if weights is None:
+        raise UsageError("a stage that learns from itself must find weights; name a model")
+    family = registry.families.get(config.family)
+    network: nn.Module = family.build(config.network_config(family))
+    load_weights(network, weights, "the weights before")
+    return network
 
 
 def _too_late(number: int, left: float) -> str:

@@ -11,6 +11,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,7 +28,7 @@ from slimcodec.library import load_codec
 from slimcodec.metrics import to_db
 from slimcodec.model_file import Model, save, thaw_network
 from slimcodec.training import TrainingConfig
-from slimcodec.training.objectives import RateDistortion
+from slimcodec.training.objectives import DistillationSettings, RateDistortion
 from slimcodec.types import Image
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -146,7 +147,8 @@ def test_the_queue_is_sound(scripts: Any) -> None:
     assert next(iter(queue)) == "hific-s"
     for job in queue.values():
         assert "p0102.jpg" in job.holdout
-        assert all(stage.config.anneal_minutes for stage in job.stages)
+        # What mends the stage before it has its steps, and ends early.
+        assert all(stage.config.anneal_minutes or stage.itself for stage in job.stages)
 
 
 @pytest.mark.parametrize(
@@ -161,6 +163,16 @@ def test_the_queue_is_sound(scripts: Any) -> None:
             f'[[job]]\nname = "a"\nmodel = ""\n[[job.stage]]\nrecipe = "{GPU}/toderici-s.toml"\n'
             "share = 1",
             "a recipe's name must be the job's, got toderici-s",
+        ),
+        (
+            f'[[job]]\nname = "a"\nmodel = ""\n[[job.stage]]\nrecipe = "{GPU}/toderici-s.toml"\n'
+            "share = 1\nitself = 1",
+            "itself must be true or false, got 1",
+        ),
+        (
+            f'[[job]]\nname = "a"\nmodel = ""\n[[job.stage]]\nrecipe = "{GPU}/toderici-s.toml"\n'
+            "share = 1\nitself = true",
+            "itself goes with an objective that has a teacher",
         ),
     ],
 )
@@ -345,9 +357,12 @@ def two_stages(
     config = TrainingConfig(
         name="tiny", steps=1, crop=128, batch=1, holdout=(photos[-1].name,), precision="32-true"
     )
-    job = jobs.Job("tiny", "", (jobs.Stage(config, 1.0), jobs.Stage(config, 1.0)))
+    plain = (jobs.Stage(config, 1.0), jobs.Stage(config, 1.0))
+    taught = replace(config, parts=("generator",), objective=DistillationSettings())
 
-    def go(tried: bool, seconds: float = float("inf")) -> Any:
+    def go(tried: bool, seconds: float = float("inf"), itself: bool = False) -> Any:
+        own = (plain[0], jobs.Stage(taught, 1.0, itself=True)) if itself else plain
+        job = jobs.Job("tiny", "", own)
         return stages.run_stages(
             job, tiny_model, photos, tmp_path, scratch=tmp_path / "scratch",
             clock=stages.Clock(time.monotonic(), seconds), tried=tried,
@@ -377,6 +392,29 @@ def test_a_cut_off_job_keeps_its_weights(
     assert load_codec(tmp_path / "tiny.slim").name == "tiny"
 
 
+def test_a_stage_that_learns_from_itself(
+    scripts: Any, two_stages: Callable[..., Any], tiny_model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its teacher is what the stage before it made."""
+    stages = scripts("stages")
+    train, teachers, made = stages.train, [], []
+
+    def watched(config: Any, *args: Any, **more: Any) -> Any:
+        teachers.append(more["teacher"])
+        trained = train(config, *args, **more)
+        made.append({name: v.clone() for name, v in trained.network.state_dict().items()})
+        return trained
+
+    monkeypatch.setattr(stages, "train", watched)
+    assert len(two_stages(tried=True, itself=True).done) == 2
+    assert teachers[0] is None
+    found = teachers[1].state_dict()
+    assert all(torch.equal(value, found[name]) for name, value in made[0].items())
+    assert any(not torch.equal(made[0][name], value) for name, value in made[1].items())
+    with pytest.raises(UsageError, match="must find weights; name a model"):
+        stages._as_it_is(TrainingConfig(), None)
+
+
 def test_a_stage_that_has_no_time_is_left_out(
     scripts: Any, two_stages: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -399,11 +437,12 @@ def test_a_stage_that_has_no_time_is_left_out(
 
 @pytest.mark.slow
 @needs_avif
-@pytest.mark.parametrize("name", ["toderici-s", "hific-s"])
+@pytest.mark.parametrize("name", ["toderici-s", "hific-s", "hific-s-natural"])
 def test_a_dry_run(
     scripts: Any, name: str, picture: Callable[..., Image], lpips_weights: Path, tmp_path: Path
 ) -> None:
-    """Of the job with two stages, LPIPS and control flow, and of the queue's first."""
+    """Of the job with two stages and control flow, of the queue's first, and of the one with LPIPS
+    that learns from itself."""
     out = tmp_path / "out"
     result = subprocess.run(
         [sys.executable, GPU / "job.py", "--dry-run", "--out", out, "--job", name],
