@@ -77,9 +77,10 @@ def run(wanted: Wanted, started: float) -> int:
         path = wanted.out / f"{job.name}.slim"
         if not path.exists():
             raise TrainingError(outcome.problem or outcome.left_out[0])
-        _fill(network, load(path), str(path), job)
+        made = load(path)
+        _fill(network, made, str(path), job)
         after = measure(network, objective, held_out, device)
-    text = _summary(job, where, outcome, before, after, clock)
+    text = _summary(job, where, outcome, before, after, clock, made.look != FAITHFUL)
     write_atomically(wanted.out / "summary.md", text.encode())
     print(text)
     return 1 if outcome.problem else 0
@@ -124,16 +125,19 @@ def _start_of(job: Job, given: Path | None) -> tuple[Model | None, str]:
 
 def _prepared(job: Job, start: Model | None, where: str, tried: bool) -> tuple[Any, Objective]:
     """The job's network, which the weights to go on from fit, and what measures it."""
-    config = dry(job.stages[0].config) if tried else job.stages[0].config
+    config = job.stages[0].config
     family = registry.families.get(config.family)
     shape = config.network_config(family)
     teacher = teacher_of(job, start)
     network = family.build(shape)
     if start is not None:
         _fill(network, start, where, job)
-    for stage in job.stages[1:]:  # a mistake in a later one should not cost the minutes before it
-        stage.config.chosen_objective(family).build(shape, network if stage.itself else teacher)
-    return network, config.chosen_objective(family).build(shape, teacher)
+    built = []
+    for stage in job.stages:  # a mistake in a later one should not cost the minutes before it
+        config = dry(stage.config) if tried else stage.config
+        own = network if stage.itself else teacher
+        built.append(config.chosen_objective(family).build(shape, own))
+    return network, built[0]
 
 
 def _fill(network: Any, model: Model, where: str, job: Job) -> None:
@@ -186,6 +190,7 @@ def _summary(
     before: Measured | None,
     after: Measured,
     clock: Clock,
+    natural: bool,
 ) -> str:
     minutes = clock.seconds() / 60
     lines = [f"# {job.name}, {minutes:.1f} minutes", "", f"Started from {where}.", ""]
@@ -204,7 +209,5 @@ def _summary(
     for metric, change in changes(before, after).items() if before is not None else ():
         figure = "the curves do not meet" if change is None else f"{change:+.2f} %"
         lines += [f"BD-rate in {metric}: {figure}", ""]
-    config = job.stages[-1].config
-    look = config.chosen_objective(registry.families.get(config.family)).look
-    lines.append(sentence(before, after, look != FAITHFUL, job.name))
+    lines.append(sentence(before, after, natural, job.name))
     return "\n".join(lines) + "\n"

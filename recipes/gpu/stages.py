@@ -13,12 +13,10 @@ from typing import Any
 from jobs import Job, Stage
 from torch import nn
 
-from slimcodec import registry
 from slimcodec.errors import SlimcodecError, UsageError
 from slimcodec.library import load_model
 from slimcodec.model_file import Model, save
 from slimcodec.training import Progress, Trained, TrainingConfig, train
-from slimcodec.training.state import load_weights
 from slimcodec.workflows.training import frozen_model, teacher_network, tensors_of
 
 __all__ = ["Clock", "Outcome", "Ran", "dry", "run_stages", "teacher_of", "training_seconds"]
@@ -184,11 +182,12 @@ def run_stages(
         tried: a few steps of everything instead, on a CPU.
     """
     weights = None if start is None else tensors_of(start)
-    history = () if start is None else start.history
+    found = start
     done: list[Ran] = []
     left_out: list[str] = []
     with Curve(out / "curve.tsv", clock) as curve:
         for number, stage in enumerate(job.stages):
+            history = () if found is None else found.history
             config = replace(stage.config, first_step=_steps_of(history, stage.config.first_step))
             curve.stage, ends = number + 1, None
             if not tried:
@@ -200,11 +199,11 @@ def run_stages(
             config = dry(config) if tried else _timed(config)
             try:
                 used = [p for p in photographs if p.name not in config.holdout]
-                keep = _Keep(config, used, start, out)
+                keep = _Keep(config, used, found, out)
+                teacher = _as_found(found) if stage.itself else teacher_of(job, start)
                 trained = train(
                     config, photographs, scratch / f"stage-{number + 1}", init=weights,
-                    history=history, anneal_by=ends, devices=1,
-                    teacher=_as_it_is(config, weights) if stage.itself else teacher_of(job, start),
+                    history=history, anneal_by=ends, teacher=teacher, devices=1,
                     on_progress=curve.add, on_saved=keep,
                 )  # fmt: skip
             except SlimcodecError as error:
@@ -213,7 +212,7 @@ def run_stages(
             steps = trained.step - config.first_step
             done.append(Ran(number + 1, config, steps, trained.train_seconds, trained.hardware))
             # Not rounded to half precision, as they are in the file.
-            weights, history = dict(trained.network.state_dict()), keep.history
+            weights, found = dict(trained.network.state_dict()), keep.model
     return Outcome(tuple(done), tuple(left_out))
 
 
@@ -236,14 +235,11 @@ def _learns_from_a_teacher(stage: Stage) -> bool:
     return not stage.itself and objective is not None and objective.learns_from_a_teacher
 
 
-def _as_it_is(config: TrainingConfig, weights: Mapping[str, Any] | None) -> nn.Module:
-    """The network that a stage finds."""
-    if weights is None:
+def _as_found(model: Model | None) -> nn.Module:
+    """The network that a stage goes on from."""
+    if model is None:
         raise UsageError("a stage that learns from itself must find weights; name a model")
-    family = registry.families.get(config.family)
-    network: nn.Module = family.build(config.network_config(family))
-    load_weights(network, weights, "the weights before")
-    return network
+    return teacher_network(model)
 
 
 def _too_late(number: int, left: float) -> str:
@@ -276,7 +272,11 @@ def _steps_of(history: Sequence[Mapping[str, Any]], otherwise: int) -> int:
 
 
 class _Keep:
-    """Writes each saved state's averaged weights as a model file."""
+    """Writes each saved state's averaged weights as a model file.
+
+    Attributes:
+        model: as it was written last; what was started from, before.
+    """
 
     def __init__(
         self,
@@ -287,13 +287,12 @@ class _Keep:
     ) -> None:
         self.config, self.photographs, self.start = config, photographs, start
         self.path = out / f"{config.name}.slim"
-        self.history: tuple[Mapping[str, Any], ...] = ()
+        self.model = start
         self.warned = False
 
     def __call__(self, trained: Trained) -> None:
-        model = frozen_model(self.config, trained, self.photographs, self.start)
-        save(model, self.path)
-        self.history = model.history
+        self.model = frozen_model(self.config, trained, self.photographs, self.start)
+        save(self.model, self.path)
         size = self.path.stat().st_size
         if size > MOST_BYTES and not self.warned:
             self.warned = True

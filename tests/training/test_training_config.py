@@ -61,7 +61,7 @@ def test_values_are_taken_in_their_types(tmp_path: Path) -> None:
         ("shape = 3", "shape must be a table, got 3"),
         (
             'parts = ["encoder"]\nreshaped = ["generator"]',
-            "reshaped = 'generator' must learn; add ",
+            r"reshaped names 'generator', which must learn and is none of parts = ",
         ),
         ("kept_crops = 100", "kept_crops go with an objective that learns from a teacher"),
         ("kept_crops = -1", "kept_crops must be 0 or above, got -1"),

@@ -76,7 +76,10 @@ class TrainingConfig(Schedule):
             )
         for part in self.reshaped:
             if self.parts and part not in self.parts:
-                raise UsageError(f"reshaped = {part!r} must learn; add it to parts")
+                raise UsageError(
+                    f"reshaped names {part!r}, which must learn and is none of parts = "
+                    f"{list(self.parts)}"
+                )
         if self.kept_crops and not (self.objective and self.objective.learns_from_a_teacher):
             raise UsageError("kept_crops go with an objective that learns from a teacher")
         if self.objective is None:
